@@ -1,0 +1,217 @@
+"""Plain objects that are read and not asked: the newest truth, without a queue in between.
+
+Each has one writer. They outlive incarnations, so that a halt, a governor's term or a price's age does not
+vanish with the actor that wrote it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import attrs
+
+from quantmind.domain.quotes import Quote
+from quantmind.domain.risk import TradingState
+from quantmind.domain.symbols import SymbolSpec
+
+
+@attrs.frozen
+class Halt:
+    """A trading state with its cause and since when (Unix seconds)."""
+
+    state: TradingState
+    cause: str
+    since: float
+
+
+@attrs.define(eq=False)
+class HaltLatch:
+    """What each account may do now. Written by the governor; the executor reads it just before it sends.
+
+    An account that nobody has set yet is halted: what was not restored is not active.
+    """
+
+    _states: dict[str, Halt] = attrs.field(factory=dict, init=False)
+
+    def read(self, broker: str) -> Halt:
+        return self._states.get(broker, Halt(TradingState.HALTED, "the governor has not started yet", 0.0))
+
+    def set(self, broker: str, halt: Halt) -> None:
+        self._states[broker] = halt
+
+    def all(self) -> Mapping[str, Halt]:
+        return dict(self._states)
+
+
+@attrs.define(eq=False)
+class Term:
+    """The incarnation of the governor whose approvals count. 0 before the first."""
+
+    incarnation: int = 0
+
+
+@attrs.define(eq=False)
+class Multipliers:
+    """Each EA's own multiplier, 0 to 1. Written by the governor. An EA that never said one has 1."""
+
+    _by_ea: dict[str, Decimal] = attrs.field(factory=dict, init=False)
+
+    def read(self, ea_name: str) -> Decimal:
+        return self._by_ea.get(ea_name, Decimal(1))
+
+    def set(self, ea_name: str, value: Decimal) -> None:
+        self._by_ea[ea_name] = value
+
+
+@attrs.frozen
+class PricedAt:
+    """A quote and when the feed last confirmed it (monotonic seconds)."""
+
+    quote: Quote
+    confirmed_at: float
+
+
+@attrs.define(eq=False)
+class Prices:
+    """The last price of each symbol at each broker, with the age of its last confirmation. Written by pollers."""
+
+    _by_key: dict[tuple[str, str], PricedAt] = attrs.field(factory=dict, init=False)
+
+    def read(self, broker: str, symbol: str) -> PricedAt | None:
+        return self._by_key.get((broker, symbol))
+
+    def confirm(self, broker: str, quotes: Iterable[Quote], at: float) -> None:
+        for quote in quotes:
+            self._by_key[broker, quote.symbol] = PricedAt(quote, at)
+
+    def confirm_all(self, broker: str, at: float) -> None:
+        """The feed is up and its quiet symbols are as they were."""
+        for key, priced in self._by_key.items():
+            if key[0] == broker:
+                self._by_key[key] = PricedAt(priced.quote, at)
+
+
+@attrs.define(eq=False)
+class Catalog:
+    """What each broker trades, in the order of the configuration. Written by pollers when they connect.
+
+    For market data a bare name is the first broker's that has it; `NAME@broker` names one.
+    """
+
+    brokers: tuple[str, ...]
+    _specs: dict[str, dict[str, SymbolSpec]] = attrs.field(factory=dict, init=False)
+
+    def set(self, broker: str, specs: Iterable[SymbolSpec]) -> None:
+        self._specs[broker] = {spec.name: spec for spec in specs}
+
+    def spec(self, broker: str, symbol: str) -> SymbolSpec | None:
+        return self._specs.get(broker, {}).get(symbol)
+
+    def symbols(self, broker: str) -> Mapping[str, SymbolSpec]:
+        return self._specs.get(broker, {})
+
+    def resolve(self, name: str) -> tuple[str, str] | None:
+        """(broker, symbol) that a client's name means, or None."""
+        symbol, at, broker = name.rpartition("@")
+        if at:
+            return (broker, symbol) if self.spec(broker, symbol) is not None else None
+        for candidate in self.brokers:
+            if self.spec(candidate, name) is not None:
+                return candidate, name
+        return None
+
+    def names(self) -> list[str]:
+        """Every name that resolves, bare where the first broker has it and `NAME@broker` elsewhere."""
+        names: dict[str, None] = {}
+        for broker in self.brokers:
+            for symbol in self._specs.get(broker, {}):
+                names[symbol if symbol not in names else f"{symbol}@{broker}"] = None
+        return list(names)
+
+
+@attrs.define(eq=False)
+class Link:
+    """How a broker's connection is: written by its poller and executor, read by /status and the edges."""
+
+    feed: str = "connecting"
+    feed_since: float = 0.0
+    feed_error: str | None = None
+    orders: str = "connecting"
+    orders_error: str | None = None
+    crossed: int = 0
+    overruns: int = 0
+    dropped: int = 0
+    ticks: int = 0
+    sample: Any = None
+    """The newest account sample (`quantmind.domain.accounts.Sample`), or None."""
+
+
+@attrs.define(eq=False)
+class Links:
+    """One `Link` for each broker."""
+
+    _by_broker: dict[str, Link] = attrs.field(factory=dict, init=False)
+
+    def of(self, broker: str) -> Link:
+        link = self._by_broker.get(broker)
+        if link is None:
+            link = self._by_broker[broker] = Link()
+        return link
+
+    def all(self) -> Mapping[str, Link]:
+        return dict(self._by_broker)
+
+
+@attrs.define(eq=False)
+class EaConnection:
+    """What is known of one EA: by whom it was last heard (Unix seconds), since when, how often, what it said."""
+
+    ea_name: str
+    magic: int
+    connected_at: float
+    last_seen: float
+    last_heartbeat: float | None = None
+    messages: int = 0
+    symbol: str = ""
+    version: str = ""
+    balance: Decimal | None = None
+    equity: Decimal | None = None
+
+
+@attrs.define(eq=False)
+class EaRegistry:
+    """EAs by name and magic; bounded, the one unheard for longest goes first. Written by the commands actor."""
+
+    capacity: int = 4096
+    _by_key: OrderedDict[tuple[str, int], EaConnection] = attrs.field(factory=OrderedDict, init=False)
+
+    def heard(self, ea_name: str, magic: int, now: float) -> EaConnection:
+        key = (ea_name, magic)
+        connection = self._by_key.get(key)
+        if connection is None:
+            if len(self._by_key) >= self.capacity:
+                self._by_key.popitem(last=False)
+            connection = self._by_key[key] = EaConnection(ea_name, magic, now, now)
+        self._by_key.move_to_end(key)
+        connection.last_seen = now
+        connection.messages += 1
+        return connection
+
+    def all(self) -> list[EaConnection]:
+        return list(self._by_key.values())
+
+
+@attrs.define(eq=False)
+class Boards:
+    """All of them, as the tree hands them round."""
+
+    catalog: Catalog
+    halts: HaltLatch = attrs.field(factory=HaltLatch)
+    term: Term = attrs.field(factory=Term)
+    multipliers: Multipliers = attrs.field(factory=Multipliers)
+    prices: Prices = attrs.field(factory=Prices)
+    links: Links = attrs.field(factory=Links)
+    eas: EaRegistry = attrs.field(factory=EaRegistry)

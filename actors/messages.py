@@ -1,0 +1,231 @@
+"""The vocabulary of the actors. Frozen; nobody changes a message."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from decimal import Decimal
+from typing import Any, Protocol
+
+import attrs
+
+from actors.runtime import Request
+from quantmind.domain.accounts import Sample
+from quantmind.domain.orders import Outcome, Proposal
+from quantmind.domain.quotes import Quote
+from quantmind.domain.risk import Approved, TradingState
+from quantmind.domain.stopwatch import Stopwatch
+from quantmind.domain.symbols import SymbolSpec
+
+Reply = dict[str, Any]
+"""A command's answer, ready for the codec: the fields of docs/protocol.md section 2."""
+
+
+# --- ticks ---------------------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class TickBatch:
+    """Changed ticks of one broker, in order. `polled_at` is monotonic seconds."""
+
+    broker: str
+    quotes: Sequence[Quote]
+    polled_at: float
+
+
+@attrs.frozen
+class FeedState:
+    """A broker's feed went silent, came back, or ended; for clients' `status` messages."""
+
+    broker: str
+    symbol: str | None
+    state: str
+    age_ms: int
+
+
+@attrs.frozen
+class SymbolsKnown:
+    """What a broker trades, told when its feed connects."""
+
+    broker: str
+    specs: Sequence[SymbolSpec]
+
+
+Key = tuple[str, str]
+"""(broker, symbol)."""
+
+
+@attrs.frozen
+class Welcome:
+    """What a sink owes its client after a subscription: the answer, then each symbol's last known tick."""
+
+    request_id: str | None
+    accepted: tuple[str, ...]
+    rejected: tuple[tuple[str, str], ...]
+    total: int
+    epoch: str
+    snapshots: tuple[bytes, ...]
+    """Encoded `tick` messages marked as snapshots."""
+
+
+class TickSink(Protocol):
+    """Where the hub pushes ticks for one client. Plain calls that never wait; owned by the client's session."""
+
+    def push_ticks(self, items: Sequence[tuple[Hashable, bytes]], joined: bytes) -> None:
+        """Frames by key in order, and the same frames joined."""
+        ...
+
+    def push_welcome(self, welcome: Welcome) -> None:
+        """Answer a subscription; called by the hub so that no tick comes between answer and snapshot."""
+        ...
+
+    def push_goodbye(self, request_id: str | None, names: tuple[str, ...], total: int) -> None:
+        """Answer an unsubscription."""
+        ...
+
+    def push_message(self, payload: bytes) -> None:
+        """An encoded message for this client."""
+        ...
+
+
+@attrs.frozen
+class Subscribe:
+    """A client wants symbols, by the names it uses. `limit` is how many it may have in all."""
+
+    sink: TickSink
+    names: tuple[str, ...]
+    limit: int
+    request_id: str | None = None
+
+
+@attrs.frozen
+class Unsubscribe:
+    """A client no longer wants symbols; None: all of them."""
+
+    sink: TickSink
+    names: tuple[str, ...] | None
+    request_id: str | None = None
+
+
+@attrs.frozen
+class Detach:
+    """A client is gone."""
+
+    sink: TickSink
+
+
+HubMessage = TickBatch | FeedState | SymbolsKnown | Subscribe | Unsubscribe | Detach
+
+
+@attrs.frozen
+class HubStarted:
+    """A new hub with a new epoch: sessions register their sinks again."""
+
+    epoch: str
+
+
+# --- commands ------------------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class HandleCommand(Request[Reply]):
+    """A decoded command with who sent it and when it came (Unix and monotonic seconds)."""
+
+    command: Any
+    """One of `quantmind.wire.commands`."""
+    identity: Any
+    """`quantmind.wire.auth.Identity`."""
+    via: str
+    received_at: float
+    watch: Stopwatch
+
+
+@attrs.frozen
+class Judge(Request[Reply]):
+    """Decide on a proposal, and with `execute` have it carried out. `fingerprint` names the body of the request."""
+
+    proposal: Proposal
+    execute: bool
+    fingerprint: str
+    body: dict[str, Any]
+    watch: Stopwatch
+
+
+@attrs.frozen
+class ReportResult(Request[Reply]):
+    """How an approved trade that the EA placed itself came out. `volume` 0: it was not placed."""
+
+    approval_id: str
+    ea_name: str
+    ticket: int | None
+    volume: Decimal | None
+    retcode: int | None
+
+
+@attrs.frozen
+class SetMultiplier(Request[Reply]):
+    """An EA's own multiplier. `may_raise`: the sender has the scope admin."""
+
+    ea_name: str
+    value: Decimal
+    may_raise: bool
+    by: str
+
+
+@attrs.frozen
+class SetTradingState(Request[Reply]):
+    """Set what an account (None: every account) may do."""
+
+    broker: str | None
+    state: TradingState
+    reason: str
+    by: str
+
+
+@attrs.frozen
+class AccountSampled:
+    """A broker's account and positions; the newest counts."""
+
+    sample: Sample
+
+
+@attrs.frozen
+class Execute(Request[Reply]):
+    """Carry out what was approved, once."""
+
+    approved: Approved
+    fingerprint: str
+    body: dict[str, Any]
+    watch: Stopwatch
+
+
+@attrs.frozen
+class Executed:
+    """What became of an executed order; told upwards to the governor."""
+
+    approval_id: str
+    order_id: str
+    proposal: Proposal
+    outcome: Outcome | None
+    """None: it was never sent."""
+    at: float
+
+
+@attrs.frozen
+class Undelivered:
+    """An order that never reached its executor: its reservation is free."""
+
+    approval_id: str
+
+
+@attrs.frozen
+class UnknownFound:
+    """An intent without an outcome, found when an executor started."""
+
+    order_id: str
+    broker: str
+    ea_name: str
+    magic: int
+    symbol: str
+
+
+GovernorFact = AccountSampled | Executed | Undelivered | UnknownFound

@@ -1,0 +1,162 @@
+"""`judge`: one proposal, one situation, one verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+import attrs
+
+from quantmind.domain.accounts import net_lots
+from quantmind.domain.orders import Close, Modify, Open, Proposal, Side
+from quantmind.domain.risk.approval import Denied, Reason, Terms, Verdict, approve
+from quantmind.domain.risk.rules import ADDING, Cap, Refusal, Rule
+from quantmind.domain.risk.state import Situation, TradingState
+
+_ONE = Decimal(1)
+
+
+def judge(
+    proposal: Proposal,
+    situation: Situation,
+    *,
+    approval_id: str,
+    deadline: float,
+    rules: Sequence[Rule] = ADDING,
+) -> Verdict:
+    """Decide. Every rule that speaks stands in the verdict; a rule that raises is a refusal that names it.
+
+    What is proved to reduce risk passes whatever the rules say. An `Open` is approved for exactly the volume
+    asked for, or, with `reduce`, for the largest that passes.
+
+    Args:
+        approval_id: what the approval will be known by.
+        deadline: monotonic seconds at which the promise ends.
+    """
+    reduces = is_reduction(proposal, situation)
+    if reduces:
+        terms = Terms(_multiplier(situation), None)
+        return approve(
+            proposal,
+            terms,
+            approval_id=approval_id,
+            incarnation=situation.incarnation,
+            deadline=deadline,
+            reduces=True,
+        )
+    refusals: list[Reason] = []
+    caps: list[Cap] = []
+    for rule in rules:
+        # A rule that breaks must refuse, whatever broke in it: this is the one place where fail-closed is made.
+        try:
+            finding = rule(situation, proposal)
+        except Exception as exc:  # noqa: BLE001
+            refusals.append(Reason(rule.__name__, f"the rule {rule.__name__} failed: {exc!r}; it counts as no"))
+            continue
+        if isinstance(finding, Refusal):
+            refusals.append(finding.reason)
+        elif isinstance(finding, Cap):
+            caps.append(finding)
+    multiplier = _multiplier(situation)
+    if not isinstance(proposal, Open):
+        terms = Terms(multiplier, None, tuple(refusals))
+        if refusals:
+            return Denied(proposal, terms)
+        return approve(
+            proposal,
+            terms,
+            approval_id=approval_id,
+            incarnation=situation.incarnation,
+            deadline=deadline,
+            reduces=False,
+        )
+    return _judge_open(proposal, situation, refusals, caps, multiplier, approval_id, deadline)
+
+
+def _judge_open(
+    proposal: Open,
+    situation: Situation,
+    refusals: list[Reason],
+    caps: list[Cap],
+    multiplier: Decimal,
+    approval_id: str,
+    deadline: float,
+) -> Verdict:
+    spec = situation.market.spec
+    if spec is None or refusals or not caps:
+        # No cap is no permission: with no rule that says how much, nothing passes.
+        reasons = tuple(refusals) or (Reason("max_volume", "no rule says how much may be traded"),)
+        return Denied(proposal, Terms(multiplier, Decimal(0), reasons))
+    allowed = min(cap.volume for cap in caps)
+    largest = spec.floor_volume(multiplier * allowed)
+    reasons_for_less: list[Reason] = []
+    if proposal.volume > largest:
+        reasons_for_less += [cap.reason for cap in caps if cap.volume < proposal.volume]
+        if multiplier < _ONE and proposal.volume > spec.floor_volume(multiplier * proposal.volume):
+            reasons_for_less.append(
+                Reason("risk_multiplier", f"the risk multiplier is {multiplier}", multiplier, proposal.volume)
+            )
+    if not spec.on_volume_grid(proposal.volume) and proposal.volume <= spec.volume_max:
+        reasons_for_less.append(
+            Reason(
+                "volume_step",
+                f"{proposal.volume} lots can't be traded: {proposal.symbol} takes {spec.volume_min} to {spec.volume_max} "
+                f"in steps of {spec.volume_step}",
+                spec.volume_step,
+                proposal.volume,
+            )
+        )
+    volume = proposal.volume
+    if reasons_for_less or volume > largest:
+        volume = spec.floor_volume(min(volume, largest)) if proposal.reduce else Decimal(0)
+    terms = Terms(multiplier, largest, tuple(reasons_for_less))
+    if volume <= 0:
+        if not reasons_for_less:
+            reason = Reason("max_volume", f"at most {largest} lots may be traded", largest, proposal.volume)
+            terms = attrs.evolve(terms, reasons=(reason,))
+        return Denied(proposal, terms)
+    return approve(
+        attrs.evolve(proposal, volume=volume),
+        terms,
+        approval_id=approval_id,
+        incarnation=situation.incarnation,
+        deadline=deadline,
+        reduces=False,
+    )
+
+
+def is_reduction(proposal: Proposal, situation: Situation) -> bool:
+    """Whether the proposal is proved to take risk away, or is a close of something we can't see.
+
+    A close counts when the symbol's net exposure falls (closing one leg of a hedge does not). A change of stops
+    counts when the stop comes nearer or stays. A ticket that is not ours to see (the EA trades by itself): its
+    close passes, a change of its stops passes only while trading is active.
+    """
+    if isinstance(proposal, Open):
+        return False
+    position = situation.positions.get(proposal.ticket)
+    if isinstance(proposal, Close):
+        if position is None:
+            return True
+        closed = position.volume if proposal.volume is None else min(proposal.volume, position.volume)
+        net = net_lots(list(situation.positions.values()), position.symbol)
+        return abs(net - closed * position.side.sign) < abs(net)
+    if position is None:
+        return situation.state is TradingState.ACTIVE
+    return not _loosens(proposal, position.sl, position.side)
+
+
+def _loosens(proposal: Modify, current: Decimal | None, side: Side) -> bool:
+    new = proposal.new_sl
+    if new is None or current is None or new == current:
+        return False
+    if new == 0:
+        return True
+    return new < current if side is Side.BUY else new > current
+
+
+def _multiplier(situation: Situation) -> Decimal:
+    multiplier = situation.ea.multiplier
+    if not multiplier.is_finite() or multiplier < 0:
+        return Decimal(0)
+    return min(multiplier, _ONE)
