@@ -100,8 +100,8 @@ def _judge_open(
         reasons_for_less.append(
             Reason(
                 "volume_step",
-                f"{proposal.volume} lots can't be traded: {proposal.symbol} takes {spec.volume_min} to {spec.volume_max} "
-                f"in steps of {spec.volume_step}",
+                f"{proposal.volume} lots can't be traded: {proposal.symbol} takes {spec.volume_min} to "
+                f"{spec.volume_max} in steps of {spec.volume_step}",
                 spec.volume_step,
                 proposal.volume,
             )
