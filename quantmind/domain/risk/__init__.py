@@ -7,6 +7,7 @@ from its record. Only this package makes an `Approved`.
 from quantmind.domain.risk.approval import Approved as Approved
 from quantmind.domain.risk.approval import Denied as Denied
 from quantmind.domain.risk.approval import Reason as Reason
+from quantmind.domain.risk.approval import Terms as Terms
 from quantmind.domain.risk.approval import Verdict as Verdict
 from quantmind.domain.risk.judge import judge as judge
 from quantmind.domain.risk.state import EaLimits as EaLimits
