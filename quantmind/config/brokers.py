@@ -1,0 +1,205 @@
+"""The model of `brokers:`: one class for each type of broker, one for each type of feed."""
+
+# ruff: noqa: RUF009 - `setting` gives an attrs field, as `attrs.field` does.
+
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import attrs
+
+from quantmind.config.kinds import Amount, Choice, Currency, Flag, Location, Number, SecretText, Text, Whole
+from quantmind.config.secret import Secret
+from quantmind.config.settings import Anything, ListOf, MapOf, Maybe, OneOf, Section, setting
+
+SYMBOL: Final = Text("1 to 31 letters, digits and . _ # & -", "[A-Za-z0-9._#&-]{1,31}")
+# Broker names are part of ZeroMQ topics (tick.BROKER.SYMBOL) and addresses (SYMBOL@BROKER).
+BROKER_NAME: Final = Text('1 to 32 letters, digits, _ and -, and not "default"', "(?!default$)[A-Za-z0-9_-]{1,32}")
+PORT: Final = Whole(0, 65535)
+
+
+@attrs.frozen(kw_only=True)
+class SymbolOverrides:
+    """What differs from the usual specification of a symbol; None keeps the usual value."""
+
+    digits: int | None = setting(Maybe(Whole(0, 10)), "Decimal places of a price.", default=None)
+    contract_size: Decimal | None = setting(
+        Maybe(Amount(above=0)), "Units of the base currency in one lot.", default=None
+    )
+    tick_size: Decimal | None = setting(Maybe(Amount(above=0)), "Smallest step of a price.", default=None)
+    volume_min: Decimal | None = setting(Maybe(Amount(above=0)), "Smallest volume of an order, in lots.", default=None)
+    volume_max: Decimal | None = setting(Maybe(Amount(above=0)), "Largest volume of an order, in lots.", default=None)
+    volume_step: Decimal | None = setting(Maybe(Amount(above=0)), "Step of volumes, in lots.", default=None)
+    stops_level: int | None = setting(
+        Maybe(Whole(0, 1_000_000)), "Nearest distance of a stop to the price, in points.", default=None
+    )
+    currency_base: str | None = setting(Maybe(Currency()), "Currency that is bought and sold.", default=None)
+    currency_profit: str | None = setting(
+        Maybe(Currency()), "Currency of the price and so of the profit.", default=None
+    )
+    start_price: Decimal | None = setting(Maybe(Amount(above=0)), "Where the random walk begins.", default=None)
+    spread: int | None = setting(Maybe(Whole(0, 1_000_000)), "Spread of the random walk, in points.", default=None)
+
+
+@attrs.frozen(kw_only=True)
+class RandomWalkFeed:
+    """Made-up prices; the same seed makes the same prices."""
+
+    type: str = setting(Choice(("random_walk",)), "Made-up prices.", default="random_walk")
+    seed: int = setting(Whole(0, 2**63 - 1), "The same seed gives the same prices.", default=1)
+    volatility: float | None = setting(
+        Maybe(Number(above=0, most=10)),
+        "Yearly volatility as a fraction, 0.1 for 10 %; null: usual for the symbol.",
+        default=None,
+    )
+    ticks_per_s: float | None = setting(
+        Maybe(Number(above=0, most=10_000)), "Ticks a second for each symbol; null: one in each poll.", default=None
+    )
+
+
+@attrs.frozen(kw_only=True)
+class ReplayFeed:
+    """Recorded prices, from a file."""
+
+    type: str = setting(Choice(("replay",)), "Recorded prices.", default="replay")
+    path: Path = setting(Location(must_exist=True), "File of recorded ticks; relative to the configuration's folder.")
+    format: str | None = setting(
+        Maybe(Choice(("lean",))), "Format of the file; null: told from the file.", default=None
+    )
+    speed: float = setting(
+        Number(least=0, most=1_000_000),
+        "1 replays in real time, 10 ten times as fast, 0 as fast as it is taken.",
+        default=1.0,
+    )
+    symbol: str | None = setting(Maybe(SYMBOL), "Symbol of the ticks; null: told from the file's name.", default=None)
+    start: str = setting(Choice(("at_once", "first_subscriber")), "When the replay begins.", default="at_once")
+
+
+@attrs.frozen(kw_only=True)
+class IngestFeed:
+    """Prices that a terminal sends in."""
+
+    type: str = setting(Choice(("ingest",)), "Prices that a terminal sends in.", default="ingest")
+
+
+Feed: TypeAlias = RandomWalkFeed | ReplayFeed | IngestFeed
+FEEDS: Final[Mapping[str, type]] = {"random_walk": RandomWalkFeed, "replay": ReplayFeed, "ingest": IngestFeed}
+
+
+@attrs.frozen(kw_only=True)
+class BrokerConfig:
+    """What every broker has.
+
+    Attributes:
+        name: Its name, the key under `brokers:`.
+    """
+
+    name: str
+    type: str = setting(Text(), "The kind of broker.", default="")
+    enabled: bool = setting(Flag(), "Whether the gateway uses it.", default=True)
+    description: str = setting(Text(), "A note for people.", default="")
+
+
+@attrs.frozen(kw_only=True)
+class MockBrokerConfig(BrokerConfig):
+    """A paper account inside the gateway."""
+
+    type: str = setting(Choice(("mt5_mock",)), "A paper account inside the gateway.", default="mt5_mock")
+    account_id: str = setting(Text(most=64), "Account that it stands for.", default="mock")
+    server: str = setting(Text(most=64), "Server that it stands for.", default="QuantMind-Mock")
+    login: int = setting(Whole(1, 2**63 - 1), "Login number that it stands for.", default=1)
+    initial_balance: Decimal = setting(
+        Amount(above=0), "Balance at the start, in the account's currency.", default=Decimal(10000)
+    )
+    currency: str = setting(Currency(), "Currency of the account.", default="USD")
+    leverage: int = setting(Whole(1, 10_000), "100 stands for 1:100.", default=100)
+    margin_mode: str = setting(
+        Choice(("hedging", "netting")),
+        "`hedging`: several positions of a symbol side by side; `netting`: one position of a symbol.",
+        default="hedging",
+    )
+    symbols: Mapping[str, SymbolOverrides] = setting(
+        MapOf(SYMBOL, Section(SymbolOverrides), "symbol", least=1),
+        "Symbols, each with what differs from its usual specification; `{}` changes nothing.",
+        default=attrs.Factory(lambda: {"EURUSD": SymbolOverrides()}),
+        default_text="{EURUSD: {}}",
+    )
+    feed: Feed = setting(
+        OneOf(FEEDS), "Where the prices come from.", default=RandomWalkFeed, default_text="{type: random_walk}"
+    )
+    commission_per_lot: Decimal = setting(
+        Amount(least=0), "Commission for each lot and side, in the account's currency.", default=Decimal(0)
+    )
+    swap: Any = setting(Anything(), "Charge for positions held overnight.", default=None)
+    persist: bool = setting(Flag(), "Whether the account survives a restart.", default=False)
+
+
+@attrs.frozen(kw_only=True)
+class Mt5BrokerConfig(BrokerConfig):
+    """A MetaTrader 5 terminal on this machine."""
+
+    type: str = setting(Choice(("mt5",)), "A MetaTrader 5 terminal on this machine.", default="mt5")
+    path: Path | None = setting(Maybe(Location()), "terminal64.exe; null: the one that is running.", default=None)
+    login: int | None = setting(Maybe(Whole(1, 2**63 - 1)), "Number of the account.", default=None)
+    password: Secret | None = setting(Maybe(SecretText()), "Password of the account; use ${NAME}.", default=None)
+    server: str | None = setting(Maybe(Text(most=64)), "Name of the broker's trade server.", default=None)
+    timeout_ms: int = setting(Whole(1, 600_000), "How long to wait for the terminal.", default=60_000)
+    portable: bool = setting(Flag(), "Whether the terminal runs in portable mode.", default=False)
+    symbol_suffix: str = setting(
+        Text("up to 15 letters, digits and . _ # & -", "[A-Za-z0-9._#&-]{0,15}"),
+        "What the broker appends to symbol names, as in `EURUSD.r`.",
+        default="",
+    )
+    poll_interval_ms: int | None = setting(
+        Maybe(Whole(1, 60_000)), "How often prices are read; null: `gateway.poll_interval_ms`.", default=None
+    )
+
+
+@attrs.frozen(kw_only=True)
+class Mt5SocketBrokerConfig(BrokerConfig):
+    """A MetaTrader 5 terminal that is reached over the network."""
+
+    type: str = setting(Choice(("mt5_socket",)), "A MetaTrader 5 terminal over the network.", default="mt5_socket")
+    mode: str = setting(
+        Choice(("connect", "listen")),
+        "`connect` to another node, or `listen` for a bridge in a terminal.",
+        default="connect",
+    )
+    vps_host: str | None = setting(
+        Maybe(Text("a host name or address", "[A-Za-z0-9.:_-]{1,253}")), "The node's host.", default=None
+    )
+    vps_port: int = setting(Whole(1, 65535), "The node's command port.", default=5555)
+    vps_data_port: int = setting(Whole(1, 65535), "The node's data port.", default=5557)
+    account_id: str | None = setting(Maybe(Text(most=64)), "Account that must be found there.", default=None)
+    timeout: float = setting(Number(above=0, most=600), "How long to wait for an answer, in seconds.", default=5.0)
+    max_retries: int = setting(Whole(0, 100), "How often a request that may be repeated is repeated.", default=3)
+    token: Secret | None = setting(Maybe(SecretText()), "Token with scope bridge; use ${NAME}.", default=None)
+
+
+@attrs.frozen(kw_only=True)
+class BinanceBrokerConfig(BrokerConfig):
+    """A Binance account, spot or futures."""
+
+    type: str = setting(Choice(("binance_spot", "binance_futures")), "A Binance account.", default="binance_spot")
+    api_key: Secret | None = setting(Maybe(SecretText()), "API key; use ${NAME}.", default=None)
+    api_secret: Secret | None = setting(Maybe(SecretText()), "Secret of an HMAC key; use ${NAME}.", default=None)
+    private_key_path: Path | None = setting(
+        Maybe(Location()), "File of an Ed25519 key, instead of api_secret.", default=None
+    )
+    testnet: bool = setting(Flag(), "Whether to trade on the test network.", default=False)
+    base_url: str | None = setting(
+        Maybe(Text("a URL that begins with https:// or wss://", r"(https?|wss?)://[^\s]{1,500}")),
+        "Another address of the exchange.",
+        default=None,
+    )
+    symbols: tuple[str, ...] = setting(ListOf(SYMBOL, "symbols"), "Symbols to follow.", default=())
+
+
+BROKERS: Final[Mapping[str, type]] = {
+    "mt5_mock": MockBrokerConfig,
+    "mt5": Mt5BrokerConfig,
+    "mt5_socket": Mt5SocketBrokerConfig,
+    "binance_spot": BinanceBrokerConfig,
+    "binance_futures": BinanceBrokerConfig,
+}

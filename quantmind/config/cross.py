@@ -1,0 +1,90 @@
+"""Checks that look at several keys together."""
+
+from typing import Final
+
+from quantmind.config.brokers import MockBrokerConfig, ReplayFeed
+from quantmind.config.check import Checker
+from quantmind.config.model import Config
+from quantmind.config.suggest import suggestion
+
+# The ports that this version opens, in the order in which a fault names them.
+_PORTS: Final = (
+    ("websocket", "port"),
+    ("commands", "port"),
+    ("data", "publish_port"),
+    ("rest", "port"),
+)
+
+
+def check_together(config: Config, checker: Checker) -> None:
+    """Report what is wrong between keys that are each right by themselves."""
+    _ports(config, checker)
+    _enabled(checker)
+    _broker_names(config, checker)
+    for name, broker in config.brokers.items():
+        if isinstance(broker, MockBrokerConfig):
+            _symbols(name, broker, checker)
+
+
+def _ports(config: Config, checker: Checker) -> None:
+    seen: dict[tuple[str, int], tuple[str, ...]] = {}
+    for section, key in _PORTS:
+        door = getattr(config.gateway, section)
+        host = "127.0.0.1" if door.host == "localhost" else door.host
+        port = getattr(door, key)
+        path = ("gateway", section, key)
+        other = seen.setdefault((host, port), path)
+        if other == path or port == 0:
+            continue
+        lines = [checker.marks[one].line for one in (other, path) if one in checker.marks]
+        if not lines:  # a key with a fault of its own left its default here
+            continue
+        here = path if path in checker.marks else other
+        there = other if here == path else path
+        said = "" if there in checker.marks else " by default"
+        message = (
+            f"port {port} on {host} is also that of {'.'.join(there)}{said}; give each its own, or 0 for a free one"
+        )
+        checker.fault(checker.marks[here].line, here, message)
+
+
+def _enabled(checker: Checker) -> None:
+    names = [path for path in checker.lines if len(path) == 2 and path[0] == "brokers"]
+    for path in names:
+        key = (*path, "enabled")
+        if key not in checker.lines or key not in checker.marks or checker.marks[key].value:
+            return
+    line = checker.lines.get(("brokers",), 1)
+    way_out = 'set "enabled: true" for one' if names else 'add one, such as "demo: {type: mt5_mock}"'
+    checker.fault(line, ("brokers",), f"no broker is enabled; {way_out}")
+
+
+def _broker_names(config: Config, checker: Checker) -> None:
+    brokers = [path[1] for path in checker.lines if len(path) == 2 and path[0] == "brokers"]
+    for name, ea in config.eas.items():
+        if ea.broker is not None and ea.broker not in brokers:
+            path = ("eas", name, "broker")
+            message = f'no broker is called "{ea.broker}"; {suggestion(ea.broker, brokers, "brokers")}'
+            checker.fault(checker.lines[path], path, message)
+    for name in config.risk.accounts:
+        if name not in (*brokers, "default"):
+            path = ("risk", "accounts", name)
+            way_out = suggestion(name, [*brokers, "default"], "names here")
+            checker.fault(checker.lines[path], path, f'no broker is called "{name}"; {way_out}')
+
+
+def _symbols(name: str, broker: MockBrokerConfig, checker: Checker) -> None:
+    path = ("brokers", name)
+    for symbol, spec in broker.symbols.items():
+        if spec.volume_min is not None and spec.volume_max is not None and spec.volume_min > spec.volume_max:
+            line = checker.lines[*path, "symbols", symbol, "volume_min"]
+            checker.fault(
+                line,
+                (*path, "symbols", symbol, "volume_min"),
+                f"must be at most volume_max, {spec.volume_max}, was {spec.volume_min}",
+            )
+    feed = broker.feed
+    if isinstance(feed, ReplayFeed) and feed.symbol is not None and feed.symbol not in broker.symbols:
+        here = (*path, "feed", "symbol")
+        way_out = suggestion(feed.symbol, broker.symbols, "symbols")
+        checker.fault(checker.lines[here], here, f'the broker has no symbol "{feed.symbol}"; {way_out}')

@@ -1,0 +1,85 @@
+"""What the format has and this version does not do yet: refused by name, never ignored.
+
+Work that makes one of these true takes its line out of the table.
+"""
+
+from typing import Any, Final
+
+import attrs
+
+_VERSION: Final = "0.1.0"
+
+
+@attrs.frozen
+class Pending:
+    """A key, or some of its values, that must not be used yet.
+
+    Attributes:
+        path: The key; `*` stands for any name.
+        way_out: What to write instead, in words that follow "or".
+        values: The values that are refused; empty: any but the default.
+        explicit: Even the default is refused when it is written, since it would promise something.
+    """
+
+    path: str
+    way_out: str
+    values: tuple[str, ...] = ()
+    explicit: bool = False
+
+    def refuses(self, path: tuple[str, ...], value: Any, default: Any) -> bool:
+        """Return whether a key that is written with `value` asks for what is not there yet."""
+        parts = self.path.split(".")
+        if len(parts) != len(path) or any(want not in ("*", have) for want, have in zip(parts, path, strict=True)):
+            return False
+        if self.values:
+            return value in self.values
+        return self.explicit or value != default
+
+
+PENDING: Final = (
+    Pending("gateway.commands.secure", "set it to []"),
+    Pending("gateway.commands.http_port", "use gateway.rest for commands over HTTP", explicit=True),
+    Pending("gateway.data.secure", "set it to []"),
+    Pending("gateway.data.ingest_port", "use a feed of type random_walk or replay", explicit=True),
+    Pending("gateway.data.ingest_auth", "use a feed of type random_walk or replay", explicit=True),
+    Pending("gateway.journal.max_size_mb", "watch the size of the state folder", explicit=True),
+    Pending("gateway.journal.keep_days", "watch the size of the state folder", explicit=True),
+    Pending("gateway.tls.certificate", "set it to null"),
+    Pending("gateway.tls.key", "set it to null"),
+    Pending(
+        "brokers.*.type",
+        'set the broker\'s "enabled: false", or its type to mt5_mock',
+        ("mt5", "mt5_socket", "binance_spot", "binance_futures"),
+    ),
+    Pending("brokers.*.margin_mode", "set it to hedging", ("netting",)),
+    Pending("brokers.*.feed.type", "set it to random_walk or replay", ("ingest",)),
+    Pending("brokers.*.commission_per_lot", "set it to 0"),
+    Pending("brokers.*.swap", "set it to null"),
+    Pending("brokers.*.persist", "set it to false"),
+    Pending("eas.*.dead_man_s", "set it to null"),
+    Pending("eas.*.on_dead_man", "set it to none"),
+    Pending("tokens", "use the token that is made at the first start, or QUANTMIND_TOKEN"),
+    Pending("risk.observe_only", "set it to false"),
+    Pending("risk.news_file", "set it to null"),
+    Pending("risk.accounts.*.preset", "set it to none"),
+    Pending("risk.accounts.*.initial_capital", "set it to null"),
+    Pending("risk.accounts.*.group", "set it to null"),
+    Pending("risk.accounts.*.on_breach", "set it to halt", ("flatten",)),
+    Pending("risk.accounts.*.rules", "set it to {}"),
+)
+
+
+def refusal(path: tuple[str, ...], shown: str, value: Any, default: Any) -> str | None:
+    """Return why a written key cannot be used in this version, or None when it can.
+
+    Args:
+        path: The key.
+        shown: The value as a message may show it.
+        value: The value.
+        default: The key's default.
+    """
+    for pending in PENDING:
+        if pending.refuses(path, value, default):
+            what = f"{shown} is" if pending.values else "this key is" if pending.explicit else f"{shown} here is"
+            return f"{what} not implemented yet in this version ({_VERSION}); remove it or {pending.way_out}"
+    return None
