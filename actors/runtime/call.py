@@ -1,0 +1,322 @@
+"""A request on its way, and the one right to answer it.
+
+Whoever asks waits on one `Reply`. A `Call` is a request together with the duty to settle that reply. The duty
+has one owner at a time: a mailbox, an incarnation that has taken the call, or whoever opened it. Handing the call
+on (`forward`, `Ref.pass_on`) moves the duty and leaves the old `Call` without any. However the owner ends (it
+answers, crashes, forgets the call, is stopped), the reply is settled, so nobody waits for ever.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+from collections.abc import Callable
+from typing import Any, Generic, Protocol, TypeVar, final
+
+import attrs
+import trio
+
+from .errors import ActorError, NotDelivered, ReplyLost
+
+R = TypeVar("R")
+
+_log = logging.getLogger("actors.runtime")
+
+
+@attrs.frozen
+class Request(Generic[R]):
+    """Base of messages that expect an answer of type `R`. Subclass it as a frozen attrs class."""
+
+
+class Holder(Protocol):
+    """An incarnation that has taken calls and owes their answers."""
+
+    name: str
+    held: set[Reply]
+
+
+class Reply:
+    """What one asker waits for. Shared by every `Call` of a chain; settled once."""
+
+    __slots__ = (
+        "_answered",
+        "_on_reply",
+        "_outcome",
+        "_undelivered",
+        "committed",
+        "deadline",
+        "gone",
+        "holder",
+        "settled",
+        "token",
+        "turn",
+    )
+
+    def __init__(self, deadline: float, on_reply: Callable[[Any], None]) -> None:
+        self.deadline = deadline
+        self.token = trio.lowlevel.current_trio_token()
+        self.turn = 0  # which Call of the chain has the duty
+        self.settled = False  # the final answer is known
+        self.gone = False  # the asker does not wait any more
+        self.committed = False
+        self.holder: Holder | None = None
+        self._outcome: object = None
+        self._on_reply: Callable[[Any], None] | None = on_reply
+        self._answered: list[Callable[[Any], None]] | None = None
+        self._undelivered: list[Callable[[], None]] | None = None
+
+    def settle(self, outcome: object) -> bool:
+        """Make `outcome` the final answer and tell everyone. False when nobody waits for it any more."""
+        if self.settled:
+            return False
+        self.settled = True
+        self._outcome = outcome
+        self._let_go()
+        self._run_hooks()
+        on_reply, self._on_reply = self._on_reply, None
+        if on_reply is None:
+            return False
+        _guarded(on_reply, outcome)
+        return True
+
+    def lose(self, why: str) -> None:
+        """The owner ended without answering."""
+        if not self.settled:
+            self.settle(ReplyLost(why))
+        else:
+            self._run_hooks()
+
+    def undeliver(self, why: str) -> None:
+        """The request reached no handler. If something was committed before, the outcome is unknown all the same."""
+        if not self.settled:
+            self.settle(ReplyLost(why) if self.committed else NotDelivered(why))
+        else:
+            self._run_hooks()  # it was forwarded after it had been settled
+
+    def forgotten(self, turn: int) -> None:
+        """The call with this turn was garbage collected."""
+        if turn == self.turn:
+            self.lose("the call was forgotten without an answer")
+
+    def abandon(self) -> bool:
+        """The asker goes away. False when it was answered already."""
+        if self.settled:
+            return False
+        self.gone = True
+        self._on_reply = None
+        return True
+
+    def wanted(self) -> bool:
+        """Whether anybody still waits."""
+        if self.settled or self.gone:
+            return False
+        return self.deadline == math.inf or trio.current_time() < self.deadline
+
+    def idle(self) -> bool:
+        """Whether closing it would change nothing for anybody."""
+        return (self.settled or self.gone) and self._answered is None and self._undelivered is None
+
+    def taken(self, holder: Holder) -> None:
+        """A handler has it now: from here on an unanswered request is lost, not undelivered."""
+        self.holder = holder
+        self._undelivered = None
+
+    def keep(self) -> None:
+        """The holder owes an answer beyond the message in hand."""
+        if self.holder is not None and not self.settled:
+            self.holder.held.add(self)
+
+    def pass_turn(self) -> int:
+        """Take the duty from the present owner and give it to the next."""
+        self._let_go()
+        self.turn += 1
+        return self.turn
+
+    def hook(self, undelivered: Callable[[], None] | None, answered: Callable[[Any], None] | None) -> None:
+        """Remember what the next hop wants to hear."""
+        if undelivered is not None:
+            self._undelivered = [*(self._undelivered or ()), undelivered]
+        if answered is not None:
+            self._answered = [*(self._answered or ()), answered]
+
+    def _let_go(self) -> None:
+        if self.holder is not None:
+            self.holder.held.discard(self)
+            self.holder = None
+
+    def _run_hooks(self) -> None:
+        if self._undelivered is not None:
+            unsent, self._undelivered = self._undelivered, None
+            for release in reversed(unsent):
+                _guarded(release)
+        if self._answered is not None:
+            hooks, self._answered = self._answered, None
+            for hook in reversed(hooks):
+                _guarded(hook, self._outcome)
+
+
+def _guarded(hook: Callable[..., None], *args: object) -> None:
+    # A hook runs inside somebody else's step (the answerer's, or a stranger's whose message pushed this one out
+    # of a full mailbox), so its bug must not become theirs.
+    try:
+        hook(*args)
+    except Exception:  # noqa: BLE001
+        _log.exception("fail.hook hook=%r", hook)
+
+
+@final
+class Call(Generic[R]):
+    """A request, and the duty to answer it, as an actor finds them in its inbox."""
+
+    __slots__ = ("_reply", "_turn", "request")
+    __match_args__ = ("request",)
+
+    request: Request[R]
+
+    def __init__(self, request: Request[R], reply: Reply, turn: int) -> None:
+        self._reply = reply
+        self._turn = turn
+        self.request = request
+
+    @staticmethod
+    def open(
+        request: Request[R],
+        *,
+        deadline: float = math.inf,
+        on_reply: Callable[[R | ActorError], None],
+    ) -> Call[R]:
+        """Make a call whose answer goes to a callback, so that no task has to wait for it.
+
+        Hand it to an actor with `Ref.pass_on_nowait`. `on_reply` is called once, whatever happens, unless
+        `abandon` came first: with the answer, or with `NotDelivered` or `ReplyLost`. It runs in the step of
+        whoever settles the call, possibly inside `pass_on_nowait` itself, so it must be short and must not raise
+        (an exception is logged). A deadline does not wake anybody by itself: it only keeps the call from being
+        started late.
+
+        Args:
+          request: what is asked.
+          deadline: on Trio's clock; later than this no handler starts it.
+          on_reply: takes the outcome.
+        """
+        return Call(request, Reply(deadline, on_reply), 0)
+
+    def __repr__(self) -> str:
+        state = "settled" if self._reply.settled else "open" if self._reply.turn == self._turn else "handed on"
+        return f"<Call {state} {self.request!r}>"
+
+    def __del__(self) -> None:
+        # The collector may run in any thread and between any two steps, so the reply is closed in Trio's own time.
+        reply = self._reply
+        if reply.turn != self._turn or reply.idle():
+            return
+        with contextlib.suppress(trio.RunFinishedError):  # no asker is left in that run
+            reply.token.run_sync_soon(reply.forgotten, self._turn)
+
+    @property
+    def deadline(self) -> float:
+        """When the asker stops waiting, on Trio's clock. May be `math.inf`."""
+        return self._reply.deadline
+
+    @property
+    def committed(self) -> bool:
+        """Whether anybody in the chain has passed the point of no return."""
+        return self._reply.committed
+
+    def answer(self, value: R) -> bool:
+        """Answer. False when nobody waits for it, or the duty is no longer this call's."""
+        return self._reply.turn == self._turn and self._reply.settle(value)
+
+    def refuse(self, error: ActorError) -> bool:
+        """Answer with an error. False when nobody waits for it, or the duty is no longer this call's."""
+        return self._reply.turn == self._turn and self._reply.settle(error)
+
+    def wanted(self) -> bool:
+        """Whether somebody still waits: not answered, not abandoned, the deadline not passed."""
+        return self._reply.wanted()
+
+    def commit(self) -> bool:
+        """Pass the point of no return. After False, do nothing: the asker has gone or it is too late.
+
+        After True an asker that gets no answer is told `ReplyLost`, never `NotDelivered`, all along the chain.
+        Calling it again changes nothing and gives True.
+        """
+        reply = self._reply
+        if reply.turn != self._turn or reply.settled:
+            return False
+        if not reply.committed:
+            if not reply.wanted():
+                return False
+            reply.committed = True
+        return True
+
+    def move(self) -> Call[R]:
+        """Keep the duty beyond the message in hand, to answer later in the same incarnation.
+
+        When the incarnation ends, or the call is forgotten, the asker gets `ReplyLost`.
+        """
+        if self._reply.turn == self._turn:
+            self._reply.keep()
+        return self
+
+    def forward(
+        self,
+        request: Request[R],
+        *,
+        undelivered: Callable[[], None] | None = None,
+        answered: Callable[[R | ActorError], None] | None = None,
+    ) -> Call[R]:
+        """A new request that inherits the duty to answer: whoever receives it answers the first asker.
+
+        Args:
+          request: what the next actor is asked.
+          undelivered: called once if the new call is discarded without reaching a handler (dropped, conflated,
+            refused, expired in a queue, its mailbox closed, or never passed on), before `answered`.
+          answered: called once with the final answer or error, also when the asker has gone, in the step that
+            answers. Must not raise; if it does, that is logged.
+
+        Raises:
+          ActorError: the duty is no longer this call's.
+        """
+        self._demand_duty()
+        reply = self._reply
+        reply.hook(undelivered, answered)
+        reply.keep()
+        reply.turn += 1
+        return Call(request, reply, reply.turn)
+
+    def abandon(self) -> bool:
+        """Nobody waits any more, says who opened the call. False when it was answered already.
+
+        From then on `wanted` and `commit` give False and `on_reply` is not called.
+        """
+        return self._reply.abandon()
+
+    def hand_over(self) -> Call[R]:
+        """The same request with the duty taken from this object, for a mailbox to own."""
+        self._demand_duty()
+        return Call(self.request, self._reply, self._reply.pass_turn())
+
+    def _demand_duty(self) -> None:
+        if self._reply.turn != self._turn:
+            raise ActorError(f"the duty to answer {self.request!r} was handed on already; use the newer call")
+
+    def taken(self, holder: Holder) -> None:
+        """A handler has it now."""
+        self._reply.taken(holder)
+
+    def put_down(self, holder: Holder) -> None:
+        """Its handler goes on to the next message: unless kept or handed on, it is closed."""
+        reply = self._reply
+        if not reply.settled and reply.holder is holder and reply not in holder.held:
+            reply.lose(f"{holder.name} went on without answering")
+
+    def undeliver(self, why: str) -> None:
+        """No handler will see it."""
+        if self._reply.turn == self._turn:
+            self._reply.undeliver(why)
+
+    def lose(self, why: str) -> None:
+        """Its owner ended without answering."""
+        if self._reply.turn == self._turn:
+            self._reply.lose(why)
