@@ -1,0 +1,124 @@
+"""Listening sockets of the standard library, accepted on Trio."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+import sys
+from collections.abc import Callable
+from typing import Final, NoReturn
+
+import trio
+
+from quantmind.net.errors import AddressTaken, NetError
+
+logger: Final = logging.getLogger(__name__)
+
+BACKLOG: Final = 256
+"""Connections the kernel keeps for us while the loop is busy; more are refused by it."""
+
+ACCEPTS_PER_TURN: Final = 64
+"""After so many accepts in a row, other tasks get a turn."""
+
+FIRST_PAUSE_S: Final = 0.05
+LONGEST_PAUSE_S: Final = 2.0
+
+# The process, or the machine, is out of something: accept will go on failing until it is given back.
+_EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+# A connection that died between the kernel's accept and ours. Linux also reports its pending network error.
+_STILLBORN: Final = frozenset(
+    {
+        errno.ECONNABORTED,
+        errno.ECONNRESET,
+        errno.EPERM,
+        errno.EPROTO,
+        errno.ENETDOWN,
+        errno.ENETUNREACH,
+        errno.EHOSTUNREACH,
+        errno.EOPNOTSUPP,
+        errno.ENOPROTOOPT,
+        errno.ETIMEDOUT,
+    }
+)
+
+# Windows answers EACCES where a socket with SO_EXCLUSIVEADDRUSE holds the port.
+_TAKEN: Final = frozenset({errno.EADDRINUSE} | ({errno.EACCES} if sys.platform == "win32" else set()))
+
+
+def open_listener(host: str, port: int, backlog: int = BACKLOG) -> socket.socket:
+    """Return a non-blocking socket, bound and listening; port 0 takes any free one.
+
+    Raises:
+        AddressTaken: another program listens there.
+        NetError: the address can't be used; the text says why.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise NetError(f"cannot listen on {host}:{port}: {host!r} is not an address of ours ({error})") from error
+    family, kind, protocol, _, address = found[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setblocking(False)
+        if sys.platform == "win32":
+            # There SO_REUSEADDR would let another program take the port away from us.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind(address)
+        listener.listen(backlog)
+    except OSError as error:
+        listener.close()
+        if error.errno in _TAKEN:
+            raise AddressTaken(host, port) from error
+        if error.errno == errno.EACCES:
+            raise NetError(f"cannot listen on {host}:{port}: not permitted; set a port above 1023") from error
+        raise NetError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+    return listener
+
+
+async def accept_connections(listener: socket.socket, handle: Callable[[socket.socket], None]) -> NoReturn:
+    """Accept for ever; `handle` gets each non-blocking socket, owns it, and must not wait.
+
+    Running out of descriptors is waited out with growing pauses; a connection that died in the backlog is
+    passed over. Cancelling loses no accepted connection.
+
+    Raises:
+        trio.ClosedResourceError: the listener was closed by `close_listener`.
+        NetError: the listener broke in a way that waiting will not mend.
+    """
+    pause_s = FIRST_PAUSE_S
+    while True:
+        await trio.lowlevel.wait_readable(listener)
+        for _ in range(ACCEPTS_PER_TURN):
+            try:
+                raw, _address = listener.accept()
+            except BlockingIOError:
+                break
+            except OSError as error:
+                if error.errno in _STILLBORN:
+                    continue
+                if error.errno not in _EXHAUSTED:
+                    raise NetError(f"the listener failed: {error.strerror or error}") from error
+                logger.warning("accept.failed", extra={"error": str(error), "pause_s": pause_s})
+                await trio.sleep(pause_s)
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+                break
+            pause_s = FIRST_PAUSE_S
+            raw.setblocking(False)
+            try:
+                handle(raw)
+            except BaseException:
+                raw.close()
+                raise
+
+
+def close_listener(listener: socket.socket) -> None:
+    """Stop listening at once; whoever accepts on it is told. Closing twice is harmless."""
+    if listener.fileno() != -1:
+        trio.lowlevel.notify_closing(listener)
+        listener.close()
