@@ -9,7 +9,8 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
-from quantmind.config.kinds import Amount, Choice, Currency, Flag, Location, Number, SecretText, Text, Whole
+from quantmind.config.kinds import Choice, Currency, Flag, Location, SecretText, Text
+from quantmind.config.numbers import Amount, Number, Whole
 from quantmind.config.secret import Secret
 from quantmind.config.settings import Anything, ListOf, MapOf, Maybe, OneOf, Section, setting
 
@@ -98,7 +99,7 @@ class BrokerConfig:
     name: str
     type: str = setting(Text(), "The kind of broker.", default="")
     enabled: bool = setting(Flag(), "Whether the gateway uses it.", default=True)
-    description: str = setting(Text(), "A note for people.", default="")
+    description: str = setting(Text(empty=True), "A note for people.", default="")
 
 
 @attrs.frozen(kw_only=True)
@@ -147,7 +148,7 @@ class Mt5BrokerConfig(BrokerConfig):
     timeout_ms: int = setting(Whole(1, 600_000), "How long to wait for the terminal.", default=60_000)
     portable: bool = setting(Flag(), "Whether the terminal runs in portable mode.", default=False)
     symbol_suffix: str = setting(
-        Text("up to 15 letters, digits and . _ # & -", "[A-Za-z0-9._#&-]{0,15}"),
+        Text("up to 15 letters, digits and . _ # & -", "[A-Za-z0-9._#&-]{0,15}", empty=True),
         "What the broker appends to symbol names, as in `EURUSD.r`.",
         default="",
     )

@@ -25,10 +25,11 @@ _SUGGESTIONS: Final = 100
 
 @attrs.frozen
 class Mark:
-    """A key that is written in the file and readable."""
+    """A key that is written in the file and readable; `shown` is its value for a message."""
 
     line: int
     value: Any
+    shown: str
 
 
 @attrs.define
@@ -40,7 +41,8 @@ class Checker:
         folder: What relative paths count from.
         environ: The environment.
         faults: What was wrong so far.
-        marks: The single values that were written, by their path.
+        secrets: Variables that a secret key refers to; no message shows their values, wherever they stand.
+        marks: The values that were written, by their path.
         lines: Where each mapping's key stands, by its path.
     """
 
@@ -48,6 +50,7 @@ class Checker:
     folder: Path
     environ: Mapping[str, str]
     faults: list[Fault] = attrs.field(factory=list)
+    secrets: frozenset[str] = frozenset()
     marks: dict[tuple[str, ...], Mark] = attrs.field(factory=dict)
     lines: dict[tuple[str, ...], int] = attrs.field(factory=dict)
     _broker: str | None = None
@@ -92,13 +95,17 @@ class Checker:
         self.lines[path] = key.line
         value = self.read(setting.kind, node, path)
         if value is not FAULTY:
-            self.marks[path] = Mark(key.line, value)
+            shown = self._show(node, setting.kind)
+            self.marks[path] = Mark(key.line, value, shown)
             if self._active:
-                shown = show_node(node, secret=_is_secret(setting.kind))
                 message = refusal(path, shown, value, None if setting.required else setting.default_value())
                 if message is not None:
                     self.fault(key.line, path, message)
         return value
+
+    def _show(self, node: Node, kind: Kind) -> str:
+        expanded = expand(node, self.environ, self.secrets) if isinstance(node, Scalar) else node
+        return show_node(node if isinstance(expanded, Unset) else expanded, secret=is_secret(kind))
 
     def read(self, kind: Kind, node: Node, path: tuple[str, ...]) -> Any:
         """Return the value of a node, or FAULTY when it has none and that has been reported."""
@@ -116,7 +123,7 @@ class Checker:
                     self.fault(node.line, path, f"must be a list of {items}, was {show_node(node)}; write [a, b] or []")
                     return FAULTY
                 values = [self.read(inner, item, (*path, str(place))) for place, item in enumerate(node.items, 1)]
-                return FAULTY if FAULTY in values else tuple(values)
+                return FAULTY if any(value is FAULTY for value in values) else tuple(values)
             case Maybe(inner):
                 if isinstance(node, Scalar) and node.is_null:
                     return None
@@ -140,7 +147,7 @@ class Checker:
             with self._inside_broker(name, value) if kind.brokers else _nothing():
                 read = self.read(kind.kind, value, inner)
             if read is not FAULTY:
-                values[name] = attrs.evolve(read, name=name) if kind.brokers else read
+                values[name] = read
         if len(entries) < kind.least:
             self.fault(node.line, path, f"name at least {kind.least} {kind.names}, or remove the key")
             return FAULTY
@@ -219,7 +226,7 @@ class Checker:
 
     def _expanded(self, node: Scalar, path: tuple[str, ...], kind: Leaf) -> Any:
         try:
-            found = expand(node, self.environ)
+            found = expand(node, self.environ, self.secrets)
         except Malformed as malformed:
             self.fault(node.line, path, str(malformed))
             return FAULTY
@@ -227,19 +234,21 @@ class Checker:
             return found
         if not self._active and path[2:] != ("enabled",):
             # Nothing uses the value of a disabled broker, so it may stay as it is written.
-            if isinstance(kind, SecretText | Text | Location):
-                return (
-                    kind.parse(attrs.evolve(node, plain=False))
-                    if not isinstance(kind, Location)
-                    else self.folder / node.text
-                )
-            return FAULTY
+            return self._as_written(kind, node)
         names = " and ".join(found.names)
         verb = "is" if len(found.names) == 1 else "are"
         need = f' (broker "{self._broker}" needs it)' if self._broker is not None else ""
         message = f"environment variable {names} {verb} not set{need}; set it or write ${{{found.names[0]}:-default}}"
         self.fault(node.line, path, message)
         return FAULTY
+
+    def _as_written(self, kind: Leaf, node: Scalar) -> Any:
+        if isinstance(kind, Location):
+            return self.folder / node.text
+        try:
+            return kind.parse(attrs.evolve(node, plain=False)) if isinstance(kind, SecretText | Text) else FAULTY
+        except Refused:
+            return FAULTY
 
     def _located(self, kind: Location, scalar: Scalar, text: str, path: tuple[str, ...]) -> Any:
         try:
@@ -265,8 +274,9 @@ def _says(kind: Kind) -> str:
     return str(getattr(kind, "says", "a mapping"))
 
 
-def _is_secret(kind: Kind) -> bool:
-    return isinstance(kind, SecretText) or (isinstance(kind, Maybe) and _is_secret(kind.kind))
+def is_secret(kind: Kind) -> bool:
+    """Return whether values of a kind must never be shown."""
+    return isinstance(kind, SecretText) or (isinstance(kind, Maybe) and is_secret(kind.kind))
 
 
 def _plain(node: Node) -> Any:

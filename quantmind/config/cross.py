@@ -49,6 +49,8 @@ def _ports(config: Config, checker: Checker) -> None:
 
 
 def _enabled(checker: Checker) -> None:
+    if ("brokers",) in checker.lines and ("brokers",) not in checker.marks:
+        return
     names = [path for path in checker.lines if len(path) == 2 and path[0] == "brokers"]
     for path in names:
         key = (*path, "enabled")
@@ -64,7 +66,7 @@ def _broker_names(config: Config, checker: Checker) -> None:
     for name, ea in config.eas.items():
         if ea.broker is not None and ea.broker not in brokers:
             path = ("eas", name, "broker")
-            message = f'no broker is called "{ea.broker}"; {suggestion(ea.broker, brokers, "brokers")}'
+            message = f"no broker is called {checker.marks[path].shown}; {suggestion(ea.broker, brokers, 'brokers')}"
             checker.fault(checker.lines[path], path, message)
     for name in config.risk.accounts:
         if name not in (*brokers, "default"):
@@ -74,17 +76,16 @@ def _broker_names(config: Config, checker: Checker) -> None:
 
 
 def _symbols(name: str, broker: MockBrokerConfig, checker: Checker) -> None:
-    path = ("brokers", name)
     for symbol, spec in broker.symbols.items():
-        if spec.volume_min is not None and spec.volume_max is not None and spec.volume_min > spec.volume_max:
-            line = checker.lines[*path, "symbols", symbol, "volume_min"]
-            checker.fault(
-                line,
-                (*path, "symbols", symbol, "volume_min"),
-                f"must be at most volume_max, {spec.volume_max}, was {spec.volume_min}",
-            )
+        if spec.volume_min is None or spec.volume_max is None or spec.volume_min <= spec.volume_max:
+            continue
+        path = ("brokers", name, "symbols", symbol, "volume_min")
+        most = checker.marks[*path[:-1], "volume_max"].shown
+        message = f"must be at most volume_max ({most}), was {checker.marks[path].shown}; correct one of them"
+        checker.fault(checker.marks[path].line, path, message)
     feed = broker.feed
     if isinstance(feed, ReplayFeed) and feed.symbol is not None and feed.symbol not in broker.symbols:
-        here = (*path, "feed", "symbol")
+        where = ("brokers", name, "feed", "symbol")
+        mark = checker.marks[where]
         way_out = suggestion(feed.symbol, broker.symbols, "symbols")
-        checker.fault(checker.lines[here], here, f'the broker has no symbol "{feed.symbol}"; {way_out}')
+        checker.fault(mark.line, where, f"the broker has no symbol {mark.shown}; {way_out}")

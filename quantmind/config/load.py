@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from quantmind.config.check import FAULTY, Checker
+from quantmind.config.check import FAULTY, Checker, is_secret
 from quantmind.config.cross import check_together
 from quantmind.config.faults import ConfigError, Fault
+from quantmind.config.interpolate import secret_variables
 from quantmind.config.model import Config
+from quantmind.config.settings import walk
 from quantmind.config.source import MAX_BYTES, parse
 
 
@@ -45,7 +47,9 @@ def loads(text: str | bytes, *, name: str, environ: Mapping[str, str]) -> Config
     if faults:
         raise ConfigError(faults)
     path = Path(name)
-    checker = Checker(name, path.absolute().parent, environ)
+    secret_keys = frozenset(setting.name for _, _, setting in walk(Config) if is_secret(setting.kind))
+    secrets = frozenset(secret_variables(tree, secret_keys))
+    checker = Checker(name, path.absolute().parent, environ, secrets=secrets)
     config = checker.section(Config, tree, (), {"path": path})
     assert config is not FAULTY
     check_together(config, checker)

@@ -11,7 +11,8 @@ import attrs
 import platformdirs
 
 from quantmind.config.brokers import BROKER_NAME, BROKERS, PORT, BrokerConfig
-from quantmind.config.kinds import Amount, Choice, Flag, Location, LoopbackHost, Number, SecretText, Text, Whole
+from quantmind.config.kinds import Choice, Flag, Location, LoopbackHost, SecretText, Text
+from quantmind.config.numbers import Amount, Number, Whole
 from quantmind.config.secret import Secret
 from quantmind.config.settings import Anything, ListOf, MapOf, Maybe, OneOf, Section, setting
 

@@ -80,6 +80,16 @@ def refusal(path: tuple[str, ...], shown: str, value: Any, default: Any) -> str 
     """
     for pending in PENDING:
         if pending.refuses(path, value, default):
-            what = f"{shown} is" if pending.values else "this key is" if pending.explicit else f"{shown} here is"
-            return f"{what} not implemented yet in this version ({_VERSION}); remove it or {pending.way_out}"
+            what = "this key" if pending.explicit or shown in ("a list", "a mapping") else shown
+            return f"{what} is not implemented yet in this version ({_VERSION}); remove it or {pending.way_out}"
     return None
+
+
+def is_pending(path: str) -> bool:
+    """Return whether a key, written as in the table, cannot be used at all in this version."""
+    return any(pending.path == path and not pending.values for pending in PENDING)
+
+
+def pending_values(path: str) -> tuple[str, ...]:
+    """Return the values of a key, written as in the table, that cannot be used in this version."""
+    return next((pending.values for pending in PENDING if pending.path == path), ())

@@ -1,6 +1,6 @@
 """The declarative table of keys: each attrs field of the model is one line of it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, Final, TypeAlias
 
@@ -112,3 +112,32 @@ def settings_of(model: type) -> Mapping[str, Setting]:
     # A subclass that narrows `type` has it last among its fields; a reader wants it first.
     fields.sort(key=lambda field: field.name != "type")
     return {field.name: attrs.evolve(field.metadata[_KEY], name=field.name) for field in fields}
+
+
+def walk(model: type, path: str = "") -> Iterator[tuple[str, type, Setting]]:
+    """Give every key of a model and below it once, with its dotted path (`*` for any name) and its class."""
+    yield from _walk(model, path, set())
+
+
+def _walk(model: type, path: str, seen: set[type]) -> Iterator[tuple[str, type, Setting]]:
+    if model in seen:
+        return
+    seen.add(model)
+    for each in settings_of(model).values():
+        here = f"{path}.{each.name}" if path else each.name
+        yield here, model, each
+        for below, inner in models_of(each.kind, here):
+            yield from _walk(inner, below, seen)
+
+
+def models_of(kind: Kind, path: str) -> Iterator[tuple[str, type]]:
+    """Give the classes that a value of a kind at `path` may become, each with its path."""
+    match kind:
+        case Maybe(inner) | ListOf(inner):
+            yield from models_of(inner, path)
+        case MapOf(kind=inner):
+            yield from models_of(inner, f"{path}.*")
+        case OneOf(classes):
+            yield from ((path, model) for model in dict.fromkeys(classes.values()))
+        case Section(model):
+            yield path, model

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from quantmind.config.tree import ListNode, MapNode, Node
+from quantmind.config.tree import ListNode, MapNode, Node, Scalar
 
 _LONGEST: Final = 60
 _NUMBER: Final = re.compile(r"[-+.]?[0-9][-+.\w]{0,40}")
@@ -17,10 +17,13 @@ def show_node(node: Node, *, secret: bool = False) -> str:
             return "a list"
         case MapNode():
             return "a mapping"
-    if node.variables:
-        return "the value of " + " and ".join(f"${{{name}}}" for name in node.variables)
-    if secret or node.anchored:
-        return "a value that is not shown"
+    variables = " and ".join(f"${{{name}}}" for name in node.variables)
+    if secret or node.hidden:
+        return f"the value of {variables}" if variables else "a value that is not shown"
+    return f"{_text(node)} (from {variables})" if variables else _text(node)
+
+
+def _text(node: Scalar) -> str:
     if node.is_null:
         return "null" if node.text else "empty"
     if node.plain and (node.boolean is not None or _NUMBER.fullmatch(node.text)):

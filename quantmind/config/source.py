@@ -196,7 +196,7 @@ def _hidden(node: Node) -> Node:
     # What is anchored may be repeated under a key that shows its value while the first is a password.
     match node:
         case Scalar():
-            return attrs.evolve(node, anchored=True)
+            return attrs.evolve(node, hidden=True)
         case ListNode():
             return attrs.evolve(node, items=tuple(map(_hidden, node.items)))
         case MapNode():

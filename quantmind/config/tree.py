@@ -15,14 +15,14 @@ class Scalar:
         text: What stands in the file, quotes and escapes resolved, variables expanded.
         line: Its line, counted from 1.
         plain: Written without quotes, so that `true`, `12` and nothing at all mean more than their letters.
-        anchored: Written elsewhere too (`&name`), perhaps as a secret, so its text stays out of messages.
-        variables: The environment variables that are part of the text; it then stays out of messages.
+        hidden: It may be a secret (an alias repeats it, a password's variable is in it), so no message shows it.
+        variables: The environment variables whose values are part of the text.
     """
 
     text: str
     line: int
     plain: bool = True
-    anchored: bool = False
+    hidden: bool = False
     variables: tuple[str, ...] = ()
 
     @property
