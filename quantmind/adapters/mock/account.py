@@ -1,0 +1,378 @@
+"""A paper account that trades as a MetaTrader 5 hedging account with market execution does."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+import attrs
+
+from quantmind.adapters.mock.checks import check_price, check_stops, check_volume, refuse, stop_level
+from quantmind.adapters.mock.ledger import Cause, Deal, Entry, Ledger
+from quantmind.adapters.mock.market import Market
+from quantmind.adapters.mock.money import ZERO, cents
+from quantmind.adapters.mock.positions import OpenPosition, margin_of, margin_per_lot, profit_at, shown
+from quantmind.domain.accounts import Account, Position
+from quantmind.domain.orders import Close, Modify, Open, OrderType, Placed, Refused, Side
+from quantmind.domain.quotes import Quote
+from quantmind.domain.retcodes import Retcode
+from quantmind.domain.symbols import SymbolSpec
+
+EXECUTED = "Request executed"
+
+
+@attrs.frozen(kw_only=True)
+class Terms:
+    """What an account is opened with. Money in `currency`; `leverage` 100 stands for 1:100."""
+
+    login: int = 1
+    server: str = "QuantMind-Mock"
+    currency: str = "USD"
+    leverage: int = attrs.field(default=100, validator=attrs.validators.ge(1))
+    initial_balance: Decimal = attrs.field(default=Decimal(10_000), converter=cents)
+    margin_mode: str = attrs.field(default="hedging", validator=attrs.validators.in_(["hedging"]))
+
+
+@attrs.frozen
+class _Guard:
+    """Prices that may trigger a stop of one symbol: at or beyond one of them the stops are looked at exactly.
+
+    Floats, a point on the safe side, so that nearly every tick costs four comparisons.
+    """
+
+    bid_low: float
+    bid_high: float
+    ask_low: float
+    ask_high: float
+
+
+class PaperAccount:
+    """Balance, positions and deals of one account, in exact decimals.
+
+    Synchronous and pure: prices come in by `tick`, time comes in with them, nothing is read or written. Every
+    method either does all of what it says or nothing. Always: equity = balance + floating profit of the
+    positions, free margin = equity - margin, balance = initial balance + profit of all deals.
+    """
+
+    def __init__(self, terms: Terms, specs: Iterable[SymbolSpec]) -> None:
+        self.terms = terms
+        self.market = Market(specs)
+        self._ledger = Ledger()
+        self._balance = terms.initial_balance
+        self._positions: dict[int, OpenPosition] = {}
+        self._guards: dict[str, _Guard] = {}
+        self._time_msc = 0
+
+    @property
+    def balance(self) -> Decimal:
+        """The initial balance and what every deal made."""
+        return self._balance
+
+    @property
+    def profit(self) -> Decimal:
+        """The floating profit of the open positions."""
+        return sum((self._profit(position) for position in self._positions.values()), ZERO)
+
+    @property
+    def margin(self) -> Decimal:
+        """What the open positions hold."""
+        return margin_of(self._positions.values())
+
+    @property
+    def deals(self) -> Sequence[Deal]:
+        """Every deal, oldest first."""
+        return self._ledger.deals
+
+    @property
+    def time_msc(self) -> int:
+        """The account's own time: that of the newest tick, UTC milliseconds."""
+        return self._time_msc
+
+    def positions(self) -> tuple[Position, ...]:
+        """The open positions at the last prices, oldest first."""
+        result = []
+        for position in self._positions.values():
+            price = self.market.price(position.symbol)
+            assert price is not None  # it opened at one
+            result.append(shown(position, price, self._profit(position)))
+        return tuple(result)
+
+    def state(self) -> Account:
+        """The account at the last prices."""
+        profit, margin = self.profit, self.margin
+        equity = self._balance + profit
+        return Account(
+            login=self.terms.login,
+            server=self.terms.server,
+            currency=self.terms.currency,
+            leverage=self.terms.leverage,
+            margin_mode=self.terms.margin_mode,
+            balance=self._balance,
+            equity=equity,
+            margin=margin,
+            margin_free=equity - margin,
+            profit=profit,
+        )
+
+    def find(self, tag: str) -> Placed | None:
+        """What became of the order with this tag, or None when no such order was carried out."""
+        return self._ledger.find(tag)
+
+    # --- prices ------------------------------------------------------------------------------------------------
+
+    def tick(self, quote: Quote) -> Sequence[Deal]:
+        """Take one tick: keep its price, and close what its stops say. Returns the deals that it made.
+
+        The stops of a buy look at the bid, those of a sell at the ask. Both are carried out at the market price
+        of the tick that triggers them, as a server with market execution does: behind a gap a stop loss is
+        worse than its level and a take profit better.
+
+        Raises:
+            ValueError: the quote is crossed, not a price, or of another symbol; nothing changed.
+        """
+        self.market.update(quote)
+        if quote.time_msc > self._time_msc:
+            self._time_msc = quote.time_msc
+        guard = self._guards.get(quote.symbol)
+        if guard is None or (guard.bid_low < quote.bid < guard.bid_high and guard.ask_low < quote.ask < guard.ask_high):
+            return ()
+        return self._trigger(quote.symbol)
+
+    def _trigger(self, symbol: str) -> Sequence[Deal]:
+        price = self.market.price(symbol)
+        assert price is not None
+        deals = []
+        for position in [p for p in self._positions.values() if p.symbol == symbol]:
+            level, sign = price.exit(position.side), position.side.sign
+            if position.sl is not None and (level - position.sl) * sign <= 0:
+                cause = Cause.SL
+            elif position.tp is not None and (level - position.tp) * sign >= 0:
+                cause = Cause.TP
+            else:
+                continue
+            deals.append(self._close(position, position.volume, level, cause, self._ledger.take_order()))
+        return deals
+
+    # --- orders ------------------------------------------------------------------------------------------------
+
+    def open(self, order: Open, tag: str) -> Placed | Refused:
+        """Open a position at the market; a limit or stop order is refused, this account has none yet."""
+        spec = self.market.specs.get(order.symbol)
+        if spec is None:
+            return refuse(Retcode.INVALID, f"there is no symbol {order.symbol} here")
+        if order.side is None:
+            return refuse(Retcode.INVALID, "the order has no side: say buy or sell")
+        if order.order_type is not OrderType.MARKET:
+            return refuse(
+                Retcode.INVALID_ORDER,
+                f"{order.order_type.value} orders are not available on this paper account yet: use a market order",
+            )
+        wrong = (
+            check_volume(spec, order.volume)
+            or check_price(spec, "price", order.price)
+            or check_price(spec, "stop loss", order.sl)
+            or check_price(spec, "take profit", order.tp)
+        )
+        if wrong is not None:
+            return wrong
+        sl, tp = stop_level(spec, order.sl), stop_level(spec, order.tp)
+        price = self.market.price(order.symbol)
+        if price is None:
+            return refuse(Retcode.PRICE_OFF, f"there is no price for {order.symbol} yet")
+        wrong = check_stops(spec, order.side, price, sl, tp)
+        if wrong is not None:
+            return wrong
+        currency = self.terms.currency
+        per_lot = margin_per_lot(spec, order.side, price, self.terms.leverage, self.market, currency)
+        payable = self.market.convert(Decimal(1), spec.currency_profit, currency, paying=True)
+        if per_lot is None or payable is None:
+            missing = spec.currency_margin if per_lot is None else spec.currency_profit
+            return refuse(
+                Retcode.PRICE_OFF,
+                f"there is no rate from {missing} to {currency}, so {order.symbol} can't be counted: "
+                f"the account needs a price of {missing}{currency} or {currency}{missing}",
+            )
+        position = OpenPosition(
+            ticket=0,
+            symbol=order.symbol,
+            side=order.side,
+            volume=order.volume,
+            price_open=price.fill(order.side),
+            margin_per_lot=per_lot,
+            time_msc=self._time_msc,
+            sl=sl,
+            tp=tp,
+            magic=order.origin.magic,
+            comment=order.comment,
+        )
+        wrong = self._check_margin(position)
+        if wrong is not None:
+            return wrong
+        number = self._ledger.take_order()
+        position = attrs.evolve(position, ticket=number)
+        self._positions[number] = position
+        self._guard(order.symbol)
+        deal = self._book(position, position.side, Entry.IN, position.volume, position.price_open, ZERO, number)
+        placed = Placed(
+            retcode=int(Retcode.DONE),
+            order=number,
+            deal=deal.ticket,
+            ticket=number,
+            price=deal.price,
+            volume=deal.volume,
+            sl=sl,
+            tp=tp,
+            comment=EXECUTED,
+        )
+        self._ledger.remember(tag, placed)
+        return placed
+
+    def close(self, order: Close, tag: str) -> Placed | Refused:
+        """Close a position, or a part of it, at the market."""
+        position = self._positions.get(order.ticket)
+        if position is None:
+            return refuse(Retcode.POSITION_CLOSED, f"there is no open position {order.ticket}")
+        if order.symbol and order.symbol != position.symbol:
+            return refuse(Retcode.INVALID, f"position {order.ticket} is of {position.symbol}, not of {order.symbol}")
+        spec = self.market.specs[position.symbol]
+        volume = position.volume if order.volume is None else order.volume
+        if volume.is_finite() and volume > position.volume:
+            return refuse(
+                Retcode.INVALID_CLOSE_VOLUME,
+                f"{volume} lots can't be closed: position {order.ticket} has {position.volume}",
+            )
+        if volume != position.volume:
+            wrong = check_volume(spec, volume)
+            if wrong is not None:
+                return wrong
+        price = self.market.price(position.symbol)
+        assert price is not None
+        number = self._ledger.take_order()
+        deal = self._close(position, volume, price.exit(position.side), Cause.CLIENT, number)
+        placed = Placed(
+            retcode=int(Retcode.DONE),
+            order=number,
+            deal=deal.ticket,
+            ticket=position.ticket,
+            price=deal.price,
+            volume=deal.volume,
+            profit=deal.profit,
+            sl=position.sl,
+            tp=position.tp,
+            comment=EXECUTED,
+        )
+        self._ledger.remember(tag, placed)
+        return placed
+
+    def modify(self, order: Modify, tag: str) -> Placed | Refused:
+        """Change a position's stops: None keeps one, 0 removes it. Only a level that changes is checked."""
+        position = self._positions.get(order.ticket)
+        if position is None:
+            return refuse(Retcode.POSITION_CLOSED, f"there is no open position {order.ticket}")
+        spec = self.market.specs[position.symbol]
+        wrong = check_price(spec, "stop loss", order.new_sl) or check_price(spec, "take profit", order.new_tp)
+        if wrong is not None:
+            return wrong
+        sl = position.sl if order.new_sl is None else stop_level(spec, order.new_sl)
+        tp = position.tp if order.new_tp is None else stop_level(spec, order.new_tp)
+        if sl == position.sl and tp == position.tp:
+            return refuse(
+                Retcode.NO_CHANGES,
+                f"position {order.ticket} already has stop loss {sl or 'none'} and take profit {tp or 'none'}",
+            )
+        price = self.market.price(position.symbol)
+        assert price is not None
+        new_sl, new_tp = (None if sl == position.sl else sl), (None if tp == position.tp else tp)
+        wrong = check_stops(spec, position.side, price, new_sl, new_tp)
+        if wrong is not None:
+            return wrong
+        self._positions[position.ticket] = attrs.evolve(position, sl=sl, tp=tp)
+        self._guard(position.symbol)
+        placed = Placed(retcode=int(Retcode.DONE), ticket=position.ticket, sl=sl, tp=tp, comment=EXECUTED)
+        self._ledger.remember(tag, placed)
+        return placed
+
+    # --- inside ------------------------------------------------------------------------------------------------
+
+    def _profit(self, position: OpenPosition) -> Decimal:
+        price = self.market.price(position.symbol)
+        assert price is not None
+        spec = self.market.specs[position.symbol]
+        level = price.exit(position.side)
+        return profit_at(position, level, position.volume, spec, self.market, self.terms.currency)
+
+    def _check_margin(self, position: OpenPosition) -> Refused | None:
+        held = self.margin
+        needed = margin_of([*self._positions.values(), position])
+        equity = self._balance + self.profit
+        # The other leg of a hedge needs nothing more, and takes risk away: it passes on an empty account too.
+        if needed <= held or needed <= equity:
+            return None
+        return refuse(
+            Retcode.NO_MONEY,
+            f"{position.volume} lots of {position.symbol} need {needed - held} {self.terms.currency} more margin, "
+            f"{equity - held} are free",
+        )
+
+    def _close(self, position: OpenPosition, volume: Decimal, price: Decimal, cause: Cause, order: int) -> Deal:
+        spec = self.market.specs[position.symbol]
+        profit = profit_at(position, price, volume, spec, self.market, self.terms.currency)
+        if volume == position.volume:
+            del self._positions[position.ticket]
+        else:
+            self._positions[position.ticket] = attrs.evolve(position, volume=position.volume - volume)
+        self._balance += profit
+        self._guard(position.symbol)
+        return self._book(position, position.side.opposite, Entry.OUT, volume, price, profit, order, cause)
+
+    def _book(
+        self,
+        position: OpenPosition,
+        side: Side,
+        entry: Entry,
+        volume: Decimal,
+        price: Decimal,
+        profit: Decimal,
+        order: int,
+        cause: Cause = Cause.CLIENT,
+    ) -> Deal:
+        deal = Deal(
+            ticket=self._ledger.take_deal(),
+            order=order,
+            position=position.ticket,
+            symbol=position.symbol,
+            side=side,
+            entry=entry,
+            volume=volume,
+            price=price,
+            profit=profit,
+            cause=cause,
+            time_msc=self._time_msc,
+            magic=position.magic,
+            comment=position.comment,
+        )
+        self._ledger.book(deal)
+        return deal
+
+    def _guard(self, symbol: str) -> None:
+        """Set the prices that may trigger a stop of the symbol anew."""
+        bid_low = ask_low = -math.inf
+        bid_high = ask_high = math.inf
+        slack = float(self.market.specs[symbol].point)
+        found = False
+        for position in self._positions.values():
+            if position.symbol != symbol or (position.sl is None and position.tp is None):
+                continue
+            found = True
+            below, above = (position.sl, position.tp) if position.side is Side.BUY else (position.tp, position.sl)
+            low = -math.inf if below is None else float(below) + slack
+            high = math.inf if above is None else float(above) - slack
+            if position.side is Side.BUY:
+                bid_low, bid_high = max(bid_low, low), min(bid_high, high)
+            else:
+                ask_low, ask_high = max(ask_low, low), min(ask_high, high)
+        if found:
+            self._guards[symbol] = _Guard(bid_low, bid_high, ask_low, ask_high)
+        else:
+            self._guards.pop(symbol, None)

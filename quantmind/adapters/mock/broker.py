@@ -1,0 +1,180 @@
+"""`MockBroker`: a paper account behind the Broker port."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+import trio
+
+from quantmind.adapters.mock.account import PaperAccount
+from quantmind.adapters.mock.faults import Faults
+from quantmind.adapters.mock.feed import Feed
+from quantmind.adapters.mock.lean import ReplayError
+from quantmind.adapters.mock.ledger import Deal
+from quantmind.domain.accounts import Sample
+from quantmind.domain.orders import Absent, Close, Modify, Open, Outcome, Placed, Refused, Unknown
+from quantmind.domain.risk.approval import Approved
+from quantmind.domain.symbols import SymbolSpec
+from quantmind.errors import BrokerUnavailable
+from quantmind.ports import Poll
+
+_log = logging.getLogger(__name__)
+
+_LONGEST_TAG = 16
+
+
+class MockBroker:
+    """A `quantmind.ports.Broker` that trades on paper.
+
+    Orders fill at the last tick that `poll` gave out: what a client saw is what it trades on. Each tick passes the
+    account's stops before it goes out. Nothing here is torn by cancellation: the account changes between two
+    checkpoints, and a call that was cancelled before its change did nothing.
+
+    Args:
+        monotonic: seconds of the gateway's clock, for the pace of the feed and the age of samples.
+
+    Attributes:
+        account: the account itself, to look at.
+        faults: switches for tests.
+    """
+
+    def __init__(
+        self, *, name: str, account: PaperAccount, feed: Feed, monotonic: Callable[[], float] = trio.current_time
+    ) -> None:
+        self.account = account
+        self.faults = Faults()
+        self._name = name
+        self._feed = feed
+        self._monotonic = monotonic
+        self._connected = False
+
+    @property
+    def name(self) -> str:
+        """The broker's name in the configuration."""
+        return self._name
+
+    @property
+    def paced(self) -> bool:
+        """False while the feed gives as much as is taken."""
+        return self._feed.paced
+
+    def start_feed(self) -> None:
+        """Begin a replay that waits for its first subscriber. Safe to repeat."""
+        self._feed.start()
+
+    async def connect(self) -> Sequence[SymbolSpec]:
+        """Open the feed. Safe to repeat: a feed goes on where it was.
+
+        Raises:
+            BrokerUnavailable: a replay's file is missing, unreadable, or turned out bad.
+        """
+        await trio.lowlevel.checkpoint()
+        _fail(self.faults.connect_error)
+        try:
+            self._feed.open()
+        except ReplayError as exc:
+            raise BrokerUnavailable(str(exc)) from exc
+        self._connected = True
+        return tuple(self.account.market.specs.values())
+
+    async def poll(self) -> Poll:
+        """The ticks since the last poll, after they have passed the account's stops.
+
+        Raises:
+            BrokerUnavailable: not connected, or the replay stopped at a bad line.
+        """
+        await trio.lowlevel.checkpoint()
+        self._check(self.faults.poll_error)
+        try:
+            step = self._feed.advance(self._monotonic())
+        except ReplayError as exc:
+            raise BrokerUnavailable(str(exc)) from exc
+        tick = self.account.tick
+        for quote in step.quotes:
+            deals = tick(quote)
+            if deals:
+                self._log_stops(deals)
+        return Poll(step.quotes, step.crossed, step.ended)
+
+    async def sample(self) -> Sample:
+        """Account and positions at the last ticks given out. Raises BrokerUnavailable."""
+        await trio.lowlevel.checkpoint()
+        self._check(self.faults.sample_error)
+        return Sample(
+            broker=self._name,
+            account=self.account.state(),
+            positions=self.account.positions(),
+            pending_orders=0,
+            taken_at=self._monotonic(),
+        )
+
+    async def place(self, order: Approved, tag: str) -> Outcome:
+        """Carry out an approved order once, at the last tick given out.
+
+        Cancelled before its first checkpoint is over it did nothing; after that it has been carried out.
+
+        Raises:
+            BrokerUnavailable: nothing was sent.
+        """
+        if not 0 < len(tag) <= _LONGEST_TAG:
+            raise ValueError(f"the tag {tag!r} has {len(tag)} characters, a broker keeps 1 to {_LONGEST_TAG}")
+        await trio.lowlevel.checkpoint()
+        faults = self.faults
+        self._check(faults.place_error)
+        unknown, delay_s = faults.place_unknown, faults.place_delay_s
+        outcome: Outcome = (
+            Unknown("the request was lost on its way") if unknown == "lost" else self._carry_out(order, tag)
+        )
+        if unknown == "executed":
+            outcome = Unknown("the answer to the request was lost")
+        if delay_s > 0:
+            await trio.sleep(delay_s)
+        return outcome
+
+    async def find(self, tag: str) -> Placed | Absent | None:
+        """What the account knows of an order by its tag. Raises BrokerUnavailable."""
+        await trio.lowlevel.checkpoint()
+        self._check(self.faults.find_error)
+        if self.faults.find_blind:
+            return None
+        return self.account.find(tag) or Absent()
+
+    async def aclose(self) -> None:
+        """Let the feed's file go; `connect` goes on where it was. Safe to repeat."""
+        self._connected = False
+        self._feed.close()
+        await trio.lowlevel.checkpoint()
+
+    def _carry_out(self, order: Approved, tag: str) -> Placed | Refused:
+        proposal = order.proposal
+        match proposal:
+            case Open():
+                return self.account.open(proposal, tag)
+            case Close():
+                return self.account.close(proposal, tag)
+            case Modify():
+                return self.account.modify(proposal, tag)
+
+    def _check(self, fault: str | None) -> None:
+        _fail(fault)
+        if not self._connected:
+            raise BrokerUnavailable(f"broker {self._name} is not connected")
+
+    def _log_stops(self, deals: Sequence[Deal]) -> None:
+        for deal in deals:
+            _log.info(
+                "close.position broker=%s ticket=%d cause=%s symbol=%s volume=%s price=%s profit=%s",
+                self._name,
+                deal.position,
+                deal.cause.value,
+                deal.symbol,
+                deal.volume,
+                deal.price,
+                deal.profit,
+            )
+
+
+def _fail(fault: str | None) -> None:
+    if fault is not None:
+        raise BrokerUnavailable(fault)

@@ -1,0 +1,34 @@
+"""Switches that make a paper broker fail on purpose, for tests of whatever stands in front of a broker."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import attrs
+
+
+@attrs.define
+class Faults:
+    """What goes wrong now; each switch works until it is set back.
+
+    Attributes:
+        connect_error: `connect` raises BrokerUnavailable with this text.
+        poll_error: `poll` does.
+        sample_error: `sample` does.
+        place_error: `place` does, and nothing was sent.
+        place_unknown: `place` answers Unknown; `executed`: the order was carried out and its answer lost,
+            `lost`: the order never arrived. `find` tells which.
+        place_delay_s: the answer of `place` takes so many seconds. The order is carried out before them, so a
+            caller that is cancelled meanwhile does not undo it.
+        find_error: `find` raises BrokerUnavailable with this text.
+        find_blind: `find` can't tell yet and answers None.
+    """
+
+    connect_error: str | None = None
+    poll_error: str | None = None
+    sample_error: str | None = None
+    place_error: str | None = None
+    place_unknown: Literal["executed", "lost"] | None = None
+    place_delay_s: float = 0.0
+    find_error: str | None = None
+    find_blind: bool = False

@@ -1,0 +1,102 @@
+"""The last prices of an account's symbols, and money changed from one currency to another at them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+
+import attrs
+
+from quantmind.adapters.mock.money import exact_price
+from quantmind.domain.orders import Side
+from quantmind.domain.quotes import Quote
+from quantmind.domain.symbols import SymbolSpec
+
+_VIA = "USD"
+"""A currency without a pair of its own to the account's goes through this one, as at retail brokers."""
+
+
+@attrs.frozen
+class Price:
+    """Bid and ask of one symbol, exact; `time_msc` UTC milliseconds."""
+
+    bid: Decimal
+    ask: Decimal
+    time_msc: int
+
+    def fill(self, side: Side) -> Decimal:
+        """Where a market order fills: a buy at the ask, a sell at the bid."""
+        return self.ask if side is Side.BUY else self.bid
+
+    def exit(self, side: Side) -> Decimal:
+        """Where a position closes: a buy at the bid, a sell at the ask."""
+        return self.bid if side is Side.BUY else self.ask
+
+
+class Market:
+    """What an account trades, and each symbol's last tick.
+
+    Ticks stay floats until somebody asks for a price: most of them are only passed on.
+    """
+
+    def __init__(self, specs: Iterable[SymbolSpec]) -> None:
+        self.specs: Mapping[str, SymbolSpec] = {spec.name: spec for spec in specs}
+        # The first symbol of a pair of currencies names their rate; EURUSD and EURUSD.r would be the same money.
+        self._pairs: dict[tuple[str, str], SymbolSpec] = {}
+        for spec in self.specs.values():
+            if spec.currency_base != spec.currency_profit:
+                self._pairs.setdefault((spec.currency_base, spec.currency_profit), spec)
+        # Below half a point a price would show as 0, which is no price.
+        self._floors = {spec.name: float(spec.point) / 2 for spec in self.specs.values()}
+        self._last: dict[str, Quote] = {}
+
+    def update(self, quote: Quote) -> None:
+        """Keep the tick.
+
+        Raises:
+            ValueError: it is crossed, not a price, or of a symbol that is not traded here.
+        """
+        symbol = quote.symbol
+        floor = self._floors.get(symbol)
+        if floor is None:
+            raise ValueError(f"there is no symbol {symbol} here, only {', '.join(self.specs)}")
+        if not floor < quote.bid <= quote.ask < math.inf:
+            raise ValueError(f"bid {quote.bid} and ask {quote.ask} of {symbol} are not prices to trade on")
+        self._last[symbol] = quote
+
+    def price(self, symbol: str) -> Price | None:
+        """The last price, or None before the first tick."""
+        quote = self._last.get(symbol)
+        if quote is None:
+            return None
+        digits = self.specs[symbol].digits
+        return Price(exact_price(quote.bid, digits), exact_price(quote.ask, digits), quote.time_msc)
+
+    def convert(self, amount: Decimal, source: str, target: str, *, paying: bool) -> Decimal | None:
+        """The amount in another currency at the last prices; None when there is no rate.
+
+        The rate is that of the pair of the two currencies, either way round, else by way of USD. `paying` takes the
+        dear side of the spread (what it costs to buy `amount`), else the cheap one (what `amount` sells for):
+        a terminal's tick value of a loss and of a profit.
+        """
+        if source == target:
+            return amount
+        direct = self._convert_by_pair(amount, source, target, paying)
+        if direct is not None or _VIA in (source, target):
+            return direct
+        between = self._convert_by_pair(amount, source, _VIA, paying)
+        return None if between is None else self._convert_by_pair(between, _VIA, target, paying)
+
+    def _convert_by_pair(self, amount: Decimal, source: str, target: str, paying: bool) -> Decimal | None:
+        spec = self._pairs.get((source, target))
+        if spec is not None:
+            price = self.price(spec.name)
+            if price is not None:
+                return amount * (price.ask if paying else price.bid)
+        spec = self._pairs.get((target, source))
+        if spec is not None:
+            price = self.price(spec.name)
+            if price is not None:
+                return amount / (price.bid if paying else price.ask)
+        return None

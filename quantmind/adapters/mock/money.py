@@ -1,0 +1,22 @@
+"""Cents, and prices as exact decimals: where the floats of ticks stop."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_UP, Decimal
+
+CENT = Decimal("0.01")
+ZERO = Decimal("0.00")
+
+
+def cents(amount: Decimal) -> Decimal:
+    """The amount in whole cents, halves away from zero, as a trade server books it.
+
+    Halves go the same way for a gain and a loss, so that two mirrored deals always cancel out.
+    """
+    rounded = amount.quantize(CENT, ROUND_HALF_UP)
+    return ZERO if rounded == 0 else rounded
+
+
+def exact_price(price: float, digits: int) -> Decimal:
+    """The price as the symbol shows it: a double such as 65380.340000000004 is 65380.34."""
+    return Decimal(f"{price:.{digits}f}")
