@@ -1,11 +1,13 @@
 """Checks that look at several keys together."""
 
+from decimal import Decimal
 from typing import Final
 
-from quantmind.config.brokers import MockBrokerConfig, ReplayFeed
+from quantmind.config.brokers import MockBrokerConfig, ReplayFeed, SymbolOverrides
 from quantmind.config.check import Checker
 from quantmind.config.model import Config
 from quantmind.config.suggest import suggestion
+from quantmind.domain.symbols import usual_spec
 
 # The ports that this version opens, in the order in which a fault names them.
 _PORTS: Final = (
@@ -77,15 +79,28 @@ def _broker_names(config: Config, checker: Checker) -> None:
 
 def _symbols(name: str, broker: MockBrokerConfig, checker: Checker) -> None:
     for symbol, spec in broker.symbols.items():
-        if spec.volume_min is None or spec.volume_max is None or spec.volume_min <= spec.volume_max:
-            continue
-        path = ("brokers", name, "symbols", symbol, "volume_min")
-        most = checker.marks[*path[:-1], "volume_max"].shown
-        message = f"must be at most volume_max ({most}), was {checker.marks[path].shown}; correct one of them"
-        checker.fault(checker.marks[path].line, path, message)
+        path = ("brokers", name, "symbols", symbol)
+        _volumes(path, spec, checker)
+        digits = usual_spec(symbol).digits if spec.digits is None else spec.digits
+        if spec.tick_size is not None and spec.tick_size % Decimal(1).scaleb(-digits):
+            mark = checker.marks[*path, "tick_size"]
+            message = f"must be a whole number of points, which are 1e-{digits} with {digits} digits, was {mark.shown}"
+            checker.fault(mark.line, (*path, "tick_size"), f"{message}; correct it or write digits")
     feed = broker.feed
     if isinstance(feed, ReplayFeed) and feed.symbol is not None and feed.symbol not in broker.symbols:
         where = ("brokers", name, "feed", "symbol")
         mark = checker.marks[where]
         way_out = suggestion(feed.symbol, broker.symbols, "symbols")
         checker.fault(mark.line, where, f"the broker has no symbol {mark.shown}; {way_out}")
+
+
+def _volumes(path: tuple[str, ...], spec: SymbolOverrides, checker: Checker) -> None:
+    usual = usual_spec(path[-1])
+    least = usual.volume_min if spec.volume_min is None else spec.volume_min
+    most = usual.volume_max if spec.volume_max is None else spec.volume_max
+    if least <= most:
+        return
+    written = [key for key in ("volume_min", "volume_max") if (*path, key) in checker.marks]
+    here = (*path, written[0])
+    message = f"volume_min ({least}) must be at most volume_max ({most}); correct one of them"
+    checker.fault(checker.marks[here].line, here, message)

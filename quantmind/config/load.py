@@ -44,12 +44,10 @@ def loads(text: str | bytes, *, name: str, environ: Mapping[str, str]) -> Config
         ConfigError: The text has faults; all of them, sorted by line.
     """
     tree, faults = parse(text, name)
-    if faults:
-        raise ConfigError(faults)
     path = Path(name)
     secret_keys = frozenset(setting.name for _, _, setting in walk(Config) if is_secret(setting.kind))
     secrets = frozenset(secret_variables(tree, secret_keys))
-    checker = Checker(name, path.absolute().parent, environ, secrets=secrets)
+    checker = Checker(name, path.absolute().parent, environ, faults, secrets)
     config = checker.section(Config, tree, (), {"path": path})
     assert config is not FAULTY
     check_together(config, checker)

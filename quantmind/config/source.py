@@ -7,7 +7,7 @@ from typing import Final
 import attrs
 import yaml
 
-from quantmind.config.faults import Fault
+from quantmind.config.faults import ConfigError, Fault
 from quantmind.config.tree import ListNode, MapNode, Node, Scalar
 
 MAX_BYTES: Final = 1024 * 1024
@@ -35,11 +35,15 @@ _PROBLEMS: Final = (
     ("unexpected document separator", "a quote is opened and not closed before the next document"),
     ("while parsing a flow", 'a "," or the closing bracket is missing'),
     ("expected the node content", "a value is missing, or begins with a sign of YAML and needs quotes"),
-    ("expected <block end>", "the indentation does not fit the lines above"),
+    ("expected <block end>", "the indentation does not fit the lines above, or a quote or bracket ends too early"),
     ("sequence entries are not allowed", 'a "-" of a list cannot stand here; begin it on its own line'),
     ("expected alphabetic or numeric", 'a value that begins with & or * needs quotes around it: "…"'),
     ("expected '<document start>'", "the text goes on after its end; check the indentation of this line"),
 )
+
+
+# These are noticed long after their place.
+_LATE: Final = ("found unexpected end of stream", "found unexpected document separator", "could not find expected ':'")
 
 
 class _Unreadable(Exception):
@@ -60,23 +64,26 @@ class _Sized:
 
 
 def parse(text: str | bytes, file: str) -> tuple[MapNode, list[Fault]]:
-    """Read one YAML document; faults that end the reading leave an empty tree.
+    """Read one YAML document; gives the tree and the faults that did not end the reading.
 
     Args:
         text: The document; bytes must be UTF-8.
         file: Its name for the faults.
+
+    Raises:
+        ConfigError: The text cannot be read on.
     """
     try:
         builder = _Builder(_decoded(text))
         root = builder.document()
     except _Unreadable as stop:
-        return MapNode((), 1), [Fault(file, stop.line, "", stop.message)]
+        raise ConfigError([Fault(file, stop.line, "", stop.message)]) from None
     faults = [Fault(file, line, "", message) for line, message in builder.faults]
     if isinstance(root, Scalar) and root.is_null:
         root = MapNode((), 1)
     if not isinstance(root, MapNode):
         message = 'the file must be a mapping of keys such as "brokers:"'
-        return MapNode((), 1), [*faults, Fault(file, root.line, "", message)]
+        raise ConfigError([*faults, Fault(file, root.line, "", message)])
     return root, faults
 
 
@@ -210,15 +217,22 @@ def _line(event: yaml.Event) -> int:
 def _syntax(error: yaml.MarkedYAMLError) -> _Unreadable:
     said = f"{error.problem} {error.context}"
     ours = next((ours for theirs, ours in _PROBLEMS if theirs in said), "check quotes, colons and indentation")
-    line: int | None = getattr(error.problem_mark or error.context_mark, "line", None)
-    return _Unreadable(0 if line is None else line + 1, f"not YAML: {ours}")
+    at: int = getattr(error.problem_mark or error.context_mark, "line", -1)
+    began: int = getattr(error.context_mark, "line", at)
+    if error.problem is not None and error.problem.startswith(_LATE):
+        at = began
+    if "while parsing a flow" in said and began < at:
+        ours += f" (opened on line {began + 1})"
+    return _Unreadable(at + 1, f"not YAML: {ours}")
 
 
 def _events(text: str) -> Iterator[yaml.Event]:
+    loader = yaml.SafeLoader(text)
     try:
-        yield from yaml.parse(text, Loader=yaml.SafeLoader)
+        while loader.check_event():
+            yield loader.get_event()  # type: ignore[no-untyped-call]
     except yaml.MarkedYAMLError as error:
         raise _syntax(error) from None
     except (yaml.YAMLError, ValueError, OverflowError):
         # PyYAML lets these through for numbers in %YAML and for "\U" escapes beyond Unicode.
-        raise _Unreadable(0, "not YAML: an escape or a directive has a number that is too large") from None
+        raise _Unreadable(loader.line + 1, "not YAML: a number in an escape or a directive is too large") from None
