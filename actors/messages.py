@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
 from decimal import Decimal
 from typing import Any, Protocol
@@ -141,13 +142,17 @@ class HandleCommand(Request[Reply]):
 
 @attrs.frozen
 class Judge(Request[Reply]):
-    """Decide on a proposal, and with `execute` have it carried out. `fingerprint` names the body of the request."""
+    """Decide on a proposal, and with `execute` have it carried out. `fingerprint` names the body of the request.
+
+    `start_by` is Unix seconds after which the order may not be sent any more.
+    """
 
     proposal: Proposal
     execute: bool
     fingerprint: str
     body: dict[str, Any]
     watch: Stopwatch
+    start_by: float = math.inf
 
 
 @attrs.frozen
@@ -200,32 +205,21 @@ class Execute(Request[Reply]):
 
 @attrs.frozen
 class Executed:
-    """What became of an executed order; told upwards to the governor."""
+    """What became of an approved order; told upwards to the governor. `order_id` is the approval's id."""
 
-    approval_id: str
     order_id: str
     proposal: Proposal
     outcome: Outcome | None
     """None: it was never sent."""
     at: float
+    """Monotonic seconds."""
 
 
 @attrs.frozen
 class Undelivered:
     """An order that never reached its executor: its reservation is free."""
 
-    approval_id: str
-
-
-@attrs.frozen
-class UnknownFound:
-    """An intent without an outcome, found when an executor started."""
-
     order_id: str
-    broker: str
-    ea_name: str
-    magic: int
-    symbol: str
 
 
-GovernorFact = AccountSampled | Executed | Undelivered | UnknownFound
+GovernorFact = AccountSampled | Executed | Undelivered

@@ -1,0 +1,298 @@
+"""The commands actor: which account, may they, is it a repeat, is it still in time; then on to the governor."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from actors.boards import Boards
+from actors.known import Entry, Key, KnownCommands, as_before
+from actors.messages import HandleCommand, Judge, Reply, ReportResult, SetMultiplier
+from actors.runtime import Call, Inbox, MailboxPolicy, Overflow, Ref
+from quantmind.domain.clock import Clock
+from quantmind.domain.risk import TradingState
+from quantmind.errors import JournalDown
+from quantmind.ports import Journal
+from quantmind.wire import replies
+from quantmind.wire.auth import Identity
+from quantmind.wire.commands import Heartbeat, RiskUpdate, Trade, TradeResult
+
+logger = logging.getLogger("quantmind.commands")
+
+MAILBOX = MailboxPolicy(
+    Overflow.REJECT, 4096, reason="above the doors' limits together; beyond it the asker hears `busy` at once"
+)
+BATCH = 256
+FURTHEST_EXPIRY_S = 60.0
+NEXT_HEARTBEAT_S = 5
+
+
+@attrs.frozen
+class Routing:
+    """Which account a command is for: named, else the EA's, else the only one."""
+
+    brokers: tuple[str, ...]
+    eas: Mapping[str, str]
+    """EA name → broker."""
+
+    def route(self, ea_name: str, broker: str | None) -> str | Reply:
+        """The broker's name, or the error that says why there is none."""
+        chosen = broker if broker is not None else self.eas.get(ea_name)
+        if chosen is None and len(self.brokers) == 1:
+            return self.brokers[0]
+        if chosen is None:
+            return replies.error(
+                "broker_required",
+                f"several brokers are enabled ({', '.join(self.brokers)}); name one as `broker`, or map {ea_name} "
+                "under `eas` in the configuration",
+            )
+        if chosen not in self.brokers:
+            return replies.error("unknown_broker", f"there is no enabled broker {chosen}; {', '.join(self.brokers)}")
+        return chosen
+
+
+@attrs.define
+class Commands:
+    """Takes `HandleCommand` calls and answers them, or hands the duty to answer to the governor."""
+
+    routing: Routing
+    boards: Boards
+    known: KnownCommands
+    journal: Journal
+    governor: Ref[Any]
+    clock: Clock
+    command_ttl_s: float
+
+    async def __call__(self, inbox: Inbox[Call[Reply]]) -> None:
+        await self._load()
+        inbox.ready()
+        async for batch in inbox.batches(BATCH):
+            lost: list[tuple[Call[Reply], Entry]] = []
+            for call in batch:
+                self._handle(call, lost)
+            for call, entry in lost:
+                await self._look_up(call, entry)
+
+    async def _load(self) -> None:
+        try:
+            self.known.load(await self.journal.known(self.known.capacity))
+        except JournalDown as exc:
+            # The governor opens nothing while the journal is down, so no repeat can act either.
+            logger.error("fail.load_known reason=%s", exc)
+
+    def _handle(self, call: Call[Reply], lost: list[tuple[Call[Reply], Entry]]) -> None:
+        request = call.request
+        assert isinstance(request, HandleCommand)
+        command, identity = request.command, request.identity
+        now = request.received_at
+        heard = self.boards.eas.heard(command.envelope.ea_name, getattr(command, "magic", 0), now)
+        match command:
+            case Heartbeat():
+                heard.last_heartbeat = now
+                heard.symbol = command.symbol or heard.symbol
+                heard.version = command.version or heard.version
+                heard.balance = command.balance if command.balance is not None else heard.balance
+                heard.equity = command.equity if command.equity is not None else heard.equity
+                call.answer(self._heartbeat(command))
+            case Trade():
+                self._trade(call, request, command, identity, lost)
+            case TradeResult():
+                report = ReportResult(
+                    command.approval_id, command.envelope.ea_name, command.ticket, command.volume, command.retcode
+                )
+                self.governor.pass_on_nowait(call.forward(report))
+            case RiskUpdate():
+                update = SetMultiplier(
+                    command.envelope.ea_name, command.risk_multiplier, identity.may("admin"), identity.name or "ea"
+                )
+                self.governor.pass_on_nowait(call.forward(update))
+
+    def _heartbeat(self, command: Heartbeat) -> Reply:
+        broker = self.routing.route(command.envelope.ea_name, command.envelope.broker)
+        if isinstance(broker, dict):
+            return broker
+        return {
+            "status": "success",
+            "risk_multiplier": self.boards.multipliers.read(command.envelope.ea_name),
+            "trading_state": self.boards.halts.read(broker).state.value,
+            "next_heartbeat_s": NEXT_HEARTBEAT_S,
+            "floor": None,
+            "next_floor": None,
+            "next_reset": None,
+        }
+
+    def _trade(
+        self,
+        call: Call[Reply],
+        request: HandleCommand,
+        command: Trade,
+        identity: Identity,
+        lost: list[tuple[Call[Reply], Entry]],
+    ) -> None:
+        broker = self.routing.route(command.envelope.ea_name, command.envelope.broker)
+        if isinstance(broker, dict):
+            call.answer(broker)
+            return
+        if command.execute:
+            refusal = _may_execute(command, identity)
+            if refusal is not None:
+                call.answer(refusal)
+                return
+        fingerprint = command.fingerprint()
+        key = _key(command)
+        entry = None if key is None else self.known.get(key)
+        if entry is not None:
+            if entry.fingerprint != fingerprint:
+                call.answer(_conflict(command))
+            elif entry.in_flight:
+                entry.joined.append(call.move())
+            elif entry.lost or (entry.reply is not None and entry.reply["status"] == "unknown"):
+                lost.append((call.move(), entry))
+            else:
+                assert entry.reply is not None
+                call.answer(self._again(entry.reply, broker))
+            return
+        late = self._late(command, request)
+        if late is not None:
+            call.answer(late)
+            return
+        self._forward(call, command, broker, fingerprint, key)
+
+    def _forward(self, call: Call[Reply], command: Trade, broker: str, fingerprint: str, key: Key | None) -> None:
+        request = call.request
+        assert isinstance(request, HandleCommand)
+        request.watch.mark("commands", time.perf_counter())
+        judge = Judge(
+            command.proposal(broker),
+            command.execute,
+            fingerprint,
+            command.body(),
+            request.watch,
+            self._latest_start(command, request),
+        )
+        if key is None:
+            self.governor.pass_on_nowait(call.forward(judge))
+            return
+        entry = self.known.begin(key, fingerprint)
+        forwarded = call.forward(judge, answered=lambda outcome: self.known.finish(key, entry, outcome))
+        self.governor.pass_on_nowait(forwarded)
+
+    async def _look_up(self, call: Call[Reply], entry: Entry) -> None:
+        """Answer a repeat whose first's answer is not known here from the journal, or let it act as the first."""
+        request = call.request
+        assert isinstance(request, HandleCommand)
+        command: Trade = request.command
+        key = _key(command)
+        assert key is not None
+        try:
+            found = await self.journal.lookup(*key)
+        except JournalDown as exc:
+            call.answer(replies.unknown(f"the journal can't be read now ({exc}); ask again with the same request_id"))
+            return
+        broker = self.routing.route(command.envelope.ea_name, command.envelope.broker)
+        assert isinstance(broker, str)
+        current = self.known.get(key)
+        if current is not None and current.in_flight:
+            current.joined.append(call)  # another repeat was quicker while the journal was read
+            return
+        if found is None and entry.reply is not None:
+            call.answer(entry.reply)
+            return
+        if found is None:
+            late = self._late(command, request)
+            if late is not None:
+                call.answer(late)
+            else:
+                self._forward(call, command, broker, entry.fingerprint, key)
+            return
+        if found.reply is None or found.fingerprint != entry.fingerprint:
+            call.answer(as_before(found, entry.fingerprint))
+            return
+        entry.reply, entry.lost = found.reply, False
+        call.answer(self._again(found.reply, broker))
+
+    def _again(self, first: Reply, broker: str) -> Reply:
+        """A repeat's answer: the first's, unless it was an approval that no longer holds."""
+        if first["status"] != "success" or "valid_until" not in first:
+            return first
+        now = self.clock.now()
+        if now >= first["valid_until"]:
+            return replies.expired_approval("the approval has ended; ask again with a new request_id", first)
+        halt = self.boards.halts.read(broker)
+        if halt.state is not TradingState.ACTIVE and "max_volume" in first:
+            return replies.expired_approval(f"trading is {halt.state.value} since then ({halt.cause})", first)
+        return {**first, "valid_for_ms": int((first["valid_until"] - now) * 1000)}
+
+    def _late(self, command: Trade, request: HandleCommand) -> Reply | None:
+        """Why this order is not in time, or None. Judged by the gateway's clock."""
+        envelope = command.envelope
+        now = request.received_at
+        if envelope.expires_at is not None:
+            if envelope.expires_at > now + FURTHEST_EXPIRY_S:
+                ahead = envelope.expires_at - now
+                return replies.error(
+                    "invalid_message",
+                    f"expires_at is {ahead:.0f} s ahead by the gateway's clock, at most {FURTHEST_EXPIRY_S:g} s count",
+                )
+            if envelope.expires_at <= now:
+                late = now - envelope.expires_at
+                return replies.error("expired", f"it expired {late:.1f} s ago by the gateway's clock; nothing was done")
+        if not command.execute:
+            return None
+        if envelope.expires_at is None and envelope.timestamp is not None:
+            age = now - envelope.timestamp
+            if age > self.command_ttl_s:
+                return replies.error(
+                    "expired",
+                    f"it is {age:.1f} s old by its timestamp, at most {self.command_ttl_s:g} s; nothing was done",
+                )
+            if age < -FURTHEST_EXPIRY_S:
+                return replies.error(
+                    "invalid_message", f"timestamp is {-age:.0f} s ahead of the gateway's clock; set the EA's clock"
+                )
+        if envelope.expires_at is None and envelope.timestamp is None and request.via == "zmq":
+            return replies.error(
+                "invalid_message",
+                "execute over ZeroMQ needs expires_at or timestamp: an order queued during an outage must not run",
+            )
+        return None
+
+    def _latest_start(self, command: Trade, request: HandleCommand) -> float:
+        """Unix seconds after which the order may not be sent any more."""
+        envelope = command.envelope
+        if envelope.expires_at is not None:
+            return envelope.expires_at
+        if envelope.timestamp is not None:
+            return min(envelope.timestamp, request.received_at) + self.command_ttl_s
+        return math.inf
+
+
+def _may_execute(command: Trade, identity: Identity) -> Reply | None:
+    if not identity.name:
+        return replies.error("unauthorized", "execute needs a token with the scope ea or trade; send it as `token`")
+    if not (identity.may("ea") or identity.may("trade")):
+        return replies.error("forbidden", f"the token {identity.name} lacks the scope ea")
+    if command.envelope.request_id is None:
+        return replies.error(
+            "request_id_required", "execute needs a request_id, so that a repeat can't place the order twice"
+        )
+    if command.kind == "trade_open" and command.side is None:
+        return replies.error("invalid_message", "side is missing: execute needs buy or sell")
+    return None
+
+
+def _key(command: Trade) -> Key | None:
+    request_id = command.envelope.request_id
+    return None if request_id is None else (command.envelope.ea_name, request_id)
+
+
+def _conflict(command: Trade) -> Reply:
+    return replies.error(
+        "request_id_conflict",
+        f"{command.envelope.ea_name} used request_id {command.envelope.request_id} for another order; use a new one",
+    )

@@ -1,0 +1,264 @@
+"""An executor: carries out approved orders at one broker, each at most once.
+
+The intent is durable before the broker is called. An intent without an outcome is unknown until `find` tells
+what became of it; it is never sent again.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+import attrs
+import trio
+
+from actors.boards import Boards
+from actors.known import as_before
+from actors.messages import Execute, Executed, Reply
+from actors.reconcile import proposal_of, reconciled_reply
+from actors.runtime import Call, Inbox, MailboxPolicy, NotDelivered, Overflow, Ref
+from quantmind.domain.clock import Clock
+from quantmind.domain.orders import Outcome, Placed, Proposal, Unknown
+from quantmind.domain.risk import Approved, TradingState
+from quantmind.errors import BrokerUnavailable, JournalDown
+from quantmind.ports import Broker, Duplicate, Intent, Journal, Settled
+from quantmind.wire import replies
+
+logger = logging.getLogger("quantmind.executor")
+
+MAILBOX = MailboxPolicy(
+    Overflow.REJECT, 1024, reason="one command each; a full one is `busy`, before anything was sent"
+)
+BATCH = 64
+RECONCILE_EVERY_S = 2.0
+
+
+@attrs.define
+class _Order:
+    """One approved order in hand."""
+
+    call: Call[Reply]
+    request: Execute
+    durable: bool = False
+
+    @property
+    def approved(self) -> Approved:
+        return self.request.approved
+
+    @property
+    def order_id(self) -> str:
+        return self.request.approved.approval_id
+
+
+@attrs.define
+class Executor:
+    """Takes `Execute` calls for one broker and answers them with their outcome.
+
+    Cancelled between intent and outcome it leaves an unknown order, which the next incarnation reconciles.
+    """
+
+    broker: Broker
+    journal: Journal
+    boards: Boards
+    governor: Ref[Any]
+    clock: Clock
+    _in_hand: set[str] = attrs.field(factory=set, init=False)
+    _unsaved: list[Settled] = attrs.field(factory=list, init=False)
+    """Outcomes that the journal could not take yet."""
+    _reconciled: bool = attrs.field(default=False, init=False)
+
+    async def __call__(self, inbox: Inbox[Call[Reply]]) -> None:
+        self._link("reconciling", None)
+        inbox.ready()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._reconcile_for_ever)
+            async for batch in inbox.batches(BATCH):
+                orders = [order for call in batch if (order := self._admit(call)) is not None]
+                if orders:
+                    await self._carry_out(orders)
+            nursery.cancel_scope.cancel()
+
+    # --- before the intent ---------------------------------------------------------------------------------------
+
+    def _admit(self, call: Call[Reply]) -> _Order | None:
+        request = call.request
+        assert isinstance(request, Execute)
+        approved = request.approved
+        refusal = self._refusal(approved)
+        if refusal is None and not call.commit():
+            refusal = replies.error("expired", "nobody waits for it any more; nothing was sent")
+        if refusal is not None:
+            self._tell(approved, None)
+            call.answer(refusal)
+            return None
+        self._in_hand.add(approved.approval_id)
+        return _Order(call.move(), request)
+
+    def _refusal(self, approved: Approved) -> Reply | None:
+        """Why it may not go out now, whatever was true when it was approved; None if it may."""
+        proposal = approved.proposal
+        if approved.incarnation != self.boards.term.incarnation:
+            message = "the governor was restarted since it approved this; send it again with a new request_id"
+            return replies.denied("governor_restarted", message, proposal)
+        if trio.current_time() >= approved.deadline:
+            return replies.error("expired", "its time was over before it could be sent; nothing was done")
+        if approved.reduces:
+            return None
+        halt = self.boards.halts.read(proposal.broker)
+        if halt.state is not TradingState.ACTIVE:
+            return replies.denied("trading_state", f"trading is {halt.state.value} since then ({halt.cause})", proposal)
+        if not self._reconciled:
+            link = self.boards.links.of(self.broker.name)
+            why = link.orders_error or "its orders are being reconciled"
+            return replies.error("broker_unavailable", f"{self.broker.name} takes nothing new now: {why}")
+        return None
+
+    # --- intent, broker, outcome ---------------------------------------------------------------------------------
+
+    async def _carry_out(self, orders: list[_Order]) -> None:
+        try:
+            ready = await self._write_intents(orders)
+            settled: list[tuple[_Order, Reply, Settled]] = []
+            for order in ready:
+                reply, state = await self._send(order)
+                settled.append((order, reply, self._settled(order.order_id, state, reply)))
+            await self._write_outcomes(settled)
+            for order, reply, _ in settled:
+                order.call.answer(reply)
+        finally:
+            for order in orders:
+                self._in_hand.discard(order.order_id)
+
+    async def _write_intents(self, orders: list[_Order]) -> list[_Order]:
+        """Those that may be sent: their intent is durable, or they reduce risk and the journal is down."""
+        try:
+            results = await self.journal.append([self._intent(order) for order in orders])
+        except JournalDown as exc:
+            logger.error("fail.intent broker=%s orders=%d reason=%s", self.broker.name, len(orders), exc)
+            return [order for order in orders if self._goes_undurable(order, str(exc))]
+        now = time.perf_counter()
+        ready = []
+        for order, result in zip(orders, results, strict=True):
+            order.request.watch.mark("intent", now)
+            if isinstance(result, Duplicate):
+                self._tell(order.approved, None)
+                order.call.answer(as_before(result.known, order.request.fingerprint))
+            else:
+                order.durable = True
+                ready.append(order)
+        return ready
+
+    def _goes_undurable(self, order: _Order, reason: str) -> bool:
+        if order.approved.reduces:
+            logger.error("send.without_journal broker=%s order=%s", self.broker.name, order.order_id)
+            return True
+        self._tell(order.approved, None)
+        message = f"the journal can't write ({reason}); nothing new is opened until it works again"
+        order.call.answer(replies.denied("journal", message, order.approved.proposal))
+        return False
+
+    def _intent(self, order: _Order) -> Intent:
+        proposal = order.approved.proposal
+        return Intent(
+            order_id=order.order_id,
+            broker=self.broker.name,
+            ea_name=proposal.origin.ea_name,
+            magic=proposal.origin.magic,
+            symbol=getattr(proposal, "symbol", ""),
+            request_id=proposal.origin.request_id,
+            fingerprint=order.request.fingerprint,
+            body={**order.request.body, "approved_volume": _volume(proposal)},
+            at=self.clock.now(),
+        )
+
+    async def _send(self, order: _Order) -> tuple[Reply, str]:
+        """Call the broker once; the reply and the state that the order is in now."""
+        approved = order.approved
+        if order.durable and (refusal := self._refusal(approved)) is not None:
+            self._tell(approved, None)  # a halt or the deadline came while the intent was written
+            return {**refusal, "order_id": order.order_id}, "not_sent"
+        try:
+            outcome = await self.broker.place(approved, order.order_id)
+        except BrokerUnavailable as exc:
+            self._tell(approved, None)
+            message = f"{self.broker.name} can't be reached ({exc}); nothing was sent"
+            return replies.error("broker_unavailable", message, order_id=order.order_id), "not_sent"
+        order.request.watch.mark("broker", time.perf_counter())
+        self._tell(approved, outcome)
+        return replies.executed(approved, outcome, order.order_id), _state(outcome)
+
+    async def _write_outcomes(self, settled: list[tuple[_Order, Reply, Settled]]) -> None:
+        records = [record for order, _, record in settled if order.durable and record.state != "unknown"]
+        if not records:
+            return
+        try:
+            await self.journal.append(records)
+        except JournalDown as exc:
+            # The outcome is known and said; the record follows when the journal works again, or from `find`.
+            logger.error("fail.outcome broker=%s orders=%d reason=%s", self.broker.name, len(records), exc)
+            self._unsaved += records
+        now = time.perf_counter()
+        for order, _, _ in settled:
+            order.request.watch.mark("outcome", now)
+
+    def _settled(self, order_id: str, state: str, reply: Reply) -> Settled:
+        return Settled(order_id, state, replies.stored(reply), self.clock.now())
+
+    # --- reconciling ---------------------------------------------------------------------------------------------
+
+    async def _reconcile_for_ever(self) -> None:
+        while True:
+            try:
+                await self._reconcile()
+            except (BrokerUnavailable, JournalDown) as exc:
+                self._reconciled = False
+                self._link("degraded", str(exc))
+            await trio.sleep(RECONCILE_EVERY_S)
+
+    async def _reconcile(self) -> None:
+        """Settle every intent that has no outcome by looking up its tag; never by sending it again."""
+        if self._unsaved:
+            unsaved = list(self._unsaved)
+            await self.journal.append(unsaved)
+            del self._unsaved[: len(unsaved)]
+        for intent in await self.journal.open_intents(self.broker.name):
+            if intent.order_id in self._in_hand:
+                continue
+            found = await self.broker.find(intent.order_id)
+            if found is None:
+                continue
+            reply, state = reconciled_reply(intent, found)
+            await self.journal.append([self._settled(intent.order_id, state, reply)])
+            outcome = found if isinstance(found, Placed) else None
+            self._report(Executed(intent.order_id, proposal_of(intent), outcome, trio.current_time()))
+            logger.warning("reconcile.order broker=%s order=%s state=%s", self.broker.name, intent.order_id, state)
+        self._reconciled = True
+        self._link("ready", None)
+
+    # --- telling -------------------------------------------------------------------------------------------------
+
+    def _link(self, state: str, error: str | None) -> None:
+        link = self.boards.links.of(self.broker.name)
+        link.orders, link.orders_error = state, error
+
+    def _tell(self, approved: Approved, outcome: Outcome | None) -> None:
+        self._report(Executed(approved.approval_id, approved.proposal, outcome, trio.current_time()))
+
+    def _report(self, fact: Executed) -> None:
+        try:
+            self.governor.tell_nowait(fact)
+        except NotDelivered as exc:
+            # Its reservation then ends by itself, and an unknown order is found again in the record.
+            logger.error("lose.report broker=%s order=%s reason=%s", self.broker.name, fact.order_id, exc)
+
+
+def _state(outcome: Outcome) -> str:
+    if isinstance(outcome, Placed):
+        return "filled"
+    return "unknown" if isinstance(outcome, Unknown) else "refused"
+
+
+def _volume(proposal: Proposal) -> str | None:
+    volume = getattr(proposal, "volume", None)
+    return None if volume is None else str(volume)

@@ -1,0 +1,383 @@
+"""The risk governor: keeps the situation, lets the pure `judge` decide, reserves what it promised.
+
+What it promises is durable before it is said. A new incarnation reads promises, unknown orders, trading states
+and multipliers back before it lets anything add exposure.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import attrs
+import trio
+
+from actors.boards import Boards, Halt
+from actors.known import as_before
+from actors.messages import (
+    AccountSampled,
+    Execute,
+    Executed,
+    GovernorFact,
+    Judge,
+    Reply,
+    ReportResult,
+    SetMultiplier,
+    SetTradingState,
+    Undelivered,
+)
+from actors.promises import Promises
+from actors.runtime import Call, Inbox, MailboxPolicy, Overflow, Ref
+from quantmind.domain.accounts import Position
+from quantmind.domain.clock import Clock
+from quantmind.domain.orders import Close, Modify, Open, Proposal
+from quantmind.domain.risk import (
+    Approved,
+    Denied,
+    EaLimits,
+    Market,
+    Policy,
+    Reason,
+    Situation,
+    TradingState,
+    judge,
+)
+from quantmind.errors import JournalDown
+from quantmind.ports import Decision, Duplicate, Journal, Record, Setting
+from quantmind.wire import replies
+
+logger = logging.getLogger("quantmind.governor")
+
+BATCH = 256
+RESTORE_EVERY_S = 1.0
+
+
+def mailbox_key(message: object) -> str | None:
+    """Account samples conflate by account; commands and outcomes never."""
+    return message.sample.broker if isinstance(message, AccountSampled) else None
+
+
+MAILBOX = MailboxPolicy(
+    Overflow.CONFLATE,
+    8192,
+    key=mailbox_key,
+    reason="holds every command the doors admit and an outcome for each reservation; samples conflate by account",
+)
+
+
+@attrs.define
+class _Verdicts:
+    """Answers that wait for their records to be durable."""
+
+    records: list[Record] = attrs.field(factory=list)
+    owners: list[tuple[Call[Reply], Reply, str | None] | None] = attrs.field(factory=list)
+    """Beside each record: who hears what once it is durable, and the reservation that falls if it is not."""
+
+    def add(self, record: Record, owner: tuple[Call[Reply], Reply, str | None] | None = None) -> None:
+        self.records.append(record)
+        self.owners.append(owner)
+
+
+@attrs.define
+class Governor:
+    """Decides on proposals; see the module. All that it is given outlives it.
+
+    Args:
+        policies: the limits of each account.
+        ea_limits: what the configuration sets for an EA (its volume).
+        executors: where approved orders go, by broker.
+        approval_ttl_s: how long an approval that the EA trades itself may be used.
+        myself: the governor's own address, for orders that come back undelivered.
+    """
+
+    boards: Boards
+    journal: Journal
+    clock: Clock
+    policies: Mapping[str, Policy]
+    ea_limits: Callable[[str], EaLimits]
+    executors: Mapping[str, Ref[Any]]
+    approval_ttl_s: float
+    myself: Ref[Any]
+    _promises: Promises = attrs.field(factory=Promises, init=False)
+    _blocked: str | None = attrs.field(default="the governor is reading its record", init=False)
+    _incarnation: int = attrs.field(default=0, init=False)
+    _restore_at: float = attrs.field(default=float("-inf"), init=False)
+
+    async def __call__(self, inbox: Inbox[Call[Reply] | GovernorFact]) -> None:
+        self._incarnation = inbox.incarnation
+        self.boards.term.incarnation = inbox.incarnation
+        await self._restore()
+        inbox.ready()
+        async for batch in inbox.batches(BATCH):
+            if self._blocked is not None and trio.current_time() >= self._restore_at:
+                await self._restore()
+            pending = _Verdicts()
+            for message in batch:
+                if isinstance(message, Call):
+                    self._answer(message, pending)
+                else:
+                    self._learn(message, pending)
+            if pending.records:
+                await self._settle(pending)
+
+    # --- what it learns ------------------------------------------------------------------------------------------
+
+    async def _restore(self) -> None:
+        """Read promises, states and multipliers back; until that works nothing may add exposure."""
+        self._restore_at = trio.current_time() + RESTORE_EVERY_S
+        try:
+            settings = await self.journal.settings()
+            reservations = await self.journal.open_reservations()
+            intents = [intent for broker in self.policies for intent in await self.journal.open_intents(broker)]
+        except JournalDown as exc:
+            self._blocked = f"the journal can't be read ({exc})"
+            logger.error("fail.restore reason=%s", exc)
+            return
+        states = {item.key: item.value for item in settings}
+        for broker in self.policies:
+            value = states.get(f"state:{broker}")
+            if value is None:
+                halt = Halt(TradingState.ACTIVE, "as configured", self.clock.now())
+            else:
+                halt = Halt(TradingState(value["state"]), value["cause"], value["since"])
+            self.boards.halts.set(broker, halt)
+        for key, value in states.items():
+            if key.startswith("multiplier:") and value is not None:
+                self.boards.multipliers.set(key.removeprefix("multiplier:"), Decimal(value["value"]))
+        now = trio.current_time()
+        self._promises.restore(reservations, now=now, wall=self.clock.now())
+        for intent in intents:
+            self._promises.restore_intent(intent, now)
+        self._blocked = None
+
+    def _learn(self, fact: GovernorFact, pending: _Verdicts) -> None:
+        match fact:
+            case AccountSampled(sample):
+                for released in self._promises.sampled(sample, self.clock.now()):
+                    pending.add(released)
+            case Executed():
+                self._promises.executed(fact)
+            case Undelivered(order_id):
+                self._promises.release(order_id)
+
+    # --- what it is asked ----------------------------------------------------------------------------------------
+
+    def _answer(self, call: Call[Reply], pending: _Verdicts) -> None:
+        match call.request:
+            case Judge() as request:
+                self._judge(call, request, pending)
+            case ReportResult() as request:
+                call.answer(self._promises.report(request, trio.current_time()))
+            case SetMultiplier() as request:
+                self._set_multiplier(call, request, pending)
+            case SetTradingState() as request:
+                self._set_state(call, request, pending)
+
+    def _judge(self, call: Call[Reply], request: Judge, pending: _Verdicts) -> None:
+        proposal = request.proposal
+        wrong = self._wrong(proposal, request.execute)
+        if wrong is not None:
+            call.answer(wrong)
+            return
+        now, wall = trio.current_time(), self.clock.now()
+        deadline = min(call.deadline, now + request.start_by - wall) if request.execute else now + self.approval_ttl_s
+        verdict = judge(
+            proposal,
+            self._situation(proposal, now),
+            approval_id=secrets.token_hex(8),
+            deadline=deadline,
+        )
+        request.watch.mark("judge", time.perf_counter())
+        if isinstance(verdict, Approved) and request.execute:
+            self._execute(call, request, verdict, wall)
+        else:
+            self._say(call, request, verdict, pending, wall)
+
+    def _wrong(self, proposal: Proposal, execute: bool) -> Reply | None:
+        """What no rule needs to look at: a symbol or a ticket that is not there."""
+        broker = proposal.broker
+        if isinstance(proposal, Open):
+            known = self.boards.catalog.symbols(broker)
+            if known and proposal.symbol not in known:
+                return replies.error("unknown_symbol", f"{broker} has no symbol {proposal.symbol}; see /symbols")
+            return None
+        position = self._promises.positions(broker).get(proposal.ticket)
+        if position is None:
+            if not execute:
+                return None
+            return replies.error("unknown_ticket", f"{broker} has no open position {proposal.ticket}; see /positions")
+        if isinstance(proposal, Close) and proposal.symbol != position.symbol:
+            return replies.error(
+                "invalid_message", f"position {proposal.ticket} is {position.symbol} and not {proposal.symbol}"
+            )
+        return None
+
+    def _execute(self, call: Call[Reply], request: Judge, approved: Approved, wall: float) -> None:
+        proposal = approved.proposal
+        executor = self.executors[proposal.broker]
+        if isinstance(proposal, Open):
+            self._promises.reserve(approved, proposal, executed=True, valid_until=wall)
+        order = Execute(approved, request.fingerprint, request.body, request.watch)
+
+        def came_back() -> None:
+            self.myself.tell_nowait(Undelivered(approved.approval_id))
+
+        executor.pass_on_nowait(call.forward(order, undelivered=came_back))
+
+    def _say(
+        self, call: Call[Reply], request: Judge, verdict: Approved | Denied, pending: _Verdicts, wall: float
+    ) -> None:
+        """Answer a verdict; one that promises or must be remembered waits until it is durable."""
+        proposal = verdict.proposal
+        approved = isinstance(verdict, Approved)
+        valid_until = round(wall + self.approval_ttl_s, 3)
+        reply = replies.verdict(
+            verdict, valid_until=valid_until if approved else None, valid_for_ms=int(self.approval_ttl_s * 1000)
+        )
+        reserved: str | None = None
+        if isinstance(verdict, Approved) and isinstance(proposal, Open):
+            reserved = verdict.approval_id
+            self._promises.reserve(verdict, proposal, executed=False, valid_until=valid_until)
+        origin = proposal.origin
+        if reserved is None and origin.request_id is None:
+            call.answer(reply)
+            return
+        decision = Decision(
+            decision_id=verdict.approval_id if isinstance(verdict, Approved) else secrets.token_hex(8),
+            broker=proposal.broker,
+            ea_name=origin.ea_name,
+            magic=origin.magic,
+            symbol=getattr(proposal, "symbol", ""),
+            request_id=origin.request_id,
+            fingerprint=request.fingerprint,
+            approved=approved,
+            body=request.body,
+            reply=replies.stored(reply),
+            at=wall,
+            reservation=None if reserved is None else self._promises.record(reserved),
+        )
+        pending.add(decision, (call.move(), reply, reserved))
+
+    def _set_multiplier(self, call: Call[Reply], request: SetMultiplier, pending: _Verdicts) -> None:
+        current = self.boards.multipliers.read(request.ea_name)
+        if request.value > current and not request.may_raise:
+            call.answer(
+                replies.error(
+                    "forbidden",
+                    f"the multiplier of {request.ea_name} is {current}; raising it to {request.value} needs a "
+                    "token with the scope admin",
+                )
+            )
+            return
+        if request.value <= current:
+            self.boards.multipliers.set(request.ea_name, request.value)  # tighter counts at once, durable or not
+        value = {"value": str(request.value), "by": request.by}
+        setting = Setting(f"multiplier:{request.ea_name}", value, self.clock.now())
+        reply: Reply = {"status": "success", "risk_multiplier": request.value}
+        pending.add(setting, (call.move(), reply, None))
+
+    def _set_state(self, call: Call[Reply], request: SetTradingState, pending: _Verdicts) -> None:
+        now = self.clock.now()
+        brokers = list(self.policies) if request.broker is None else [request.broker]
+        cause = f"{request.reason} (by {request.by})"
+        reply: Reply = {"status": "success", "state": request.state.value, "brokers": brokers, "reason": request.reason}
+        for number, broker in enumerate(brokers):
+            if request.state is not TradingState.ACTIVE:
+                self.boards.halts.set(broker, Halt(request.state, cause, now))  # tighter counts at once
+            value = {"state": request.state.value, "cause": cause, "since": now}
+            last = number == len(brokers) - 1
+            pending.add(Setting(f"state:{broker}", value, now), (call.move(), reply, None) if last else None)
+        logger.warning("set.state state=%s brokers=%s cause=%s", request.state.value, ",".join(brokers), cause)
+
+    # --- making it durable ---------------------------------------------------------------------------------------
+
+    async def _settle(self, pending: _Verdicts) -> None:
+        """Append the batch's records, then say what they promise; nothing is promised that is not on disk."""
+        try:
+            results = await self.journal.append(pending.records)
+        except JournalDown as exc:
+            logger.error("fail.append records=%d reason=%s", len(pending.records), exc)
+            for owner in pending.owners:
+                if owner is not None:
+                    self._not_durable(*owner, reason=str(exc))
+            return
+        for record, owner, result in zip(pending.records, pending.owners, results, strict=True):
+            if isinstance(record, Setting):
+                self._apply(record)
+            if owner is None:
+                continue
+            call, reply, reserved = owner
+            if isinstance(result, Duplicate):
+                self._promises.forget(reserved)
+                call.answer(as_before(result.known, getattr(record, "fingerprint", "")))
+            else:
+                call.answer(reply)
+
+    def _apply(self, setting: Setting) -> None:
+        kind, _, name = setting.key.partition(":")
+        assert setting.value is not None
+        if kind == "state":
+            state = TradingState(setting.value["state"])
+            self.boards.halts.set(name, Halt(state, setting.value["cause"], setting.value["since"]))
+        elif kind == "multiplier":
+            self.boards.multipliers.set(name, Decimal(setting.value["value"]))
+
+    def _not_durable(self, call: Call[Reply], reply: Reply, reserved: str | None, *, reason: str) -> None:
+        self._promises.forget(reserved)
+        if reserved is None and "reasons" in reply:
+            call.answer(reply)  # it promises nothing; only a repeat would be judged anew
+            return
+        message = f"the journal can't write ({reason}); nothing new is approved until it works again"
+        if reserved is not None:
+            refusal = {**reply, "status": "rejected", "approved": False, "approved_volume": 0}
+            for name in ("approval_id", "valid_until", "valid_for_ms"):
+                refusal.pop(name, None)
+            refusal["reasons"] = [replies.reason(Reason("journal", message))]
+            call.answer(refusal)
+        else:
+            call.answer(replies.error("internal", f"{message}; what was tightened holds until the gateway restarts"))
+
+    # --- the situation -------------------------------------------------------------------------------------------
+
+    def _situation(self, proposal: Proposal, now: float) -> Situation:
+        broker = proposal.broker
+        positions = self._promises.positions(broker)
+        symbol = proposal.symbol if not isinstance(proposal, Modify) else _symbol_of(positions, proposal.ticket)
+        priced = self.boards.prices.read(broker, symbol)
+        market = Market(self.boards.catalog.spec(broker, symbol))
+        if priced is not None:
+            market = Market(
+                market.spec,
+                Decimal(repr(priced.quote.bid)),
+                Decimal(repr(priced.quote.ask)),
+                max(0.0, now - priced.confirmed_at),
+            )
+        halt = self.boards.halts.read(broker)
+        limits = self.ea_limits(proposal.origin.ea_name)
+        return Situation(
+            now=now,
+            incarnation=self._incarnation,
+            policy=self.policies[broker],
+            state=halt.state,
+            state_cause=halt.cause,
+            sample=self._promises.sample(broker),
+            positions=positions,
+            market=market,
+            reservations=self._promises.reservations(broker),
+            unknowns=self._promises.unknowns(broker),
+            ea=attrs.evolve(limits, multiplier=self.boards.multipliers.read(proposal.origin.ea_name)),
+            blocked=self._blocked or self._journal_down(),
+        )
+
+    def _journal_down(self) -> str | None:
+        down = self.journal.down
+        return None if down is None else f"the journal can't write ({down})"
+
+
+def _symbol_of(positions: Mapping[int, Position], ticket: int) -> str:
+    position = positions.get(ticket)
+    return "" if position is None else position.symbol

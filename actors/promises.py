@@ -1,0 +1,290 @@
+"""What the governor holds of each account: sample, positions as they are by now, promises, unknown orders.
+
+Plain state without I/O; the governor owns one and makes it anew from the record when it starts.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import attrs
+
+from actors.messages import Executed, Reply, ReportResult
+from quantmind.domain.accounts import Position, Sample
+from quantmind.domain.orders import Close, Modify, Open, Placed, Side, Unknown
+from quantmind.domain.risk import Approved, Reservation, UnknownOrder
+from quantmind.ports import Decision, Intent, Released
+from quantmind.wire import replies
+
+logger = logging.getLogger("quantmind.governor")
+
+SETTLE_AFTER_S = 2.0
+"""A sample taken this long after an approval's end shows whatever the EA did with it."""
+LOST_AFTER_S = 60.0
+"""An executed order whose outcome was never told is let go this long after its deadline; it is found again as an
+unknown intent if it went out."""
+REMEMBERED_ENDED = 10_000
+
+
+@attrs.frozen
+class _Change:
+    """A position as an execution left it (None: closed), until a later sample shows it."""
+
+    at: float
+    position: Position | None
+
+
+@attrs.define(eq=False)
+class _Account:
+    sample: Sample | None = None
+    changes: dict[int, _Change] = attrs.field(factory=dict)
+    reservations: dict[str, Reservation] = attrs.field(factory=dict)
+    unknowns: dict[str, UnknownOrder] = attrs.field(factory=dict)
+    positions: Mapping[int, Position] = attrs.field(factory=dict)
+
+    def refresh(self) -> None:
+        positions = {} if self.sample is None else {p.ticket: p for p in self.sample.positions}
+        for ticket, change in self.changes.items():
+            if change.position is None:
+                positions.pop(ticket, None)
+            else:
+                positions[ticket] = change.position
+        self.positions = positions
+
+
+@attrs.define(eq=False)
+class Promises:
+    """Samples, reservations and unknown orders of every account."""
+
+    _accounts: dict[str, _Account] = attrs.field(factory=dict, init=False)
+    _ended: OrderedDict[str, str] = attrs.field(factory=OrderedDict, init=False)
+    """approval id → EA name, of promises that are over."""
+
+    # --- reading -------------------------------------------------------------------------------------------------
+
+    def sample(self, broker: str) -> Sample | None:
+        return self._of(broker).sample
+
+    def positions(self, broker: str) -> Mapping[int, Position]:
+        """By ticket; what was executed since the sample is in it."""
+        return self._of(broker).positions
+
+    def reservations(self, broker: str) -> tuple[Reservation, ...]:
+        return tuple(self._of(broker).reservations.values())
+
+    def unknowns(self, broker: str) -> tuple[UnknownOrder, ...]:
+        return tuple(self._of(broker).unknowns.values())
+
+    # --- promising -----------------------------------------------------------------------------------------------
+
+    def reserve(self, approved: Approved, proposal: Open, *, executed: bool, valid_until: float) -> None:
+        """Hold the exposure of an approved open."""
+        self._of(proposal.broker).reservations[approved.approval_id] = Reservation(
+            approval_id=approved.approval_id,
+            broker=proposal.broker,
+            ea_name=proposal.origin.ea_name,
+            magic=proposal.origin.magic,
+            symbol=proposal.symbol,
+            side=proposal.side,
+            volume=proposal.volume,
+            valid_until=valid_until,
+            expires_at=approved.deadline,
+            executed=executed,
+        )
+
+    def record(self, approval_id: str) -> dict[str, Any]:
+        """A reservation as it is stored."""
+        found = self._find(approval_id)
+        assert found is not None
+        return {
+            "side": None if found.side is None else found.side.value,
+            "volume": str(found.volume),
+            "valid_until": found.valid_until,
+        }
+
+    def restore(self, decisions: Iterable[Decision], *, now: float, wall: float) -> None:
+        """Take promises back from the record. `now` monotonic, `wall` Unix seconds."""
+        for item in decisions:
+            stored = item.reservation
+            if stored is None:
+                continue
+            self._of(item.broker).reservations[item.decision_id] = Reservation(
+                approval_id=item.decision_id,
+                broker=item.broker,
+                ea_name=item.ea_name,
+                magic=item.magic,
+                symbol=item.symbol,
+                side=None if stored["side"] is None else Side(stored["side"]),
+                volume=Decimal(stored["volume"]),
+                valid_until=stored["valid_until"],
+                expires_at=now + max(0.0, stored["valid_until"] - wall),
+                executed=False,
+            )
+
+    def release(self, approval_id: str) -> None:
+        """The promise is over."""
+        for account in self._accounts.values():
+            found = account.reservations.pop(approval_id, None)
+            if found is not None:
+                self._ended[approval_id] = found.ea_name
+                if len(self._ended) > REMEMBERED_ENDED:
+                    self._ended.popitem(last=False)
+
+    def forget(self, approval_id: str | None) -> None:
+        """The promise was never made."""
+        for account in self._accounts.values():
+            account.reservations.pop(approval_id or "", None)
+
+    def report(self, result: ReportResult, now: float) -> Reply:
+        """An EA says what it did with an approval; a later sample then ends the promise."""
+        found = self._find(result.approval_id)
+        if found is None or found.ea_name != result.ea_name:
+            if self._ended.get(result.approval_id) == result.ea_name:
+                return {"status": "success", "approval_id": result.approval_id, "reserved": Decimal(0)}
+            return replies.error(
+                "unknown_approval",
+                f"{result.ea_name} holds no approval {result.approval_id[:40]!r}; was it another EA's?",
+            )
+        if result.volume is not None and result.volume > found.volume:
+            logger.error(
+                "exceed.approval ea=%s approval=%s traded=%s approved=%s",
+                result.ea_name,
+                result.approval_id,
+                result.volume,
+                found.volume,
+            )
+        settled = attrs.evolve(found, settled_at=now if found.settled_at is None else found.settled_at)
+        self._of(found.broker).reservations[found.approval_id] = settled
+        return {"status": "success", "approval_id": found.approval_id, "reserved": found.volume}
+
+    # --- learning ------------------------------------------------------------------------------------------------
+
+    def sampled(self, sample: Sample, wall: float) -> Sequence[Released]:
+        """A newer sample: what it confirms is no longer promised. Returns the promises that it ended."""
+        account = self._of(sample.broker)
+        if account.sample is not None and sample.taken_at < account.sample.taken_at:
+            return ()
+        account.sample = sample
+        account.changes = {t: c for t, c in account.changes.items() if c.at >= sample.taken_at}
+        account.refresh()
+        released = []
+        for item in list(account.reservations.values()):
+            why = _over(item, sample.taken_at)
+            if why is not None:
+                self.release(item.approval_id)
+                if not item.executed:
+                    released.append(Released(item.approval_id, why, wall))
+        return released
+
+    def executed(self, fact: Executed) -> None:
+        """An executor's order has its outcome."""
+        proposal, outcome = fact.proposal, fact.outcome
+        account = self._of(proposal.broker)
+        if isinstance(outcome, Unknown):
+            origin = proposal.origin
+            symbol = proposal.symbol if not isinstance(proposal, Modify) else self._symbol(account, proposal.ticket)
+            account.unknowns[fact.order_id] = UnknownOrder(
+                fact.order_id, proposal.broker, origin.ea_name, origin.magic, symbol, fact.at
+            )
+            held = account.reservations.get(fact.order_id)
+            if held is not None:
+                account.reservations[fact.order_id] = attrs.evolve(held, unknown=True)
+            return
+        account.unknowns.pop(fact.order_id, None)
+        self.release(fact.order_id)
+        if isinstance(outcome, Placed):
+            self._apply(account, fact, outcome)
+
+    def restore_intent(self, intent: Intent, now: float) -> None:
+        """An intent without outcome: unknown until its executor says what became of it."""
+        account = self._of(intent.broker)
+        account.unknowns[intent.order_id] = UnknownOrder(
+            intent.order_id, intent.broker, intent.ea_name, intent.magic, intent.symbol, now
+        )
+        if intent.body.get("type") != "trade_open":
+            return
+        side = intent.body.get("side")
+        account.reservations[intent.order_id] = Reservation(
+            approval_id=intent.order_id,
+            broker=intent.broker,
+            ea_name=intent.ea_name,
+            magic=intent.magic,
+            symbol=intent.symbol,
+            side=None if side is None else Side(side),
+            volume=Decimal(intent.body["volume"]),
+            valid_until=intent.at,
+            expires_at=now,
+            executed=True,
+            unknown=True,
+        )
+
+    # --- inside --------------------------------------------------------------------------------------------------
+
+    def _apply(self, account: _Account, fact: Executed, placed: Placed) -> None:
+        proposal = fact.proposal
+        if isinstance(proposal, Open):
+            if not placed.ticket or placed.price is None or proposal.side is None:
+                return
+            position: Position | None = Position(
+                ticket=placed.ticket,
+                symbol=proposal.symbol,
+                side=proposal.side,
+                volume=placed.volume if placed.volume is not None else proposal.volume,
+                price_open=placed.price,
+                price_current=placed.price,
+                profit=Decimal(0),
+                time_msc=0,
+                sl=placed.sl,
+                tp=placed.tp,
+                magic=proposal.origin.magic,
+            )
+            ticket = placed.ticket
+        else:
+            ticket = proposal.ticket
+            before = account.positions.get(ticket)
+            if before is None:
+                return
+            if isinstance(proposal, Close):
+                left = before.volume - (placed.volume if placed.volume is not None else before.volume)
+                position = attrs.evolve(before, volume=left) if left > 0 else None
+            else:
+                position = attrs.evolve(before, sl=placed.sl, tp=placed.tp)
+        account.changes[ticket] = _Change(fact.at, position)
+        account.refresh()
+
+    def _symbol(self, account: _Account, ticket: int) -> str:
+        position = account.positions.get(ticket)
+        return "" if position is None else position.symbol
+
+    def _find(self, approval_id: str) -> Reservation | None:
+        for account in self._accounts.values():
+            found = account.reservations.get(approval_id)
+            if found is not None:
+                return found
+        return None
+
+    def _of(self, broker: str) -> _Account:
+        account = self._accounts.get(broker)
+        if account is None:
+            account = self._accounts[broker] = _Account()
+        return account
+
+
+def _over(item: Reservation, sampled_at: float) -> str | None:
+    """Why a sample taken at that moment ends the promise, or None."""
+    if item.unknown:
+        return None
+    if item.executed:
+        if sampled_at >= item.expires_at + LOST_AFTER_S:
+            logger.error("lose.outcome approval=%s ea=%s", item.approval_id, item.ea_name)
+            return "its outcome was never told"
+        return None
+    if item.settled_at is not None and sampled_at > item.settled_at:
+        return "its result is in a later sample"
+    if sampled_at >= item.expires_at + SETTLE_AFTER_S:
+        return "a sample was taken after its end"
+    return None

@@ -1,0 +1,3 @@
+"""The durable record on SQLite: `SqliteJournal` implements the Journal port."""
+
+from quantmind.adapters.journal.sqlite import SqliteJournal as SqliteJournal
