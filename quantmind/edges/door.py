@@ -114,6 +114,12 @@ class Door:
         watch.mark("decode", time.perf_counter())
         self._start(command, identity, watch, answer)
 
+    def refuse(self, code: str, message: str, answer: Answer) -> None:
+        """Answer something that is no message at all."""
+        self.statistics.received += 1
+        self.statistics.malformed += 1
+        self._finish(replies.error(code, message), None, answer)
+
     async def request(self, raw: bytes, *, identity: Identity) -> Reply:
         """`submit` for a caller that waits. Cancelled, it leaves the command going on; its answer is dropped."""
         done = trio.Event()

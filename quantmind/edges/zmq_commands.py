@@ -1,0 +1,48 @@
+"""Commands over ZeroMQ: takes what has come in one go, and gives answers back by the route they came."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import attrs
+import trio
+
+from actors.runtime import Inbox
+from quantmind.edges.door import Door
+from quantmind.net.zmq import Incoming, RouterSocket
+from quantmind.wire import replies
+
+logger = logging.getLogger("quantmind.zmq")
+
+
+@attrs.define
+class ZmqCommands:
+    """The actor that reads the command socket. Socket and door outlive it, so a crash loses no message."""
+
+    socket: RouterSocket
+    door: Door
+
+    async def __call__(self, inbox: Inbox[Any]) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.door.sweep)
+            nursery.start_soon(self._read)
+            inbox.ready()
+            await inbox.wait_stopping()
+            nursery.cancel_scope.cancel()
+
+    async def _read(self) -> None:
+        while True:
+            for incoming in await self.socket.receive_batch():
+                self._take(incoming)
+
+    def _take(self, incoming: Incoming) -> None:
+        route = incoming.route
+
+        def answer(reply: replies.Reply) -> None:
+            self.socket.reply(route, replies.encode(reply))
+
+        if incoming.body is None:
+            self.door.refuse("invalid_message", f"{incoming.fault}; send one JSON object in one frame", answer)
+        else:
+            self.door.submit(incoming.body, answer)
