@@ -66,6 +66,8 @@ class Welcome:
     epoch: str
     snapshots: tuple[bytes, ...]
     """Encoded `tick` messages marked as snapshots."""
+    keys: tuple[Key, ...] = ()
+    """What `snapshots` are of, in the same order: a tick of these that still waits is older, and need not go out."""
 
 
 class TickSink(Protocol):
@@ -79,12 +81,18 @@ class TickSink(Protocol):
         """Answer a subscription; called by the hub so that no tick comes between answer and snapshot."""
         ...
 
-    def push_goodbye(self, request_id: str | None, names: tuple[str, ...], total: int) -> None:
-        """Answer an unsubscription."""
+    def push_goodbye(
+        self, request_id: str | None, names: tuple[str, ...], total: int, keys: tuple[Key, ...] = ()
+    ) -> None:
+        """Answer an unsubscription; no tick of `keys` follows the answer."""
         ...
 
     def push_message(self, payload: bytes) -> None:
         """An encoded message for this client."""
+        ...
+
+    def give_up(self) -> None:
+        """The hub serves this sink no more, because pushing to it failed: its client must not wait in silence."""
         ...
 
 
