@@ -7,8 +7,9 @@ from typing import Any, Generic, TypeVar, final
 
 import trio
 
-from .call import Call, Reply
+from .call import Call
 from .mailbox import Mailbox
+from .reply import Reply
 
 M = TypeVar("M")
 

@@ -91,7 +91,7 @@ class Pool(Family):
         slot = self._add(spec)
         run = slot.run
         assert run is not None
-        await run.ready_or_ended()
+        await run.ready_or_over.wait()
         if run.ready_at is None:
             raise StartFailed(f"{slot.path} ended before it was ready") from run.error
         return slot.ref

@@ -7,9 +7,10 @@ from typing import Any, Generic, TypeVar, final
 
 import trio
 
-from .call import Call, Reply, Request
+from .call import Call, Request
 from .errors import ActorError, NotDelivered
 from .mailbox import Mailbox
+from .reply import Reply
 
 M_contra = TypeVar("M_contra", contravariant=True)
 R = TypeVar("R")
@@ -38,8 +39,9 @@ class _Waiter(Generic[R]):
         if self._outcome is _Pending.PENDING:
             self._task = trio.lowlevel.current_task()
             await trio.lowlevel.wait_task_rescheduled(self._give_up)
-        assert self._outcome is not _Pending.PENDING
-        return self._outcome
+        outcome, self._outcome = self._outcome, _Pending.PENDING
+        assert outcome is not _Pending.PENDING
+        return outcome
 
     def _give_up(self, _: object) -> trio.lowlevel.Abort:
         self._task = None
@@ -120,7 +122,7 @@ class Ref(Generic[M_contra]):
           ActorError: the duty is no longer this call's.
         """
         handed = call.hand_over()
-        if not handed.wanted():
+        if not handed.awaited():
             handed.undeliver("nobody waited for it any more")
             await trio.lowlevel.checkpoint()
             return False
@@ -146,7 +148,7 @@ class Ref(Generic[M_contra]):
           ActorError: the duty is no longer this call's.
         """
         handed = call.hand_over()
-        if not handed.wanted():
+        if not handed.awaited():
             handed.undeliver("nobody waited for it any more")
             return False
         try:

@@ -36,6 +36,7 @@ class Incarnation:
     """Ends it when it does not become ready in time."""
     gate: trio.Event = attrs.field(factory=trio.Event)
     """Opens when those that start after it may start: it is ready, or will not run."""
+    ready_or_over: trio.Event = attrs.field(factory=trio.Event)
     ended: trio.Event = attrs.field(factory=trio.Event)
     inbox: Inbox[Any] | None = None
     """None until the actor is made."""
@@ -87,6 +88,7 @@ class Incarnation:
             else:
                 self.inbox.finish()
                 slot.ended(self)
+            self.ready_or_over.set()
             self.ended.set()
             report(self)
 
@@ -106,18 +108,6 @@ class Incarnation:
         if self.error is None and self.starting.cancel_called and not self.expected:
             self.error = StartFailed(f"{self.slot.path} was not ready within {spec.start_within} seconds")
 
-    async def ready_or_ended(self) -> None:
-        """Wait until it is ready or has ended."""
-        if self.ready_at is None:
-            async with trio.open_nursery() as nursery:
-
-                async def first(event: trio.Event) -> None:
-                    await event.wait()
-                    nursery.cancel_scope.cancel()
-
-                nursery.start_soon(first, self.gate)
-                nursery.start_soon(first, self.ended)
-
     def became_ready(self) -> None:
         """The actor says that its start-up work is done."""
         if self.ready_at is None and not self.ended.is_set():
@@ -125,6 +115,7 @@ class Incarnation:
             self.starting.deadline = math.inf
             self.slot.ready(self)
             self.gate.set()
+            self.ready_or_over.set()
 
 
 @attrs.define(eq=False)
@@ -150,7 +141,7 @@ class Slot:
     """It was ready once in this run of the family, or will not be."""
     retired: bool = False
     """It will not run again in this run of the family."""
-    last_error: Exception | None = None
+    last_error: str | None = None
     last_error_at: float | None = None
 
     @classmethod
@@ -198,7 +189,7 @@ class Slot:
             self.enter(State.STOPPED)
             self.family.emit(Stopped(self.path, now, self.incarnation))
         else:
-            self.last_error, self.last_error_at = run.error, now
+            self.last_error, self.last_error_at = describe(run.error), now
             self.enter(State.FAILED)
             self.family.emit(Crashed(self.path, now, self.incarnation, run.error))
 
@@ -222,7 +213,7 @@ class Slot:
             in_state_s=0.0 if self.since is None else max(0.0, self.family.now() - self.since),
             incarnation=self.incarnation,
             restarts=self.restarts,
-            last_error=None if self.last_error is None else describe(self.last_error),
+            last_error=self.last_error,
             last_error_at=self.last_error_at,
             queued=box.queued,
             capacity=box.capacity,
