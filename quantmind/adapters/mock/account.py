@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
@@ -10,9 +9,10 @@ import attrs
 
 from quantmind.adapters.mock.checks import check_price, check_stops, check_volume, refuse, stop_level
 from quantmind.adapters.mock.ledger import Cause, Deal, Entry, Ledger
-from quantmind.adapters.mock.market import Market
+from quantmind.adapters.mock.market import Market, Price
 from quantmind.adapters.mock.money import ZERO, cents
 from quantmind.adapters.mock.positions import OpenPosition, margin_of, margin_per_lot, profit_at, shown
+from quantmind.adapters.mock.triggers import Guard, cause_of, guard_of
 from quantmind.domain.accounts import Account, Position
 from quantmind.domain.orders import Close, Modify, Open, OrderType, Placed, Refused, Side
 from quantmind.domain.quotes import Quote
@@ -34,19 +34,6 @@ class Terms:
     margin_mode: str = attrs.field(default="hedging", validator=attrs.validators.in_(["hedging"]))
 
 
-@attrs.frozen
-class _Guard:
-    """Prices that may trigger a stop of one symbol: at or beyond one of them the stops are looked at exactly.
-
-    Floats, a point on the safe side, so that nearly every tick costs four comparisons.
-    """
-
-    bid_low: float
-    bid_high: float
-    ask_low: float
-    ask_high: float
-
-
 class PaperAccount:
     """Balance, positions and deals of one account, in exact decimals.
 
@@ -61,7 +48,7 @@ class PaperAccount:
         self._ledger = Ledger()
         self._balance = terms.initial_balance
         self._positions: dict[int, OpenPosition] = {}
-        self._guards: dict[str, _Guard] = {}
+        self._guards: dict[str, Guard] = {}
         self._time_msc = 0
 
     @property
@@ -91,12 +78,10 @@ class PaperAccount:
 
     def positions(self) -> tuple[Position, ...]:
         """The open positions at the last prices, oldest first."""
-        result = []
-        for position in self._positions.values():
-            price = self.market.price(position.symbol)
-            assert price is not None  # it opened at one
-            result.append(shown(position, price, self._profit(position)))
-        return tuple(result)
+        return tuple(
+            shown(position, self._price(position.symbol), self._profit(position))
+            for position in self._positions.values()
+        )
 
     def state(self) -> Account:
         """The account at the last prices."""
@@ -135,23 +120,15 @@ class PaperAccount:
         if quote.time_msc > self._time_msc:
             self._time_msc = quote.time_msc
         guard = self._guards.get(quote.symbol)
-        if guard is None or (guard.bid_low < quote.bid < guard.bid_high and guard.ask_low < quote.ask < guard.ask_high):
+        if guard is None or guard.spares(quote):
             return ()
-        return self._trigger(quote.symbol)
-
-    def _trigger(self, symbol: str) -> Sequence[Deal]:
-        price = self.market.price(symbol)
-        assert price is not None
+        price = self._price(quote.symbol)
         deals = []
-        for position in [p for p in self._positions.values() if p.symbol == symbol]:
-            level, sign = price.exit(position.side), position.side.sign
-            if position.sl is not None and (level - position.sl) * sign <= 0:
-                cause = Cause.SL
-            elif position.tp is not None and (level - position.tp) * sign >= 0:
-                cause = Cause.TP
-            else:
-                continue
-            deals.append(self._close(position, position.volume, level, cause, self._ledger.take_order()))
+        for position in self._of_symbol(quote.symbol):
+            cause = cause_of(position, price)
+            if cause is not None:
+                level = price.exit(position.side)
+                deals.append(self._close(position, position.volume, level, cause, self._ledger.take_order()))
         return deals
 
     # --- orders ------------------------------------------------------------------------------------------------
@@ -242,12 +219,11 @@ class PaperAccount:
                 Retcode.INVALID_CLOSE_VOLUME,
                 f"{volume} lots can't be closed: position {order.ticket} has {position.volume}",
             )
-        if volume != position.volume:
+        if not volume.is_finite() or volume != position.volume:
             wrong = check_volume(spec, volume)
             if wrong is not None:
                 return wrong
-        price = self.market.price(position.symbol)
-        assert price is not None
+        price = self._price(position.symbol)
         number = self._ledger.take_order()
         deal = self._close(position, volume, price.exit(position.side), Cause.CLIENT, number)
         placed = Placed(
@@ -281,8 +257,7 @@ class PaperAccount:
                 Retcode.NO_CHANGES,
                 f"position {order.ticket} already has stop loss {sl or 'none'} and take profit {tp or 'none'}",
             )
-        price = self.market.price(position.symbol)
-        assert price is not None
+        price = self._price(position.symbol)
         new_sl, new_tp = (None if sl == position.sl else sl), (None if tp == position.tp else tp)
         wrong = check_stops(spec, position.side, price, new_sl, new_tp)
         if wrong is not None:
@@ -295,9 +270,13 @@ class PaperAccount:
 
     # --- inside ------------------------------------------------------------------------------------------------
 
+    def _price(self, symbol: str) -> Price:
+        price = self.market.price(symbol)
+        assert price is not None  # a position of it opened at one, and prices stay
+        return price
+
     def _profit(self, position: OpenPosition) -> Decimal:
-        price = self.market.price(position.symbol)
-        assert price is not None
+        price = self._price(position.symbol)
         spec = self.market.specs[position.symbol]
         level = price.exit(position.side)
         return profit_at(position, level, position.volume, spec, self.market, self.terms.currency)
@@ -355,24 +334,12 @@ class PaperAccount:
         self._ledger.book(deal)
         return deal
 
+    def _of_symbol(self, symbol: str) -> list[OpenPosition]:
+        return [position for position in self._positions.values() if position.symbol == symbol]
+
     def _guard(self, symbol: str) -> None:
-        """Set the prices that may trigger a stop of the symbol anew."""
-        bid_low = ask_low = -math.inf
-        bid_high = ask_high = math.inf
-        slack = float(self.market.specs[symbol].point)
-        found = False
-        for position in self._positions.values():
-            if position.symbol != symbol or (position.sl is None and position.tp is None):
-                continue
-            found = True
-            below, above = (position.sl, position.tp) if position.side is Side.BUY else (position.tp, position.sl)
-            low = -math.inf if below is None else float(below) + slack
-            high = math.inf if above is None else float(above) - slack
-            if position.side is Side.BUY:
-                bid_low, bid_high = max(bid_low, low), min(bid_high, high)
-            else:
-                ask_low, ask_high = max(ask_low, low), min(ask_high, high)
-        if found:
-            self._guards[symbol] = _Guard(bid_low, bid_high, ask_low, ask_high)
-        else:
+        guard = guard_of(self._of_symbol(symbol), self.market.specs[symbol].point)
+        if guard is None:
             self._guards.pop(symbol, None)
+        else:
+            self._guards[symbol] = guard

@@ -5,12 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 
 from quantmind.adapters.mock.market import Price
+from quantmind.adapters.mock.money import HIGHEST_PRICE
 from quantmind.domain.orders import Refused, Side
 from quantmind.domain.retcodes import Retcode
 from quantmind.domain.symbols import SymbolSpec
-
-_HIGHEST_PRICE = Decimal(10) ** 12
-"""Above it a level is a slip of the keyboard, and its steps can't be counted exactly any more."""
 
 
 def refuse(retcode: Retcode, comment: str) -> Refused:
@@ -36,7 +34,7 @@ def check_price(spec: SymbolSpec, what: str, price: Decimal | None) -> Refused |
     """Whether a level is a price of the symbol at all; None is no level."""
     if price is None:
         return None
-    if not price.is_finite() or not 0 <= price <= _HIGHEST_PRICE:
+    if not price.is_finite() or not 0 <= price <= HIGHEST_PRICE:
         return refuse(Retcode.INVALID_PRICE, f"{what} {price} is not a price")
     if not spec.on_price_grid(price):
         return refuse(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import math
 import re
 import zipfile
 import zlib
@@ -15,6 +14,7 @@ from typing import Final, cast
 
 import attrs
 
+from quantmind.adapters.mock.money import HIGHEST_PRICE
 from quantmind.domain.quotes import Quote
 from quantmind.errors import QuantMindError
 
@@ -72,8 +72,9 @@ def parse_line(line: bytes) -> tuple[int, float, float]:
         raise ReplayError(f"not numbers where `ms,bid,ask` has them: {_shown(line)}")
     if not 0 <= ms <= _DAY_MS:
         raise ReplayError(f"{ms} ms are not within a day of {_DAY_MS} ms: {_shown(line)}")
-    if not (math.isfinite(bid) and math.isfinite(ask)):
-        raise ReplayError(f"a price is not finite: {_shown(line)}")
+    # Also refuses NaN, which is not below or above anything.
+    if not (-HIGHEST_PRICE <= bid <= HIGHEST_PRICE and -HIGHEST_PRICE <= ask <= HIGHEST_PRICE):
+        raise ReplayError(f"a number that can't be a price: {_shown(line)}")
     return ms, bid, ask
 
 

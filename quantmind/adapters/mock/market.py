@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 import attrs
 
-from quantmind.adapters.mock.money import exact_price
+from quantmind.adapters.mock.money import HIGHEST_PRICE, exact_price
 from quantmind.domain.orders import Side
 from quantmind.domain.quotes import Quote
 from quantmind.domain.symbols import SymbolSpec
@@ -61,7 +60,7 @@ class Market:
         floor = self._floors.get(symbol)
         if floor is None:
             raise ValueError(f"there is no symbol {symbol} here, only {', '.join(self.specs)}")
-        if not floor < quote.bid <= quote.ask < math.inf:
+        if not floor < quote.bid <= quote.ask <= HIGHEST_PRICE:
             raise ValueError(f"bid {quote.bid} and ask {quote.ask} of {symbol} are not prices to trade on")
         self._last[symbol] = quote
 

@@ -6,6 +6,8 @@ from decimal import ROUND_HALF_UP, Decimal
 
 CENT = Decimal("0.01")
 ZERO = Decimal("0.00")
+HIGHEST_PRICE = 10**12
+"""Above it a price is a slip of the keyboard or a torn file, and can't be counted exactly any more."""
 
 
 def cents(amount: Decimal) -> Decimal:

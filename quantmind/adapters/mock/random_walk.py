@@ -16,10 +16,10 @@ from quantmind.domain.symbols import SymbolSpec
 _TRADING_SECONDS_A_YEAR = 252 * 86_400
 _POLL_S = 0.1
 """How long one step is taken for when there is one in each poll: the usual poll interval."""
-_MOST_STEPS = 600
-"""In one `advance`. After a longer pause (a laptop that slept) the rest is left out, so that a batch stays bounded."""
+_LONGEST_PAUSE_S = 1.0
+"""On a grid: of a longer pause (a laptop that slept) only so much is made up for, so that a batch stays bounded."""
 _CHANGED = 0.4
-"""The share of steps in which a symbol has a new price; in the others the market is quiet."""
+"""The share of polls in which a symbol has a new price; in the others the market is quiet."""
 _WIDER = 0.1
 """The share of changes with a spread half as wide again."""
 
@@ -75,50 +75,66 @@ def usual_walk(
 
 
 class _Walker:
-    """One symbol's walk, in whole ticks. Each step draws the same number of random numbers, changed or not."""
+    """One symbol's walk, in whole ticks. Each step draws as many random numbers, whether it changes or not.
 
-    def __init__(self, symbol: WalkSymbol, seed: int, step_s: float) -> None:
+    Only additions, products and square roots of doubles, which are the same on every platform.
+    """
+
+    def __init__(self, symbol: WalkSymbol, seed: int, step_s: float, changed: float) -> None:
         spec = symbol.spec
         # A stream of its own: another symbol beside it changes nothing.
         self._random = random.Random(f"{seed}:{spec.name}")
-        self._name, self._digits, self._tick = spec.name, spec.digits, spec.tick_size
-        start = spec.round_price(symbol.start_price)
-        self._at = int(start / spec.tick_size)
+        self._name, self._tick, self._changed = spec.name, spec.tick_size, changed
+        self._shown = int(spec.round_price(symbol.start_price) / spec.tick_size)
+        self._true = float(self._shown)
         # A long demonstration stays near where it began: it is turned back at half and at twice the start.
-        self._lowest, self._highest = max(1, self._at // 2), self._at * 2
+        self._lowest, self._highest = max(1.0, self._true / 2), self._true * 2
         self._spread = int(symbol.spread * spec.point / spec.tick_size)
         self._wider = max(1, self._spread // 2)
-        a_step = symbol.volatility * math.sqrt(step_s / _TRADING_SECONDS_A_YEAR) * self._at
-        self._deviation = a_step / math.sqrt(_CHANGED)
-        self.quote: Quote | None = None
+        a_step = symbol.volatility * math.sqrt(step_s / _TRADING_SECONDS_A_YEAR) * self._true
+        self._deviation = a_step / math.sqrt(changed)
+        self._quote: Quote | None = None
+
+    @property
+    def quote(self) -> Quote | None:
+        """The last tick."""
+        return self._quote
 
     def step(self, time_msc: int) -> Quote:
         """The next tick; in a quiet step the one before."""
         draw = self._random.random
-        # Three uniform numbers make a bell near enough, from nothing but what is alike on every platform.
+        # The sum of three uniform numbers is a bell near enough; its standard deviation is a half.
         bell = draw() + draw() + draw() - 1.5
-        quiet, wider = draw() >= _CHANGED, draw() < _WIDER
-        if self.quote is not None:
+        quiet, wider = draw() >= self._changed, draw() < _WIDER
+        if self._quote is not None:
             if quiet:
-                return self.quote
-            moved = round(bell * 2.0 * self._deviation)
-            self._at += moved or (1 if bell > 0 else -1)
-            if self._at < self._lowest:
-                self._at = min(2 * self._lowest - self._at, self._highest)
-            elif self._at > self._highest:
-                self._at = max(2 * self._highest - self._at, self._lowest)
-        spread = self._spread + (self._wider if wider and self.quote is not None else 0)
-        bid, ask = self._at * self._tick, (self._at + spread) * self._tick
-        self.quote = Quote(self._name, float(bid), float(ask), time_msc)
-        return self.quote
+                return self._quote
+            self._move(bell)
+        spread = self._spread + (self._wider if wider else 0)
+        bid, ask = self._shown * self._tick, (self._shown + spread) * self._tick
+        self._quote = Quote(self._name, float(bid), float(ask), time_msc)
+        return self._quote
+
+    def _move(self, bell: float) -> None:
+        true = self._true + bell * 2.0 * self._deviation
+        if true < self._lowest:
+            true = min(2.0 * self._lowest - true, self._highest)
+        elif true > self._highest:
+            true = max(2.0 * self._highest - true, self._lowest)
+        self._true = true
+        shown = round(true)
+        if shown == self._shown:
+            # Many small steps: the price flickers round where it is, and its volatility stays what was asked for.
+            shown += -1 if bell < 0 and shown > 1 else 1
+        self._shown = shown
 
 
 class RandomWalk:
     """Made-up prices of several symbols.
 
-    With `ticks_per_s` the steps lie on a grid of that many a second, so that the ticks do not depend on when they
-    are asked for; without it each `advance` is one step. Some steps leave a symbol as it was: it is then given again
-    unchanged, which confirms its price. Prices never reach 0 and are always on the tick grid.
+    With `ticks_per_s` each symbol changes that often a second, on a grid, so that the ticks do not depend on when
+    they are asked for. Without it each `advance` is one step, which leaves some symbols as they were: they are then
+    given again unchanged, which confirms their price. Prices never reach 0 and are always on the tick grid.
 
     Args:
         wall: Unix seconds, for the time of ticks.
@@ -136,7 +152,8 @@ class RandomWalk:
     ) -> None:
         self._step_s = _POLL_S if ticks_per_s is None else 1.0 / ticks_per_s
         self._on_grid = ticks_per_s is not None
-        self._walkers = [_Walker(symbol, seed, self._step_s) for symbol in symbols]
+        changed = 1.0 if self._on_grid else _CHANGED
+        self._walkers = [_Walker(symbol, seed, self._step_s, changed) for symbol in symbols]
         self._wall = wall
         self._began: float | None = None
         self._steps = 0
@@ -152,16 +169,17 @@ class RandomWalk:
         """Nothing to close."""
 
     def advance(self, now: float) -> FeedStep:
-        """Each symbol's ticks up to `now`, at most one minute's at 10 a second."""
+        """Each symbol's ticks up to `now`."""
         if not self._on_grid:
             return FeedStep(self._step_all(self._wall()))
         if self._began is None:
             self._began = now
         due = int((now - self._began) / self._step_s + 1e-9) + 1
-        if due - self._steps > _MOST_STEPS:
-            # The time that is left out never was: the grid moves to now.
-            self._began += (due - self._steps - _MOST_STEPS) * self._step_s
-            due = self._steps + _MOST_STEPS
+        most = max(1, int(_LONGEST_PAUSE_S / self._step_s))
+        if due - self._steps > most:
+            # The grid moves on: what is left out never was.
+            self._began += (due - self._steps - most) * self._step_s
+            due = self._steps + most
         if due <= self._steps:
             return FeedStep([walker.quote for walker in self._walkers if walker.quote is not None])
         wall = self._wall() - now + self._began
