@@ -87,8 +87,8 @@ class TickSink(Protocol):
         """Answer an unsubscription; no tick of `keys` follows the answer."""
         ...
 
-    def push_message(self, payload: bytes) -> None:
-        """An encoded message for this client."""
+    def push_frames(self, frames: bytes) -> None:
+        """Messages for this client, framed and joined."""
         ...
 
     def give_up(self) -> None:
