@@ -94,20 +94,21 @@ async def accept_connections(listener: socket.socket, handle: Callable[[socket.s
     pause_s = FIRST_PAUSE_S
     while True:
         await trio.lowlevel.wait_readable(listener)
+        trouble: OSError | None = None
         for _ in range(ACCEPTS_PER_TURN):
             try:
                 raw, _address = listener.accept()
             except BlockingIOError:
+                trouble = None
                 break
             except OSError as error:
+                trouble = error
                 if error.errno in _STILLBORN:
                     continue
-                if error.errno not in _EXHAUSTED:
-                    raise NetError(f"the listener failed: {error.strerror or error}") from error
-                logger.warning("accept.failed", extra={"error": str(error), "pause_s": pause_s})
-                await trio.sleep(pause_s)
-                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-                break
+                if error.errno in _EXHAUSTED:
+                    break
+                raise NetError(f"the listener failed: {error.strerror or error}") from error
+            trouble = None
             pause_s = FIRST_PAUSE_S
             raw.setblocking(False)
             try:
@@ -115,6 +116,11 @@ async def accept_connections(listener: socket.socket, handle: Callable[[socket.s
             except BaseException:
                 raw.close()
                 raise
+        # Left over when the process is exhausted, or a whole turn was stillborn: never spin on either.
+        if trouble is not None:
+            logger.warning("accept.failed", extra={"error": str(trouble), "pause_s": pause_s})
+            await trio.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
 
 def close_listener(listener: socket.socket) -> None:

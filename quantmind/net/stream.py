@@ -428,8 +428,7 @@ class OwnedStream(trio.abc.Stream):
             return
         self._input_over = True
         self._open_for_push = False
-        if self._raw.fileno() != -1:
-            trio.lowlevel.notify_closing(self._raw)
+        trio.lowlevel.notify_closing(self._raw)
         self._on_end()
 
     def put_last(self, data: bytes) -> None:
@@ -468,15 +467,6 @@ class OwnedStream(trio.abc.Stream):
     def close_now(self) -> None:
         """Close the socket. Harmless when it is closed already."""
         self._end(Ending.CLOSED)
-        if self._raw.fileno() == -1:
-            return
-        if self._ending is not Ending.CLOSED:
-            # The kernel would go on for minutes with what a dead peer has not taken: reset the connection instead.
-            form = "hh" if sys.platform == "win32" else "ii"
-            with contextlib.suppress(OSError):
-                self._raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack(form, 1, 0))
-        trio.lowlevel.notify_closing(self._raw)
-        self._raw.close()
 
     def _end(self, how: Ending) -> None:
         if self._ending is not None:
@@ -488,9 +478,13 @@ class OwnedStream(trio.abc.Stream):
         self._control_bytes = self._latest_bytes = 0
         self._behind = False
         self._unwritable_since = None
-        self._open_for_push = False
-        if self._raw.fileno() != -1:
-            trio.lowlevel.notify_closing(self._raw)
+        if how is not Ending.CLOSED:
+            # The kernel would go on for minutes with what a dead peer has not taken: reset the connection instead.
+            form = "hh" if sys.platform == "win32" else "ii"
+            with contextlib.suppress(OSError):
+                self._raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack(form, 1, 0))
         self.end_input()
+        trio.lowlevel.notify_closing(self._raw)
+        self._raw.close()
         self._work.set()
         self._tell_progress()

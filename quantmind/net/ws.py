@@ -50,7 +50,6 @@ T = TypeVar("T")
 
 NORMAL: Final = 1000
 GOING_AWAY: Final = 1001
-NO_CODE: Final = 1005
 ABNORMAL: Final = 1006
 TOO_BIG: Final = 1009
 SERVER_FAULT: Final = 1011
@@ -162,6 +161,7 @@ class ServerConnection:
         self._request: WebSocketRequest | None = None
         self._answered = False
         self._closed_with: int | None = None
+        self._peer_closed = False
         self._pings: set[trio.CancelScope] = set()
         # Bound once: a push costs one call.
         self.push_frame: Callable[[bytes], None] = self._stream.push
@@ -364,12 +364,15 @@ class ServerConnection:
                 receive_buffer_size=READ_BYTES,
             )
         )
-        # trio-websocket says nothing to a peer that breaks the protocol, nor when its own parsing fails.
         closed = None if self._ws is None else self._ws.closed
-        if self._ws is None and self._reader.value is None and isinstance(self._reader.fault, UnicodeError):
-            self._stream.put_last(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-        elif closed is not None and closed.code not in (ABNORMAL, NO_CODE) and not self._stream.close_sent:
-            self._stream.put_last(close_frame(closed.code, closed.reason or ""))
+        if self._reader.value is None and isinstance(self._reader.fault, UnicodeError):
+            self._refuse(HTTPStatus.BAD_REQUEST)
+        elif closed is not None and closed.code != ABNORMAL:
+            if not self._stream.close_sent:
+                # It broke the protocol: trio-websocket would hang up without a word.
+                self._stream.put_last(close_frame(closed.code, closed.reason or ""))
+            elif closed.code != TOO_BIG:
+                self._peer_closed = True
         self._stream.end_input()
         for scope in tuple(self._pings):
             scope.cancel()
@@ -379,7 +382,8 @@ class ServerConnection:
         if self._stream.ending is None:
             await self._wait_closed()
             await self._reader.stop()
-            await self._stream.drain()
+            if not self._peer_closed:
+                await self._stream.drain()
 
     @contextlib.asynccontextmanager
     async def served(self) -> AsyncIterator[Self]:
@@ -539,14 +543,15 @@ async def connect(
             yield connection
             with trio.move_on_after(CLIENT_CLOSE_TIMEOUT_S):
                 async with trio.open_nursery() as closing:
-                    closing.start_soon(reader_over, reader, closing.cancel_scope)
+                    closing.start_soon(_cancel_after, reader, closing.cancel_scope)
                     await connection.close()
                     closing.cancel_scope.cancel()
         finally:
             stream.close_now()
 
 
-async def reader_over(reader: _Reader[Any], scope: trio.CancelScope) -> None:
+# Ends the wait for a Close that will not come.
+async def _cancel_after(reader: _Reader[Any], scope: trio.CancelScope) -> None:
     await reader.done.wait()
     scope.cancel()
 
