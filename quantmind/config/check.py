@@ -78,7 +78,7 @@ class Checker:
                 if value is not FAULTY:
                     values[name] = value
             elif setting.required:
-                self.fault(node.line, path, f'the key "{name}" is missing; it is {_says(setting.kind)}')
+                self.fault(node.line, path, f'the key "{name}" is missing; it must be {_says(setting.kind)}')
             complete &= name in values or not setting.required
         return model(**values, **given) if complete else FAULTY
 
@@ -160,7 +160,7 @@ class Checker:
             return FAULTY
         if "type" not in entries:
             self._entries(node, path)
-            self.fault(node.line, path, f'the key "type" is missing; it is {Choice(tuple(classes)).says}')
+            self.fault(node.line, path, f'the key "type" is missing; it must be {Choice(tuple(classes)).says}')
             return FAULTY
         _, value = entries["type"]
         chosen = self._leaf(Choice(tuple(classes)), value, (*path, "type"), nullable=False)
@@ -236,9 +236,10 @@ class Checker:
             # Nothing uses the value of a disabled broker, so it may stay as it is written.
             return self._as_written(kind, node)
         names = " and ".join(found.names)
+        what = "environment variable" if len(found.names) == 1 else "environment variables"
         verb = "is" if len(found.names) == 1 else "are"
         need = f' (broker "{self._broker}" needs it)' if self._broker is not None else ""
-        message = f"environment variable {names} {verb} not set{need}; set it or write ${{{found.names[0]}:-default}}"
+        message = f"{what} {names} {verb} not set{need}; set it or write ${{{found.names[0]}:-default}}"
         self.fault(node.line, path, message)
         return FAULTY
 

@@ -112,7 +112,9 @@ def _number_hint(scalar: Scalar) -> str:
         return "true and false are no numbers"
     if scalar.text.lower().lstrip("+-") in (".nan", ".inf", "nan", "inf", "infinity"):
         return "it must be finite"
-    if re.fullmatch(r"[-+]?[0-9][0-9_,: ']*(\.[0-9_]*)?", scalar.text):
+    if _is_decimal(scalar.text):
+        return "write it without decimals"
+    if re.fullmatch(r"[-+]?(0[xXoO][0-9A-Fa-f_]+|[0-9][0-9_,:.' ]*)", scalar.text):
         return "write plain digits: no leading zeros, separators or colons"
     return ""
 
