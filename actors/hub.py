@@ -369,6 +369,9 @@ class Hub:
     # ------------------------------------------------------------------ feeds
 
     async def _tell_feed(self, message: FeedState) -> None:
+        before = self._feeds.get((message.broker, message.symbol))
+        if message.state == "live" and (before is None or before[0].state == "live"):
+            return  # nobody was told otherwise
         self._feeds[message.broker, message.symbol] = (message, trio.current_time())
         if message.symbol is None:
             # What was said of the whole feed covers what was said of single symbols.

@@ -1,0 +1,279 @@
+"""The poller of one broker: its ticks on a fixed grid, its account beside them, and whether its feed lives."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+import attrs
+import trio
+
+from actors.boards import Boards, Link
+from actors.messages import AccountSampled, FeedState, HubMessage, SymbolsKnown, TickBatch
+from actors.runtime import Backoff, Inbox, NotDelivered, Ref
+from quantmind.domain.clock import Clock
+from quantmind.domain.quotes import Quote
+from quantmind.errors import BrokerUnavailable
+from quantmind.ports import Broker, Poll
+
+logger: Final = logging.getLogger("quantmind.poller")
+
+BATCH: Final = 256
+"""Ticks in one message to the hub: what it can stamp in under a millisecond."""
+
+STALE_AFTER_S: Final = 10.0
+"""A feed that has confirmed no price for so long is stale, and clients are told."""
+
+CHECK_S: Final = 0.5
+CONNECT_WITHIN_S: Final = 30.0
+HUB_RETRY_S: Final = 0.25
+
+
+@attrs.define(eq=False)
+class Poller:
+    """One incarnation of a broker's poller. Ready at once: a broker that can't be reached is a state.
+
+    A live feed never waits for the hub: while there is no room it keeps the newest tick of each symbol, and counts
+    those that it replaced. A replay waits.
+
+    Args:
+        hub: gets ticks and the state of the feed.
+        governor: gets account samples.
+        clock: wall-clock time of `Link.feed_since`.
+        lossless: wait for the hub also while the feed is paced (a replay in real time); one that is not paced
+            always waits.
+        start_feed: begins a feed that waits for its first subscriber, once `wanted` has returned. Safe to repeat.
+        wanted: waits until somebody wants ticks of the broker with this name.
+    """
+
+    broker: Broker
+    hub: Ref[HubMessage]
+    governor: Ref[Any]
+    boards: Boards
+    clock: Clock
+    poll_interval_s: float
+    account_interval_s: float
+    lossless: bool = False
+    start_feed: Callable[[], None] | None = None
+    wanted: Callable[[str], Awaitable[None]] | None = None
+    backoff: Backoff = attrs.field(factory=lambda: Backoff(first=0.5, cap=30.0))
+    _last: dict[str, Quote] = attrs.field(factory=dict, init=False)
+    _owed: dict[str, Quote] = attrs.field(factory=dict, init=False)
+    _connected: bool = attrs.field(default=False, init=False)
+    _attempt: int = attrs.field(default=0, init=False)
+    _waiting: bool = attrs.field(default=False, init=False)
+    _confirmed_at: float = attrs.field(default=0.0, init=False)
+    _state: str | None = attrs.field(default=None, init=False)
+    _told: str | None = attrs.field(default=None, init=False)
+    _sampling: bool = attrs.field(default=True, init=False)
+
+    @property
+    def _link(self) -> Link:
+        return self.boards.links.of(self.broker.name)
+
+    async def __call__(self, inbox: Inbox[Any]) -> None:
+        """Poll until asked to stop."""
+        inbox.ready()
+        self._confirmed_at = trio.current_time()
+        self._show("connecting")
+        async with trio.open_nursery() as nursery:
+            if self.start_feed is not None and self.wanted is not None:
+                self._waiting = True
+                nursery.start_soon(self._start_when_wanted, self.start_feed, self.wanted)
+            nursery.start_soon(self._run_feed)
+            nursery.start_soon(self._watch_feed)
+            nursery.start_soon(self._sample_account)
+            await inbox.wait_stopping()
+            nursery.cancel_scope.cancel()
+
+    async def _start_when_wanted(self, start: Callable[[], None], wanted: Callable[[str], Awaitable[None]]) -> None:
+        await wanted(self.broker.name)
+        self._waiting = False
+        self._confirmed_at = trio.current_time()
+        start()
+
+    # ------------------------------------------------------------------ the feed
+
+    async def _run_feed(self) -> None:
+        while True:
+            try:
+                await self._connect()
+                await self._poll_forever()
+            except BrokerUnavailable as error:
+                self._degrade(str(error))
+            except trio.TooSlowError:
+                self._degrade("it did not answer in time")
+            self._connected = False
+            delay_s = self.backoff.delay(self._attempt)
+            self._attempt += 1
+            await trio.sleep(delay_s)
+
+    async def _connect(self) -> None:
+        with trio.fail_after(CONNECT_WITHIN_S):
+            specs = await self.broker.connect()
+        self.boards.catalog.set(self.broker.name, specs)
+        self._connected = True
+        if self._link.feed in ("connecting", "degraded"):
+            self._show("waiting" if self._waiting else "connecting")
+        logger.info("connect.broker broker=%s symbols=%d", self.broker.name, len(specs))
+        self._tell_hub(SymbolsKnown(self.broker.name, specs))
+
+    # Ends only by BrokerUnavailable or TooSlowError.
+    async def _poll_forever(self) -> None:
+        due = trio.current_time()
+        while True:
+            # Asked before: the step that ends a replay makes it paced, and its ticks must not be dropped.
+            lossless = self.lossless or not self.broker.paced
+            with trio.fail_after(STALE_AFTER_S):
+                poll = await self.broker.poll()
+            self._attempt = 0
+            await self._take(poll, lossless)
+            if not self.broker.paced and poll.quotes:
+                due = trio.current_time()
+                await trio.lowlevel.checkpoint()
+            else:
+                due = await self._keep_grid(due, self.poll_interval_s, count=True)
+
+    # The next time on the grid; those that are over already are left out.
+    async def _keep_grid(self, due: float, interval_s: float, *, count: bool = False) -> float:
+        due += interval_s
+        late_s = trio.current_time() - due
+        if late_s > 0:
+            skipped = math.ceil(late_s / interval_s)
+            due += skipped * interval_s
+            if count:
+                self._link.overruns += skipped
+        await trio.sleep_until(due)
+        return due
+
+    async def _take(self, poll: Poll, lossless: bool) -> None:
+        now, name = trio.current_time(), self.broker.name
+        crossed = poll.crossed
+        newest: dict[str, Quote] = {}
+        changed: list[Quote] = []
+        for quote in poll.quotes:
+            if quote.crossed or not quote.ask < math.inf:
+                crossed += 1
+                continue
+            newest[quote.symbol] = quote
+            last = self._last.get(quote.symbol)
+            if last is None or not quote.same_prices(last):
+                self._last[quote.symbol] = quote
+                changed.append(quote)
+        if crossed:
+            self._link.crossed += crossed
+            logger.debug("drop.crossed broker=%s count=%d", name, crossed)
+        if newest:
+            self.boards.prices.confirm(name, newest.values(), now)
+            self._confirmed_at = now
+            self._enter("live")
+        if changed or self._owed:
+            await self._tell_ticks(changed, now, lossless)
+        if poll.ended:
+            self.boards.prices.confirm_all(name, now)
+            self._enter("ended")
+
+    async def _tell_ticks(self, quotes: Sequence[Quote], now: float, lossless: bool) -> None:
+        if self._owed:
+            quotes = [*self._owed.values(), *quotes]
+            self._owed.clear()
+        name, link = self.broker.name, self._link
+        for start in range(0, len(quotes), BATCH):
+            batch = TickBatch(name, quotes[start : start + BATCH], now)
+            if lossless:
+                await self._tell_surely(batch)
+            elif not self._tell_hub(batch):
+                self._owe(quotes[start:])
+                return
+            link.ticks += len(batch.quotes)
+
+    # A symbol may be quiet after this, so its newest tick must reach the hub whatever happens.
+    def _owe(self, quotes: Sequence[Quote]) -> None:
+        for quote in quotes:
+            if quote.symbol in self._owed:
+                self._link.dropped += 1
+            self._owed[quote.symbol] = quote
+
+    async def _tell_surely(self, batch: TickBatch) -> None:
+        while True:
+            try:
+                await self.hub.tell(batch)
+            except NotDelivered:
+                await trio.sleep(HUB_RETRY_S)
+            else:
+                return
+
+    def _tell_hub(self, message: HubMessage) -> bool:
+        try:
+            self.hub.tell_nowait(message)
+        except NotDelivered:
+            return False
+        return True
+
+    # ------------------------------------------------------------------ how it is
+
+    def _degrade(self, reason: str) -> None:
+        self._show("degraded", reason)
+
+    # What clients are told of. The hub may have no room now: the watch tries again.
+    def _enter(self, state: str) -> None:
+        if self._link.feed != state:
+            self._show(state)
+        if self._state != state:
+            self._state = state
+            self._tell_state()
+
+    def _tell_state(self) -> None:
+        if self._state is None or self._state == self._told:
+            return
+        age_ms = round((trio.current_time() - self._confirmed_at) * 1000)
+        if self._tell_hub(FeedState(self.broker.name, None, self._state, age_ms)):
+            self._told = self._state
+
+    def _show(self, state: str, error: str | None = None) -> None:
+        link = self._link
+        if (link.feed, link.feed_error) == (state, error) and link.feed_since:
+            return
+        link.feed, link.feed_error, link.feed_since = state, error, self.clock.now()
+        level = logging.WARNING if state in ("degraded", "stale") else logging.INFO
+        logger.log(level, "change.feed broker=%s state=%s reason=%s", self.broker.name, state, error or "-")
+
+    # In a task of its own, since a poll may hang.
+    async def _watch_feed(self) -> None:
+        while True:
+            await trio.sleep(CHECK_S)
+            now = trio.current_time()
+            if self._waiting:
+                self._confirmed_at = now
+            elif now - self._confirmed_at >= STALE_AFTER_S and self._state not in ("stale", "ended"):
+                self._state = "stale"
+                if self._link.feed != "degraded":
+                    self._show("stale", f"no price was confirmed for {STALE_AFTER_S:g} s")
+            self._tell_state()
+
+    # ------------------------------------------------------------------ the account
+
+    async def _sample_account(self) -> None:
+        due = trio.current_time()
+        while True:
+            if self._connected:
+                await self._sample_once()
+            due = await self._keep_grid(due, self.account_interval_s)
+
+    async def _sample_once(self) -> None:
+        try:
+            with trio.fail_after(STALE_AFTER_S):
+                sample = await self.broker.sample()
+        except (BrokerUnavailable, trio.TooSlowError) as error:
+            if self._sampling:
+                logger.warning("fail.sample broker=%s reason=%s", self.broker.name, error)
+            self._sampling = False
+            return
+        self._sampling = True
+        self._link.sample = sample
+        try:
+            self.governor.tell_nowait(AccountSampled(sample))
+        except NotDelivered as error:  # the next one says all that this one does
+            logger.debug("skip.sample broker=%s reason=%s", self.broker.name, error)
