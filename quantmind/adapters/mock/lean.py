@@ -135,7 +135,7 @@ class LeanReader:
 
     def open(self) -> None:
         """Open the file, at the line after the last one read. Raises ReplayError."""
-        if self._file is not None:
+        if self._file is not None or self.ended or self.error is not None:
             return
         recording = self.recording
         with contextlib.ExitStack() as stack, _reading(recording):
@@ -169,6 +169,8 @@ class LeanReader:
                 crossed = self._read(self._file, limit, quotes)
         except ReplayError as exc:
             self.error = exc
+        if self.ended or self.error is not None:
+            self.close()
         return quotes, crossed
 
     def _read(self, file: io.BufferedReader, limit: int, quotes: list[Quote]) -> int:

@@ -1,0 +1,132 @@
+"""Real recordings through the paper broker, where they are on this machine."""
+
+import csv
+import io
+import os
+import zipfile
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from quantmind.adapters.mock import build, inspect
+from quantmind.config.brokers import MockBrokerConfig, ReplayFeed, SymbolOverrides
+from quantmind.domain.orders import Close, Modify, Open, Origin, Placed, Side
+from quantmind.domain.risk.approval import Terms, approve
+
+ROOT = Path(__file__).parents[4]
+DATA = Path(os.environ.get("QUANTMIND_DATA") or ROOT / ".." / "shared" / "data")
+ECB_DAY = "fx/eurusd_oanda_20140508_ticks_lean.zip"
+DIRTY_DAY = "fx/eurusd_fxcm_20140502_ticks_NFP_lean.zip"
+KIWI_DAY = "fx/nzdusd_oanda_20140507_ticks_lean.zip"
+ORIGIN = Origin("ea", 1)
+
+
+def recorded(name):
+    path = DATA / name
+    if not path.is_file():
+        pytest.skip(f"{path} is not there; set QUANTMIND_DATA to the folder of recorded data")
+    return path
+
+
+def rows(path):
+    """Every line of the recording, read in another way than the product does."""
+    with zipfile.ZipFile(path) as archive:
+        text = archive.read(archive.namelist()[0]).decode("ascii")
+    return [(int(ms), float(bid), float(ask)) for ms, bid, ask in csv.reader(io.StringIO(text))]
+
+
+def broker_of(path, symbol="EURUSD"):
+    return build(
+        MockBrokerConfig(name="demo", symbols={symbol: SymbolOverrides()}, feed=ReplayFeed(path=path, speed=0))
+    )
+
+
+def approved(proposal):
+    return approve(proposal, Terms(Decimal(1), None), approval_id="a", incarnation=1, deadline=1e9, reduces=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "symbol", "midnight", "sound", "crossed"),
+    [
+        (ECB_DAY, "EURUSD", 1_399_507_200_000, 87_833, 0),
+        (DIRTY_DAY, "EURUSD", 1_398_988_800_000, 84_345, 12_061),
+        (KIWI_DAY, "NZDUSD", 1_399_420_800_000, 41_960, 0),
+    ],
+)
+async def test_every_tick_of_a_day_comes_once_and_in_order(name, symbol, midnight, sound, crossed):
+    """Exactly the recording but for its crossed quotes, which are counted."""
+    path = recorded(name)
+    broker = broker_of(path, symbol)
+    await broker.connect()
+    seen, dropped = [], 0
+    while not broker.paced:
+        poll = await broker.poll()
+        seen += [(q.time_msc - midnight, q.bid, q.ask) for q in poll.quotes]
+        assert all(q.symbol == symbol for q in poll.quotes)
+        dropped += poll.crossed
+    assert (len(seen), dropped) == (sound, crossed)
+    assert seen == [row for row in rows(path) if 0 < row[1] <= row[2]]
+    await broker.aclose()
+
+
+async def test_trading_through_the_ecb_day_adds_up_to_the_last_cent():
+    """Opens, changes, part closes and stops all day; the balance is what plain arithmetic on the deals says."""
+    broker = broker_of(recorded(ECB_DAY))
+    await broker.connect()
+    number = 0
+    while not broker.paced:
+        await broker.poll()
+        number += 1
+        sample = await broker.sample()
+        account = sample.account
+        assert account.equity == account.balance + sum(p.profit for p in sample.positions)
+        assert account.margin_free == account.equity - account.margin
+        price = broker.account.market.price("EURUSD")
+        if number % 3 == 0 and len(sample.positions) < 5:
+            side = Side.BUY if number % 2 else Side.SELL
+            away = Decimal("0.00040") * side.sign
+            order = Open(
+                ORIGIN,
+                "demo",
+                "EURUSD",
+                Decimal("0.13"),
+                side,
+                sl=price.exit(side) - away,
+                tp=price.exit(side) + 2 * away,
+            )
+            assert isinstance(await broker.place(approved(order), f"o{number}"), Placed)
+        elif sample.positions and number % 7 == 0:
+            order = Close(ORIGIN, "demo", "EURUSD", sample.positions[0].ticket, Decimal("0.05"))
+            await broker.place(approved(order), f"p{number}")
+        elif sample.positions and number % 5 == 0:
+            await broker.place(
+                approved(Modify(ORIGIN, "demo", sample.positions[-1].ticket, new_tp=Decimal(0))), f"m{number}"
+            )
+    for position in (await broker.sample()).positions:
+        assert isinstance(
+            await broker.place(approved(Close(ORIGIN, "demo", "EURUSD", position.ticket)), f"c{position.ticket}"),
+            Placed,
+        )
+    opened, expected = {}, Decimal(10_000)
+    deals = broker.account.deals
+    for deal in deals:
+        if deal.position not in opened:
+            opened[deal.position] = deal
+        else:
+            entry = opened[deal.position]
+            # EURUSD on a USD account: the difference in dollars, 100,000 euros a lot; exact in cents at 0.01 lots.
+            expected += ((deal.price - entry.price) * entry.side.sign * 100_000 * deal.volume).quantize(Decimal("0.01"))
+    assert {deal.cause.value for deal in deals} == {"client", "sl", "tp"}
+    assert len(deals) > 100
+    state = (await broker.sample()).account
+    assert state.balance == state.equity == state.margin_free == expected
+    await broker.aclose()
+
+
+def test_a_check_of_a_day_says_what_it_is():
+    """Symbol, day and first tick."""
+    seen = inspect(recorded(ECB_DAY))
+    assert seen.recording.symbol == "EURUSD"
+    assert seen.first is not None
+    assert (seen.first.bid, seen.first.ask, seen.first.time_msc) == (1.39101, 1.39114, 1_399_507_208_715)
