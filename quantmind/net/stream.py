@@ -114,6 +114,7 @@ class OwnedStream(trio.abc.Stream):
         self._on_end = on_end
         self._ending: Ending | None = None
         self._input_over = False
+        self._hung_up = False
         self._opening_left: int | None = OPENING_BYTES
         self._open_for_push = False
         self._close_sent = False
@@ -148,6 +149,11 @@ class OwnedStream(trio.abc.Stream):
     def input_over(self) -> bool:
         """Nothing more will be read."""
         return self._input_over
+
+    @property
+    def hung_up(self) -> bool:
+        """trio-websocket is through with the stream: it has called `aclose`."""
+        return self._hung_up
 
     @property
     def close_sent(self) -> bool:
@@ -417,6 +423,7 @@ class OwnedStream(trio.abc.Stream):
 
     async def aclose(self) -> None:
         """Read no more. What is queued may still go out: `close_now` closes the socket."""
+        self._hung_up = True
         self.end_input()
         await trio.lowlevel.checkpoint()
 

@@ -112,7 +112,6 @@ class _Reader(Generic[T]):
         self.value: T | None = None
         self.fault: Exception | None = None
         self._opening = trio.CancelScope()
-        self._running = trio.CancelScope()
 
     # Called by the stream when nothing more will be read: whoever waits for the handshake would wait for ever.
     def input_ended(self) -> None:
@@ -120,21 +119,16 @@ class _Reader(Generic[T]):
 
     async def run(self, start: Callable[[trio.Nursery], Awaitable[T]]) -> None:
         try:
-            with self._running:
-                async with trio.open_nursery() as nursery:
-                    with self._opening:
-                        self.value = await start(nursery)
-                        self.opened.set()
+            async with trio.open_nursery() as nursery:
+                with self._opening:
+                    self.value = await start(nursery)
+                    self.opened.set()
         except* _PEER_FAULTS as faults:
             self.fault = _leaf(faults)
             logger.debug("connection.fault", extra={"error": repr(self.fault)})
         finally:
             self.done.set()
             self.opened.set()
-
-    async def stop(self) -> None:
-        self._running.cancel()
-        await self.done.wait()
 
 
 def _leaf(group: BaseExceptionGroup[Exception]) -> Exception:
@@ -371,8 +365,9 @@ class ServerConnection:
             if not self._stream.close_sent:
                 # It broke the protocol: trio-websocket would hang up without a word.
                 self._stream.put_last(close_frame(closed.code, closed.reason or ""))
-            elif closed.code != TOO_BIG:
-                self._peer_closed = True
+            else:
+                # It hangs up when the peer has closed, and not when it closed by itself (1009).
+                self._peer_closed = self._stream.hung_up
         self._stream.end_input()
         for scope in tuple(self._pings):
             scope.cancel()
@@ -381,7 +376,8 @@ class ServerConnection:
     async def _say_goodbye(self) -> None:
         if self._stream.ending is None:
             await self._wait_closed()
-            await self._reader.stop()
+            self._stream.end_input()
+            await self._reader.done.wait()
             if not self._peer_closed:
                 await self._stream.drain()
 
@@ -557,11 +553,15 @@ async def _cancel_after(reader: _Reader[Any], scope: trio.CancelScope) -> None:
 
 
 def _parse(url: str) -> tuple[str, int, str]:
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme != "ws" or not parts.hostname:
-        raise NetError(f"{url!r} is not an address of the form ws://host:port/path")
+    try:
+        parts = urllib.parse.urlsplit(url)
+        host, port = parts.hostname, parts.port or 80
+        if host is None or parts.scheme != "ws":
+            raise ValueError(url)
+    except ValueError:
+        raise NetError(f"{url!r} is not an address of the form ws://host:port/path") from None
     path = parts.path or "/"
-    return parts.hostname, parts.port or 80, f"{path}?{parts.query}" if parts.query else path
+    return host, port, f"{path}?{parts.query}" if parts.query else path
 
 
 def _not_opened(url: str, fault: Exception | None) -> NetError:

@@ -131,10 +131,16 @@ class Served:
         self.ended: list[ServerConnection] = []
         self.gone: list[PeerGone] = []
         self._change = trio.Event()
+        self.scopes: list[trio.CancelScope] = []
 
     @property
     def url(self) -> str:
         return f"ws://127.0.0.1:{self.port}/"
+
+    def stop(self) -> None:
+        """Cancel every session."""
+        for scope in self.scopes:
+            scope.cancel()
 
     def changed(self) -> None:
         self._change.set()
@@ -176,12 +182,14 @@ async def run_server(handler: Handler = echo, **limits: float) -> AsyncIterator[
     served = Served(listener.getsockname()[1])
 
     async def serve(raw: socket.socket) -> None:
-        async with serve_connection(raw, measures) as connection:
-            served.connections.append(connection)
-            try:
-                await handler(connection)
-            except PeerGone as gone:
-                served.gone.append(gone)
+        with trio.CancelScope() as scope:
+            served.scopes.append(scope)
+            async with serve_connection(raw, measures) as connection:
+                served.connections.append(connection)
+                try:
+                    await handler(connection)
+                except PeerGone as gone:
+                    served.gone.append(gone)
         assert raw.fileno() == -1
         served.ended.append(connection)
         served.changed()

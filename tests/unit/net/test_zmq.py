@@ -253,7 +253,7 @@ def test_a_taken_port_is_named(context, router):
 
 def test_an_address_that_is_not_ours(context):
     """Any other fault is a NetError."""
-    with pytest.raises(NetError, match=r"127\.0\.0\.1:\d+ is taken by another program"):
+    with pytest.raises(NetError, match=r"cannot listen on 192\.0\.2\.1"):
         PubSocket.bind(context, "192.0.2.1", 0)
     with pytest.raises(NetError, match="cannot connect to"):
         DealerSocket.connect(context, "not a host", 5555)
