@@ -1,0 +1,1 @@
+"""What programs outside the gateway use to talk to it."""

@@ -1,0 +1,222 @@
+"""The composition root: opens what the configuration names, builds the tree, runs it until it is told to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import time
+from collections.abc import Callable, Iterator
+
+import attrs
+import trio
+
+from actors.boards import Boards, Catalog
+from actors.runtime import ActorError, RestartLimitReached, StartFailed, Supervisor
+from actors.tree import Doors, Limits, Parts, Tree, build_tree
+from quantmind.adapters import mock
+from quantmind.adapters.journal import SqliteJournal
+from quantmind.adapters.state_folder import EXIT_UNAVAILABLE, StateFolder
+from quantmind.config import BrokerConfig, Config, MockBrokerConfig
+from quantmind.domain.risk import EaLimits, Policy
+from quantmind.errors import StartError
+from quantmind.net.errors import NetError
+from quantmind.net.listen import close_listener, open_listener
+from quantmind.net.zmq import PubSocket, RouterSocket, ZmqContext
+from quantmind.ports import Broker
+from quantmind.wire.auth import Authenticator
+
+logger = logging.getLogger("quantmind.app")
+
+EXIT_USAGE = 2
+EXIT_GAVE_UP = 70
+BROKER_CLOSE_S = 2.0
+Announce = Callable[[dict[str, str], str], None]
+"""Told once everything is up: addresses by name, and where the token is."""
+
+
+class SystemClock:
+    """The machine's wall clock."""
+
+    def now(self) -> float:
+        """Unix seconds, UTC."""
+        return time.time()
+
+
+@attrs.frozen
+class Gateway:
+    """A gateway that is put together and listens, ready to run."""
+
+    config: Config
+    tree: Tree
+    brokers: dict[str, Broker]
+    journal: SqliteJournal
+    token: str
+    token_from: str
+    addresses: dict[str, str]
+    folder: StateFolder
+
+
+@contextlib.contextmanager
+def open_gateway(config: Config, *, token: str | None = None) -> Iterator[Gateway]:
+    """Put a gateway together and bind its sockets, for the length of the block.
+
+    Must be entered inside a Trio run. Nothing is served before `gateway.tree.root.run()`; what connects until
+    then waits.
+
+    Args:
+        token: the token that has every scope; None takes the one in the state folder, made at first start.
+
+    Raises:
+        StartError: an address is taken, or the state folder can't be used.
+    """
+    folder = StateFolder.open(config.gateway.state_dir)
+    token_from = "QUANTMIND_TOKEN" if token is not None else str(folder.token_file)
+    token = token if token is not None else folder.token()
+    with contextlib.ExitStack() as stack:
+        doors = _bind(config, stack)
+        brokers = {name: _broker(name, broker) for name, broker in config.enabled_brokers.items()}
+        journal = SqliteJournal(folder.journal, durable=config.gateway.journal.durable)
+        parts = Parts(
+            config=config,
+            brokers=brokers,
+            boards=Boards(Catalog(tuple(brokers))),
+            journal=journal,
+            writer=journal,
+            authenticator=Authenticator.single(token),
+            clock=SystemClock(),
+            limits=_limits(config, tuple(brokers)),
+            doors=doors,
+        )
+        addresses = _addresses(config, doors)
+        yield Gateway(
+            config=config,
+            tree=build_tree(parts),
+            brokers=brokers,
+            journal=journal,
+            token=token,
+            token_from=token_from,
+            addresses=addresses,
+            folder=folder,
+        )
+
+
+async def serve(config: Config, *, token: str | None = None, announce: Announce) -> int:
+    """Run a gateway until a signal stops it; the process's exit code.
+
+    The first SIGINT or SIGTERM stops it in order (clients get close code 1001), the second at once.
+
+    Raises:
+        StartError: it can't start.
+    """
+    with open_gateway(config, token=token) as gateway:
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_obey_signals, gateway.tree.root, nursery.cancel_scope)
+                await nursery.start(_run_root, gateway.tree.root, nursery.cancel_scope)
+                gateway.folder.write_addresses(gateway.addresses)
+                announce(gateway.addresses, gateway.token_from)
+        except* (RestartLimitReached, StartFailed) as group:
+            logger.critical("give.up reason=%s", _deepest(group))
+            return EXIT_GAVE_UP
+        finally:
+            gateway.folder.forget_addresses()
+            for broker in gateway.brokers.values():
+                with trio.move_on_after(BROKER_CLOSE_S, shield=True):
+                    await broker.aclose()
+    logger.info("stop.gateway")
+    return 0
+
+
+async def _run_root(
+    root: Supervisor, scope: trio.CancelScope, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    await root.run(task_status=task_status)
+    scope.cancel()
+
+
+async def _obey_signals(root: Supervisor, scope: trio.CancelScope) -> None:
+    asked = False
+    with trio.open_signal_receiver(*_stop_signals()) as signals:
+        async for number in signals:
+            name = signal.Signals(number).name
+            if asked:
+                logger.warning("stop.now signal=%s", name)
+                scope.cancel()
+                return
+            asked = True
+            logger.info("stop.requested signal=%s", name)
+            root.request_stop()
+
+
+def _stop_signals() -> list[signal.Signals]:
+    names = ("SIGINT", "SIGTERM", "SIGBREAK")
+    return [getattr(signal, name) for name in names if hasattr(signal, name)]
+
+
+def _bind(config: Config, stack: contextlib.ExitStack) -> Doors:
+    """Open every listening socket; they outlive the actors that read them."""
+    gateway = config.gateway
+    try:
+        websocket = open_listener(gateway.websocket.host, gateway.websocket.port)
+        stack.callback(close_listener, websocket)
+        rest = open_listener(gateway.rest.host, gateway.rest.port)
+        stack.callback(close_listener, rest)
+        context = stack.enter_context(ZmqContext())
+        commands = RouterSocket.bind(context, gateway.commands.host, gateway.commands.port)
+        publisher = PubSocket.bind(context, gateway.data.host, gateway.data.publish_port)
+    except NetError as exc:
+        raise StartError(str(exc), EXIT_UNAVAILABLE) from exc
+    return Doors(websocket=websocket, rest=rest, commands=commands, publisher=publisher)
+
+
+def _addresses(config: Config, doors: Doors) -> dict[str, str]:
+    gateway = config.gateway
+    return {
+        "websocket": f"ws://{_host(gateway.websocket.host)}:{doors.websocket.getsockname()[1]}/",
+        "commands": f"tcp://{_host(gateway.commands.host)}:{doors.commands.port}",
+        "publish": f"tcp://{_host(gateway.data.host)}:{doors.publisher.port}",
+        "rest": f"http://{_host(gateway.rest.host)}:{doors.rest.getsockname()[1]}/",
+    }
+
+
+def _host(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _broker(name: str, config: BrokerConfig) -> Broker:
+    if isinstance(config, MockBrokerConfig):
+        try:
+            return mock.build(config, name=name)
+        except ValueError as exc:
+            raise StartError(str(exc), EXIT_USAGE) from exc
+    raise StartError(f"broker {name}: type {config.type} is not implemented yet", EXIT_USAGE)
+
+
+def _limits(config: Config, brokers: tuple[str, ...]) -> Limits:
+    policies = {}
+    for name in brokers:
+        account = config.risk.account_for(name)
+        policies[name] = Policy(
+            max_volume=account.max_volume,
+            max_open_positions=account.max_open_positions,
+            equity_fresh_s=account.equity_fresh_s,
+            price_fresh_s=account.price_fresh_s,
+        )
+
+    def of_ea(ea_name: str) -> EaLimits:
+        ea = config.eas.get(ea_name)
+        return EaLimits(max_volume=None if ea is None else ea.max_volume)
+
+    return Limits(policies, of_ea)
+
+
+def _deepest(group: BaseExceptionGroup[ActorError]) -> str:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    parts = [str(error)]
+    while error.__cause__ is not None:
+        error = error.__cause__
+        parts.append(str(error) or type(error).__name__)
+    return ": ".join(parts)

@@ -1,0 +1,184 @@
+"""The command `quantmind`: run the gateway, check a configuration, look at live ticks.
+
+Exit codes: 0 stopped as asked, 2 wrong usage or configuration, 69 an address is taken or a needed service is
+absent, 70 gave up after restarts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import attrs
+import trio
+
+from quantmind import __version__, logs
+from quantmind.adapters.state_folder import StateFolder
+from quantmind.app import serve
+from quantmind.client.live_ticks import FeedRefused, open_ticks
+from quantmind.config import Config, ConfigError, load
+from quantmind.errors import StartError
+from quantmind.net.errors import NetError, PeerGone
+
+EXIT_USAGE = 2
+EXIT_UNAVAILABLE = 69
+EXIT_GAVE_UP = 70
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one subcommand; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        config = load(_config_path(options), os.environ)
+    except ConfigError as exc:
+        print(exc, file=sys.stderr)
+        return EXIT_USAGE
+    if options.state is not None:
+        config = attrs.evolve(config, gateway=attrs.evolve(config.gateway, state_dir=options.state.absolute()))
+    command = {"run": _run, "check": _check, "ticks": _ticks}[options.command]
+    try:
+        return command(config, options)
+    except StartError as exc:
+        print(f"quantmind: {exc}", file=sys.stderr)
+        return exc.exit_code
+    except KeyboardInterrupt:
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="quantmind", description="A gateway between MetaTrader 5 and the rest of the world."
+    )
+    parser.add_argument("--version", action="version", version=f"quantmind {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--config", type=Path, metavar="FILE", help="configuration (default: QUANTMIND_CONFIG, else brokers.yaml here)"
+    )
+    common.add_argument("--state", type=Path, metavar="DIR", help="folder of the gateway's state")
+    common.add_argument("--json", action="store_true", help="print JSON")
+    run = commands.add_parser("run", parents=[common], help="start the gateway and serve until it is stopped")
+    run.add_argument("--json-log", action="store_true", help="log lines as JSON objects")
+    run.add_argument("--verbose", action="store_true", help="log more")
+    commands.add_parser("check", parents=[common], help="read the configuration and say what is wrong with it")
+    ticks = commands.add_parser("ticks", parents=[common], help="show live ticks of a running gateway")
+    ticks.add_argument("symbols", nargs="+", metavar="SYMBOL", help="as EURUSD, or EURUSD@broker")
+    ticks.add_argument("--url", help="address of the WebSocket feed (default: from the configuration)")
+    ticks.add_argument("--count", type=_positive, metavar="N", help="stop after N ticks")
+    return parser
+
+
+def _positive(text: str) -> int:
+    value = int(text) if text.isdecimal() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number above 0")
+    return value
+
+
+def _config_path(options: argparse.Namespace) -> Path:
+    if options.config is not None:
+        return Path(options.config)
+    return Path(os.environ.get("QUANTMIND_CONFIG") or "brokers.yaml")
+
+
+# --- run -----------------------------------------------------------------------------------------------------------
+
+
+def _run(config: Config, options: argparse.Namespace) -> int:
+    logs.set_up(as_json=options.json_log, verbose=options.verbose)
+    token = os.environ.get("QUANTMIND_TOKEN") or None
+    announce = partial(_announce, as_json=options.json, config=config)
+    return trio.run(partial(serve, config, token=token, announce=announce))
+
+
+def _announce(addresses: dict[str, str], token_from: str, *, as_json: bool, config: Config) -> None:
+    if as_json:
+        print(json.dumps({"ready": True, "addresses": addresses, "token": token_from}), flush=True)
+        return
+    for name, address in addresses.items():
+        print(f"{name:<10} {address}")
+    print(f"{'token':<10} {token_from}")
+    symbol = next((symbol for broker in config.enabled_brokers.values() for symbol in _symbols(broker)), "EURUSD")
+    print(f"{'see ticks':<10} quantmind ticks {symbol} --config {config.path}")
+    print("ready", flush=True)
+
+
+def _symbols(broker: Any) -> Sequence[str]:
+    return list(getattr(broker, "symbols", ()))
+
+
+# --- check ---------------------------------------------------------------------------------------------------------
+
+
+def _check(config: Config, options: argparse.Namespace) -> int:
+    described = config.describe()
+    if options.json:
+        print(json.dumps(described, indent=2, default=str))
+        return 0
+    print(f"{config.path}: no faults")
+    for name, broker in config.brokers.items():
+        state = "enabled" if broker.enabled else "disabled"
+        print(f"  {name}: {broker.type}, {state}" + (f", {broker.description}" if broker.description else ""))
+    return 0
+
+
+# --- ticks ---------------------------------------------------------------------------------------------------------
+
+
+def _ticks(config: Config, options: argparse.Namespace) -> int:
+    url = options.url or _feed_address(config)
+    try:
+        trio.run(partial(_show_ticks, url, options))
+    except (NetError, FeedRefused, PeerGone) as exc:
+        print(f"quantmind: {exc}", file=sys.stderr)
+        return EXIT_UNAVAILABLE
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has gone
+    return 0
+
+
+def _feed_address(config: Config) -> str:
+    websocket = config.gateway.websocket
+    if websocket.port == 0:
+        noted = StateFolder(config.gateway.state_dir).read_addresses().get("websocket")
+        if noted is None:
+            raise StartError("no running gateway has noted its address; give --url", EXIT_UNAVAILABLE)
+        return noted
+    host = f"[{websocket.host}]" if ":" in websocket.host else websocket.host
+    return f"ws://{host}:{websocket.port}/"
+
+
+async def _show_ticks(url: str, options: argparse.Namespace) -> None:
+    left = options.count
+    async with open_ticks(url, options.symbols, token=os.environ.get("QUANTMIND_TOKEN")) as feed:
+        async for message in feed:
+            if options.json:
+                print(json.dumps(message), flush=True)
+            else:
+                _show(message)
+            if message["type"] == "tick" and left is not None:
+                left -= 1
+                if left == 0:
+                    return
+
+
+def _show(message: dict[str, Any]) -> None:
+    if message["type"] == "tick":
+        tick = message["data"]
+        at = tick["time"][11:23]
+        print(
+            f"{at}  {tick['symbol']:<10} {tick['bid']:<10} {tick['ask']:<10} spread {tick['spread']:<5} #{tick['seq']}",
+            flush=True,
+        )
+    elif message["type"] == "status":
+        print(f"-- {message.get('broker', 'gateway')}: {message['state']}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,151 @@
+"""The command line from outside: start, stop, exit codes, one clear line for each trouble."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from gateway_process import running, write_config
+from raw_ws import RawClient
+
+ROOT = Path(__file__).resolve().parents[2]
+WALK = {"demo": {"type": "mt5_mock", "symbols": {"EURUSD": {}}, "feed": {"type": "random_walk", "seed": 1}}}
+
+
+def quantmind(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "quantmind.cli", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, **env},
+    )
+
+
+def test_version_names_the_program() -> None:
+    """`--version` says name and version."""
+    done = quantmind("--version")
+    assert done.returncode == 0
+    assert done.stdout.startswith("quantmind 0.")
+
+
+def test_the_shipped_configuration_has_no_faults() -> None:
+    """config/brokers.yaml passes `check` as it stands."""
+    done = quantmind("check", "--config", str(ROOT / "config" / "brokers.yaml"))
+    assert done.returncode == 0, done.stderr
+    assert "demo: mt5_mock, enabled" in done.stdout
+
+
+def test_a_faulty_configuration_ends_with_2_and_all_faults(tmp_path: Path) -> None:
+    """`check` and `run` print every fault with file and line, and exit with 2."""
+    path = tmp_path / "brokers.yaml"
+    path.write_text("brokers:\n  demo:\n    type: mt5_mock\n    feeed: {}\n    leverage: -3\n")
+    for command in ("check", "run"):
+        done = quantmind(command, "--config", str(path))
+        assert done.returncode == 2
+        assert "brokers.yaml:4" in done.stderr
+        assert 'did you mean "feed"' in done.stderr
+        assert "brokers.yaml:5" in done.stderr
+
+
+def test_wrong_usage_ends_with_2() -> None:
+    """An unknown option is wrong usage."""
+    assert quantmind("run", "--confg", "x").returncode == 2
+
+
+def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
+    """A port that another program has ends the start with 69 and one line that names it."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        for door in ("websocket", "commands", "rest"):
+            config = write_config(tmp_path, WALK, **{door: {"port": port}})
+            done = quantmind("run", "--config", str(config))
+            assert done.returncode == 69, (door, done.stderr)
+            assert str(port) in done.stderr
+            assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals for another process")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_in_order(tmp_path: Path, number: signal.Signals) -> None:
+    """The first signal says goodbye to clients with 1001 and ends with 0."""
+    with running(write_config(tmp_path, WALK)) as gateway:
+        client = RawClient(gateway.port("websocket"))
+        client.send({"type": "subscribe", "symbols": ["EURUSD"]})
+        client.collect()
+        time.sleep(0.5)
+        assert gateway.stop(number) == 0
+        client.join()
+        assert client.close_code() == 1001
+        assert client.messages()[-1] == {"type": "status", "state": "stopping"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals for another process")
+def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
+    """A client that never answers the close does not hold up a second signal."""
+    with running(write_config(tmp_path, WALK)) as gateway:
+        silent = RawClient(gateway.port("websocket"))
+        gateway.process.send_signal(signal.SIGINT)
+        time.sleep(0.2)
+        started = time.monotonic()
+        assert gateway.stop(signal.SIGINT) == 0
+        assert time.monotonic() - started < 3
+        silent.socket.close()
+
+
+def test_ticks_shows_live_ticks(tmp_path: Path) -> None:
+    """`quantmind ticks EURUSD` prints ticks of the running gateway, for people and as JSON."""
+    config = write_config(tmp_path, WALK)
+    with running(config):
+        done = quantmind("ticks", "EURUSD", "--config", str(config), "--count", "3")
+        assert done.returncode == 0, done.stderr
+        lines = done.stdout.splitlines()
+        assert len(lines) == 3
+        assert all("EURUSD" in line and "#" in line for line in lines)
+        done = quantmind("ticks", "EURUSD", "--config", str(config), "--count", "2", "--json")
+        ticks = [m for m in map(json.loads, done.stdout.splitlines()) if m["type"] == "tick"]
+        assert len(ticks) == 2
+        done = quantmind("ticks", "NOSUCH", "--config", str(config))
+        assert done.returncode == 69
+        assert "NOSUCH (unknown_symbol)" in done.stderr
+
+
+def test_ticks_without_a_gateway_says_so(tmp_path: Path) -> None:
+    """Nobody at the address is one clear line and 69."""
+    done = quantmind("ticks", "EURUSD", "--config", str(write_config(tmp_path, WALK)), "--url", "ws://127.0.0.1:9/")
+    assert done.returncode == 69
+    assert "no gateway answers at ws://127.0.0.1:9/" in done.stderr
+
+
+def test_the_first_start_makes_a_token_that_only_its_owner_reads(tmp_path: Path) -> None:
+    """Without QUANTMIND_TOKEN a token is made in the state folder, kept over restarts, and never printed."""
+    config = write_config(tmp_path, WALK)
+    tokens = []
+    for _ in range(2):
+        with running(config, env={"QUANTMIND_TOKEN": ""}) as gateway:
+            token = (tmp_path / "state" / "token").read_text().strip()
+            tokens.append(token)
+            assert gateway.get("/account", token)["balance"] == 10000
+            assert gateway.stop() == 0
+            assert token not in "\n".join(gateway.log)
+    assert tokens[0] == tokens[1]
+    if os.name == "posix":
+        assert (tmp_path / "state" / "token").stat().st_mode & 0o077 == 0
+
+
+def test_json_log_lines_are_objects(tmp_path: Path) -> None:
+    """With --json-log every log line is one JSON object."""
+    with running(write_config(tmp_path, WALK), "--json-log") as gateway:
+        assert gateway.stop() == 0
+        assert gateway.log
+        assert all({"time", "level", "logger", "message"} <= set(json.loads(line)) for line in gateway.log)
