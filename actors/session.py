@@ -1,0 +1,484 @@
+"""The session: one WebSocket client, from its handshake to its close."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import socket
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Final
+
+import attrs
+import trio
+
+from actors.boards import Catalog
+from actors.messages import Detach, HubMessage, HubStarted, Key, Subscribe, Unsubscribe, Welcome
+from actors.runtime import Inbox, MailboxPolicy, NotDelivered, Overflow, Ref
+from quantmind.config.model import WebSocketConfig
+from quantmind.domain.clock import Clock, iso
+from quantmind.net.errors import PeerGone
+from quantmind.net.frames import text_frame
+from quantmind.net.ws import ConnectionLimits, Handshake, ServerConnection, serve_connection
+from quantmind.wire import ws_messages
+from quantmind.wire.ws_messages import (
+    AuthMessage,
+    ClientMessage,
+    GetSymbols,
+    PingMessage,
+    SubscribeMessage,
+    UnsubscribeMessage,
+    WsFault,
+)
+from quantmind.wire.ws_origin import origin_allowed
+from quantmind.wire.ws_rate import Pace, RateLimit
+
+logger: Final = logging.getLogger("quantmind.ws")
+
+GOING_AWAY: Final = 1001
+SERVER_FAULT: Final = 1011
+TRY_LATER: Final = 1013
+BAD_TOKEN: Final = 4001
+TOO_FAST: Final = 4029
+
+SESSION_MAILBOX: Final = MailboxPolicy(
+    Overflow.CONFLATE, capacity=4, key=type, reason="it only hears of new hubs, and the newest epoch counts"
+)
+
+MAX_UNANSWERED: Final = 64
+"""Subscriptions a client may have on their way while the hub does not answer."""
+
+DETACH_WITHIN_S: Final = 5.0
+
+Authenticate = Callable[[str], tuple[str, ...] | None]
+"""A token's scopes, or None. Compares in constant time."""
+
+
+@attrs.define(eq=False)
+class WsStatistics:
+    """For /status; outlives sessions."""
+
+    accepted: int = 0
+    messages: int = 0
+    refused: dict[str, int] = attrs.field(factory=dict)
+    """Connections turned away, by reason: handshake, origin, max_clients, overload, stopping."""
+    closed: dict[int, int] = attrs.field(factory=dict)
+    """Connections that ended, by close code."""
+    errors: dict[str, int] = attrs.field(factory=dict)
+    """Errors sent, by code."""
+
+    def refuse(self, reason: str) -> None:
+        self.refused[reason] = self.refused.get(reason, 0) + 1
+
+    def close(self, code: int) -> None:
+        self.closed[code] = self.closed.get(code, 0) + 1
+
+    def fail(self, code: str) -> None:
+        self.errors[code] = self.errors.get(code, 0) + 1
+
+
+@attrs.frozen
+class ClientInfo:
+    """One client as an operator sees it. `connected_at` in Unix seconds."""
+
+    number: int
+    remote: str
+    connected_at: float
+    scopes: tuple[str, ...]
+    subscriptions: int
+    messages: int
+    bytes_sent: int
+    queued_bytes: int
+    conflated: int
+    """Ticks replaced by newer ones, because the client was behind."""
+
+
+@attrs.define(eq=False)
+class Clients:
+    """The connected clients, and how many there may be. Written by sessions."""
+
+    capacity: int
+    statistics: WsStatistics = attrs.field(factory=WsStatistics)
+    _sessions: dict[int, Session] = attrs.field(factory=dict, init=False)
+    _numbers: Iterator[int] = attrs.field(factory=lambda: itertools.count(1), init=False)
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def next_number(self) -> int:
+        """A number that no client had before."""
+        return next(self._numbers)
+
+    def join(self, session: Session) -> bool:
+        """Count a client in; False when there are as many as may be."""
+        if len(self._sessions) >= self.capacity:
+            return False
+        self._sessions[session.number] = session
+        return True
+
+    def leave(self, session: Session) -> None:
+        self._sessions.pop(session.number, None)
+
+    def all(self) -> list[ClientInfo]:
+        """Each client as it is now, the longest connected first."""
+        return [session.info() for session in self._sessions.values()]
+
+
+# Before the handshake is answered there is nobody to push to.
+def _push_nowhere(_items: Sequence[tuple[Hashable, bytes]], _joined: bytes) -> None:
+    return
+
+
+@attrs.define(eq=False)
+class Session:
+    """One client's session, and its `TickSink`.
+
+    What the client subscribed to is remembered here: a new hub is asked for it again, and what an ended hub left
+    unanswered is asked once more. Cancelled, it closes the connection with 1001.
+
+    Args:
+        raw: the accepted socket, owned from now on.
+        number: tells clients apart; from `Clients.next_number`.
+        epoch: the hub's epoch now, for heartbeats.
+    """
+
+    raw: socket.socket
+    number: int
+    hub: Ref[HubMessage]
+    config: WebSocketConfig
+    catalog: Catalog
+    clients: Clients
+    clock: Clock
+    epoch: Callable[[], str]
+    authenticate: Authenticate
+    push_ticks: Callable[[Sequence[tuple[Hashable, bytes]], bytes], None] = attrs.field(
+        default=_push_nowhere, init=False
+    )
+    _connection: ServerConnection | None = attrs.field(default=None, init=False)
+    _scope: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
+    _connected_at: float = attrs.field(default=0.0, init=False)
+    _accepted: bool = attrs.field(default=False, init=False)
+    _given_up: bool = attrs.field(default=False, init=False)
+    _known_to_hub: bool = attrs.field(default=False, init=False)
+    _scopes: tuple[str, ...] | None = attrs.field(default=None, init=False)
+    _messages: int = attrs.field(default=0, init=False)
+    _total: int = attrs.field(default=0, init=False)
+    # Asked of the hub and not answered, by ticket; and what the client wants, with the ticket that asked for it last.
+    _unanswered: dict[int, SubscribeMessage | UnsubscribeMessage] = attrs.field(factory=dict, init=False)
+    _wanted: dict[str, int] = attrs.field(factory=dict, init=False)
+    _tickets: Iterator[int] = attrs.field(factory=lambda: itertools.count(1), init=False)
+    _restoring: int = attrs.field(default=0, init=False)
+    _restored: trio.Event = attrs.field(factory=trio.Event, init=False)
+
+    async def __call__(self, inbox: Inbox[HubStarted]) -> None:
+        """Serve the client until it goes, misbehaves, or we stop."""
+        inbox.ready()
+        limits = ConnectionLimits(
+            max_message_bytes=self.config.max_message_bytes, slow_client_timeout_s=self.config.slow_client_timeout_s
+        )
+        try:
+            async with serve_connection(self.raw, limits) as connection:
+                self._connection = connection
+                async with trio.open_nursery() as nursery:
+                    self._scope = nursery.cancel_scope
+                    nursery.start_soon(self._follow, inbox, connection)
+                    nursery.start_soon(self._ask_again)
+                    await self._serve(connection, nursery)
+                    nursery.cancel_scope.cancel()
+                if self._given_up:
+                    self._fail(connection, "internal", "your ticks can't be delivered; connect again")
+                    await connection.close(SERVER_FAULT, "internal error")
+        finally:
+            self.clients.leave(self)
+            if self._accepted and self._connection is not None:
+                self._log_end(self._connection)
+                if self._known_to_hub:
+                    await self._detach()
+
+    def _log_end(self, connection: ServerConnection) -> None:
+        code = connection.close_code
+        self.clients.statistics.close(1006 if code is None else code)
+        logger.info("close.client client=%d remote=%s code=%s", self.number, connection.remote, code)
+
+    # The hub must not keep a client that is gone, so this is tried even when cancelled, within limits.
+    async def _detach(self) -> None:
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + DETACH_WITHIN_S) as scope:
+            try:
+                await self.hub.tell(Detach(self))
+            except NotDelivered:
+                return  # there is no hub now, and the next one will not know us
+        if scope.cancelled_caught:
+            logger.error("fail.detach client=%d within_s=%g", self.number, DETACH_WITHIN_S)
+
+    # ------------------------------------------------------------------ its life
+
+    async def _serve(self, connection: ServerConnection, nursery: trio.Nursery) -> None:
+        statistics = self.clients.statistics
+        try:
+            handshake = await connection.handshake()
+            if not origin_allowed(handshake.headers.get("origin"), self.config.origins):
+                await self._refuse_origin(connection, handshake)
+                return
+            await connection.accept()
+        except PeerGone as gone:
+            statistics.refuse("handshake")
+            logger.debug("refuse.client client=%d reason=%s", self.number, gone)
+            return
+        self._accepted = True
+        self._connected_at = self.clock.now()
+        self.push_ticks = connection.push_ticks
+        if not self.clients.join(self):
+            statistics.refuse("max_clients")
+            self._fail(connection, "max_clients", f"{self.clients.capacity} clients are connected; try again later")
+            await connection.close(TRY_LATER, "max_clients")
+            return
+        statistics.accepted += 1
+        logger.info("open.client client=%d remote=%s clients=%d", self.number, connection.remote, len(self.clients))
+        try:
+            if await self._check_header(connection, handshake.headers):
+                nursery.start_soon(self._beat, connection)
+                await self._read(connection)
+        finally:
+            self.clients.leave(self)
+
+    async def _refuse_origin(self, connection: ServerConnection, handshake: Handshake) -> None:
+        self.clients.statistics.refuse("origin")
+        origin = handshake.headers.get("origin", "")[:128]
+        logger.warning("refuse.client client=%d reason=origin origin=%r", self.number, origin)
+        await connection.reject(
+            403, b"This page may not connect: add its origin to gateway.websocket.origins in the configuration.\n"
+        )
+
+    async def _follow(self, inbox: Inbox[HubStarted], connection: ServerConnection) -> None:
+        async for started in inbox:
+            logger.debug("restore.client client=%d epoch=%s", self.number, started.epoch)
+            await self._restore()
+        if self._accepted:
+            connection.push(ws_messages.status("stopping"))
+        else:
+            self.clients.statistics.refuse("stopping")
+        await connection.close(GOING_AWAY, "server stopping")
+        self._scope.cancel()
+
+    async def _beat(self, connection: ServerConnection) -> None:
+        interval_s = self.config.heartbeat_interval_s
+        due = trio.current_time()
+        while True:
+            due += interval_s
+            await trio.sleep_until(due)
+            connection.push(ws_messages.heartbeat(iso(self.clock.now()), len(self.clients), self.epoch()))
+            with trio.move_on_at(due + interval_s) as patience:
+                try:
+                    await connection.ping()
+                except PeerGone:
+                    return
+            if patience.cancelled_caught:
+                logger.info("drop.client client=%d reason=no_pong", self.number)
+                await connection.close(SERVER_FAULT, "no pong")
+                return
+
+    # ------------------------------------------------------------------ what the client says
+
+    async def _read(self, connection: ServerConnection) -> None:
+        rate = RateLimit(self.config.rate_limit_per_s, trio.current_time())
+        while True:
+            try:
+                raw = await connection.receive()
+            except PeerGone:
+                return
+            self._messages += 1
+            self.clients.statistics.messages += 1
+            message = (
+                ws_messages.decode(raw)
+                if isinstance(raw, str)
+                else WsFault("binary_unsupported", "messages are JSON text; binary ones are not read")
+            )
+            pace = rate.take(trio.current_time())
+            if pace is not Pace.OK:
+                limit = self.config.rate_limit_per_s
+                self._fail(connection, "rate_limited", f"more than {limit} messages a second; not done", message.id)
+                if pace is Pace.EXCEEDED:
+                    await connection.close(TOO_FAST, "rate limit")
+                    return
+            elif isinstance(message, WsFault):
+                self._fail(connection, message.code, message.message, message.id)
+            elif not self._may(message):
+                self._fail(connection, "unauthorized", "send auth with a token first", message.id)
+            elif not await self._do(connection, message):
+                return
+
+    def _may(self, message: ClientMessage) -> bool:
+        return (
+            self.config.auth != "required" or self._scopes is not None or isinstance(message, AuthMessage | PingMessage)
+        )
+
+    # False: the connection was closed.
+    async def _do(self, connection: ServerConnection, message: ClientMessage) -> bool:
+        match message:
+            case SubscribeMessage() | UnsubscribeMessage():
+                await self._ask_hub(connection, message)
+            case GetSymbols():
+                connection.push(self._list_symbols(message))
+            case PingMessage():
+                connection.push(ws_messages.pong(iso(self.clock.now()), message.id))
+            case AuthMessage():
+                if not await self._check_token(connection, message.token, message.id):
+                    return False
+                connection.push(ws_messages.authenticated(self._scopes or (), message.id))
+        return True
+
+    def _list_symbols(self, message: GetSymbols) -> bytes:
+        names = self.catalog.names()
+        if message.match != "*":
+            names = [name for name in names if fnmatchcase(name, message.match)]
+        return ws_messages.symbols(names[message.offset : message.offset + message.limit], len(names), message.id)
+
+    async def _check_header(self, connection: ServerConnection, headers: Mapping[str, str]) -> bool:
+        value = headers.get("authorization")
+        if value is None:
+            return True
+        kind, _, token = value.partition(" ")
+        return await self._check_token(connection, token.strip() if kind.lower() == "bearer" else "", None)
+
+    async def _check_token(self, connection: ServerConnection, token: str, message_id: str | None) -> bool:
+        scopes = self.authenticate(token) if token else None
+        if scopes is None:
+            logger.warning("refuse.token client=%d remote=%s", self.number, connection.remote)
+            self._fail(connection, "unauthorized", "the token is not known; check it against the gateway's", message_id)
+            await connection.close(BAD_TOKEN, "bad token")
+            return False
+        self._scopes = scopes
+        return True
+
+    def _fail(self, connection: ServerConnection, code: str, message: str, message_id: str | None = None) -> None:
+        self.clients.statistics.fail(code)
+        connection.push(ws_messages.error(code, message, message_id))
+
+    # ------------------------------------------------------------------ what it asks of the hub
+
+    async def _ask_hub(self, connection: ServerConnection, message: SubscribeMessage | UnsubscribeMessage) -> None:
+        if len(self._unanswered) >= MAX_UNANSWERED:
+            self._fail(connection, "internal", "market data is restarting; not done, send it again later", message.id)
+            return
+        ticket = next(self._tickets)
+        self._unanswered[ticket] = message
+        if isinstance(message, SubscribeMessage):
+            self._wanted.update(dict.fromkeys(message.symbols, ticket))
+        else:
+            self._unwant(message.symbols)
+        await self._tell_hub(ticket, message)
+
+    # Also by another spelling: `EURUSD@demo` ends what `EURUSD` began.
+    def _unwant(self, names: Sequence[str] | None) -> None:
+        if names is None:
+            self._wanted.clear()
+            return
+        ended = set(names)
+        meant = {self.catalog.resolve(name) for name in ended} - {None}
+        self._wanted = {
+            name: ticket
+            for name, ticket in self._wanted.items()
+            if name not in ended and self.catalog.resolve(name) not in meant
+        }
+
+    async def _tell_hub(self, ticket: int, message: SubscribeMessage | UnsubscribeMessage) -> None:
+        asked: Subscribe | Unsubscribe
+        if isinstance(message, SubscribeMessage):
+            names = tuple(name for name in message.symbols if name in self._wanted)
+            asked = Subscribe(self, names, self.config.max_symbols_per_client, str(ticket))
+        else:
+            asked = Unsubscribe(self, message.symbols, str(ticket))
+        self._known_to_hub = True
+        try:
+            await self.hub.tell(asked)
+        except NotDelivered as error:  # the next hub is asked again
+            logger.debug("keep.subscription client=%d reason=%s", self.number, error)
+
+    # A new hub knows nobody. Whatever is still in its mailbox comes before this, so when this is answered, what was
+    # asked earlier and has no answer was lost with the hub before.
+    async def _restore(self) -> None:
+        if not self._wanted and not self._unanswered:
+            self._total = 0
+            return
+        self._restoring = ticket = next(self._tickets)
+        await self._tell_hub(ticket, SubscribeMessage(tuple(self._wanted)))
+
+    async def _ask_again(self) -> None:
+        while True:
+            await self._restored.wait()
+            self._restored = trio.Event()
+            for ticket in [ticket for ticket in self._unanswered if ticket < self._restoring]:
+                message = self._unanswered.get(ticket)
+                if message is not None:
+                    await self._tell_hub(ticket, message)
+
+    # ------------------------------------------------------------------ what the hub says: plain calls that never wait
+
+    def push_welcome(self, welcome: Welcome) -> None:
+        """Answer a subscription, with the snapshots behind the answer in one write."""
+        connection = self._connection
+        if connection is None:
+            return
+        ticket = int(welcome.request_id or 0)
+        message = self._unanswered.pop(ticket, None)
+        for name, _reason in welcome.rejected:
+            if self._wanted.get(name, ticket + 1) <= ticket:
+                del self._wanted[name]
+        self._total = welcome.total
+        if ticket == self._restoring:
+            self._restored.set()
+        if message is None and not welcome.accepted and not welcome.rejected:
+            return  # a new hub was told that nothing is wanted
+        answer = ws_messages.subscribed(
+            welcome.accepted,
+            welcome.rejected,
+            welcome.total,
+            welcome.epoch,
+            None if message is None else message.id,
+        )
+        connection.forget_ticks(welcome.keys)
+        connection.push_frame(b"".join(map(text_frame, (answer, *welcome.snapshots))))
+
+    def push_goodbye(
+        self, request_id: str | None, names: tuple[str, ...], total: int, keys: tuple[Key, ...] = ()
+    ) -> None:
+        """Answer an unsubscription."""
+        connection = self._connection
+        if connection is None:
+            return
+        message = self._unanswered.pop(int(request_id or 0), None)
+        self._total = total
+        connection.forget_ticks(keys)
+        connection.push(ws_messages.unsubscribed(names, total, None if message is None else message.id))
+
+    def push_frames(self, frames: bytes) -> None:
+        """Write framed messages."""
+        if self._connection is not None:
+            self._connection.push_frame(frames)
+
+    def give_up(self) -> None:
+        """End the session: the hub can't push to it."""
+        self._given_up = True
+        self._scope.cancel()
+
+    # ------------------------------------------------------------------ what can be seen
+
+    def info(self) -> ClientInfo:
+        """The client as it is now."""
+        connection = self._connection
+        assert connection is not None
+        statistics = connection.statistics()
+        return ClientInfo(
+            number=self.number,
+            remote=connection.remote,
+            connected_at=self._connected_at,
+            scopes=self._scopes or (),
+            subscriptions=self._total,
+            messages=self._messages,
+            bytes_sent=statistics.bytes_sent,
+            queued_bytes=statistics.queued_bytes,
+            conflated=statistics.conflated,
+        )
