@@ -111,7 +111,8 @@ class Checker:
         """Return the value of a node, or FAULTY when it has none and that has been reported."""
         match kind:
             case Anything():
-                return _plain(node)
+                found = self._expanded(node, path, Text()) if isinstance(node, Scalar) else node
+                return _plain(found) if isinstance(found, Scalar | ListNode | MapNode) else found
             case Section(builds):
                 return self.section(builds, node, path, {})
             case OneOf(classes):
@@ -127,7 +128,7 @@ class Checker:
             case Maybe(inner):
                 if isinstance(node, Scalar) and node.is_null:
                     return None
-                return self._leaf(inner, node, path, nullable=True)  # type: ignore[arg-type]
+                return self._leaf(inner, node, path, nullable=True)
             case _:
                 return self._leaf(kind, node, path, nullable=False)
 
