@@ -135,7 +135,7 @@ class LeanReader:
 
     def open(self) -> None:
         """Open the file, at the line after the last one read. Raises ReplayError."""
-        if self._file is not None or self.ended or self.error is not None:
+        if self._file is not None or self._done():
             return
         recording = self.recording
         with contextlib.ExitStack() as stack, _reading(recording):
@@ -158,7 +158,7 @@ class LeanReader:
 
     def take(self, limit: int) -> tuple[Sequence[Quote], int]:
         """The next `limit` lines: quotes to trade on, and how many were crossed and left out."""
-        if self.error is not None or self.ended:
+        if self._done():
             return (), 0
         if self._file is None:
             raise ReplayError(f"{self.recording.where} is closed")
@@ -169,9 +169,12 @@ class LeanReader:
                 crossed = self._read(self._file, limit, quotes)
         except ReplayError as exc:
             self.error = exc
-        if self.ended or self.error is not None:
+        if self._done():
             self.close()
         return quotes, crossed
+
+    def _done(self) -> bool:
+        return self.ended or self.error is not None
 
     def _read(self, file: io.BufferedReader, limit: int, quotes: list[Quote]) -> int:
         symbol, midnight, digits = self.recording.symbol, self.recording.midnight_msc, self._digits

@@ -24,7 +24,10 @@ MOST_DUE = 2048
 
 
 class Replay:
-    """One recording, each tick once and in order, with its recorded time.
+    """One recording, each tick in order, none left out, with its recorded time.
+
+    While nothing is due the last tick is given again, as a terminal does when it is asked in a quiet market: it
+    confirms the price. That ends with the recording.
 
     Args:
         path: the file; it is looked for at `open`.
@@ -54,6 +57,7 @@ class Replay:
         self._began: float | None = None
         self._first_msc = 0
         self._ahead: deque[Quote] = deque()  # at most CHUNK: read and not yet due
+        self._last: Quote | None = None
         self._crossed = 0
         self._told_crossed = False
         self._told_end = False
@@ -96,6 +100,10 @@ class Replay:
             self._raise_error(reader)
         ended = self._over(reader)
         self._tell(reader, crossed, ended)
+        if quotes:
+            self._last = quotes[-1]
+        elif self._last is not None and not ended:
+            quotes = (self._last,)
         return FeedStep(quotes, crossed, ended)
 
     def _find(self) -> tuple[Recording, int]:

@@ -21,12 +21,14 @@ def recording(folder, times, name=NAME):
 
 
 FEEDS = []
+SEEN = []
 
 
 @pytest.fixture(autouse=True)
 def closed_feeds():
     """A feed that a test leaves in the middle of its file lets go of it."""
     yield
+    SEEN.clear()
     while FEEDS:
         FEEDS.pop().close()
 
@@ -43,7 +45,10 @@ def all_times(steps):
 
 
 def times(step):
-    return [quote.time_msc - MIDNIGHT for quote in step.quotes]
+    """The times of new ticks; the last one is given again, as the same object, while nothing is due."""
+    new = [quote for quote in step.quotes if not any(quote is seen for seen in SEEN[-1:])]
+    SEEN.extend(new)
+    return [quote.time_msc - MIDNIGHT for quote in new]
 
 
 def test_real_time_keeps_the_recorded_gaps(tmp_path):
@@ -57,6 +62,19 @@ def test_real_time_keeps_the_recorded_gaps(tmp_path):
     assert (times(step), step.ended, feed.paced) == ([9000], True, True)
     step = feed.advance(61.0)
     assert (times(step), step.ended) == ([], True)
+
+
+def test_the_last_tick_is_given_again_in_a_quiet_stretch(tmp_path):
+    """It confirms the price, as a terminal does; not before the first tick and not after the end."""
+    feed = opened(recording(tmp_path, [0, 60_000]), waits=True)
+    assert feed.advance(0.0).quotes == ()
+    feed.start()
+    (first,) = feed.advance(1.0).quotes
+    assert feed.advance(1.1).quotes == (first,)
+    assert feed.advance(60.9).quotes == (first,)
+    (second,) = feed.advance(61.0).quotes
+    assert second is not first
+    assert not feed.advance(61.1).quotes
 
 
 def test_ten_times_as_fast(tmp_path):
