@@ -62,7 +62,7 @@ class StreamStatistics:
     bytes_sent: int
     """Bytes the kernel took."""
     frames_sent: int
-    """Frames handed over to be written; a frame that was replaced by a newer one is not among them."""
+    """Frames handed over to be written, several in one `push` counting as one; replaced ones are not among them."""
     pushes: int
     """Calls of `push` and `push_ticks` that were taken."""
     partial_writes: int
@@ -252,7 +252,7 @@ class OwnedStream(trio.abc.Stream):
     def _put(self, data: bytes) -> None:
         if self._close_sent or self._ending is not None:
             return
-        if data[:1] == bytes((CLOSE_OPENING,)):
+        if data and data[0] == CLOSE_OPENING:
             self._close_sent = True
             self._open_for_push = False
             self._latest.clear()
@@ -311,27 +311,26 @@ class OwnedStream(trio.abc.Stream):
     def _load(self) -> bool:
         if self._head:
             return True
+        frames: list[bytes] = []
+        size = 0
         if self._control:
-            self._head_controls = len(self._control)
-            data = self._control[0] if len(self._control) == 1 else b"".join(self._control)
-            self._control.clear()
-            self._control_bytes = 0
+            while self._control and size < PIECE_BYTES:
+                frames.append(self._control.popleft())
+                size += len(frames[-1])
+            self._control_bytes -= size
+            self._head_controls = len(frames)
         elif self._latest:
-            frames: list[bytes] = []
-            size = 0
             # Oldest first: a key keeps its place while its frame is replaced.
             for key in list(self._latest):
-                frame = self._latest.pop(key)
-                frames.append(frame)
-                size += len(frame)
+                frames.append(self._latest.pop(key))
+                size += len(frames[-1])
                 if size >= PIECE_BYTES:
                     break
             self._latest_bytes -= size
             self._frames_sent += len(frames)
-            data = b"".join(frames)
         else:
             return False
-        self._head = memoryview(data)
+        self._head = memoryview(frames[0] if len(frames) == 1 else b"".join(frames))
         return True
 
     async def _write_some(self) -> None:

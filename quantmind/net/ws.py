@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
-import urllib.parse
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final, Generic, Self, TypeVar, cast
@@ -30,6 +29,8 @@ from wsproto.utilities import ProtocolError
 
 from quantmind.net.errors import NetError, PeerGone
 from quantmind.net.frames import close_frame, text_frame
+from quantmind.net.handshake import Handshake, headers_of, parse_url, remote_of
+from quantmind.net.nursery import background
 from quantmind.net.stream import Ending, OwnedStream, StreamStatistics
 
 __all__ = [
@@ -93,17 +94,6 @@ class ConnectionLimits:
     """Control frames that wait for one peer; beyond it, it is dropped, and counted as 4008."""
 
 
-@attrs.frozen
-class Handshake:
-    """The request that opened a connection."""
-
-    path: str
-    headers: Mapping[str, str]
-    """Names in lower case; of a repeated header, the values joined by commas. `host` is not among them."""
-    remote: str
-    """Address and port of the peer."""
-
-
 # trio-websocket's reader task for one stream, in a nursery where it can fail without taking anyone along.
 class _Reader(Generic[T]):
     def __init__(self) -> None:
@@ -143,7 +133,7 @@ class ServerConnection:
 
     def __init__(self, raw: socket.socket, limits: ConnectionLimits) -> None:
         self._limits = limits
-        self._remote = _remote_of(raw)
+        self._remote = remote_of(raw)
         self._reader: _Reader[WebSocketRequest] = _Reader()
         self._stream = OwnedStream(
             raw,
@@ -215,7 +205,7 @@ class ServerConnection:
             await self._reader.opened.wait()
         request = self._request = self._reader.value
         if request is not None:
-            return Handshake(request.path, _headers(request.headers), self._remote)
+            return Handshake(request.path, headers_of(request.headers), self._remote)
         if not self._reader.done.is_set():
             self._refuse(HTTPStatus.REQUEST_TIMEOUT)
             raise PeerGone(None, f"no handshake within {self._limits.handshake_timeout_s:g} s")
@@ -384,7 +374,7 @@ class ServerConnection:
     @contextlib.asynccontextmanager
     async def served(self) -> AsyncIterator[Self]:
         """Run the connection's tasks round the block; see `serve_connection`."""
-        async with _background() as nursery:
+        async with background() as nursery:
             nursery.start_soon(self._read)
             nursery.start_soon(self._stream.write_forever)
             try:
@@ -415,34 +405,6 @@ async def serve_connection(raw: socket.socket, limits: ConnectionLimits) -> Asyn
     """
     async with ServerConnection(raw, limits).served() as connection:
         yield connection
-
-
-# A nursery that ends with the block, and does not wrap the block's exceptions in a group: only those of its tasks.
-@contextlib.asynccontextmanager
-async def _background() -> AsyncIterator[trio.Nursery]:
-    stack = contextlib.AsyncExitStack()
-    nursery = await stack.enter_async_context(trio.open_nursery())
-    try:
-        yield nursery
-    finally:
-        nursery.cancel_scope.cancel()
-        await stack.aclose()
-
-
-def _remote_of(raw: socket.socket) -> str:
-    try:
-        host, port, *_ = raw.getpeername()
-    except (OSError, ValueError):
-        return "unknown"
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _headers(pairs: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]:
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in pairs:
-        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return headers
 
 
 class ClientConnection:
@@ -500,7 +462,7 @@ async def connect(
     Raises:
         NetError: nothing answers there, or it refuses; the text says which.
     """
-    host, port, path = _parse(url)
+    host, port, path = parse_url(url)
     try:
         tcp = await trio.open_tcp_stream(host, port)
     except OSError as error:
@@ -512,6 +474,8 @@ async def connect(
         max_queued_bytes=CLIENT_QUEUED_BYTES,
         on_end=reader.input_ended,
     )
+    # A server may well send a lot right after its answer.
+    stream.open_pushes()
 
     async def read() -> None:
         await reader.run(
@@ -527,14 +491,13 @@ async def connect(
         )
         stream.end_input()
 
-    async with _background() as nursery:
+    async with background() as nursery:
         nursery.start_soon(read)
         nursery.start_soon(stream.write_forever)
         try:
             await reader.opened.wait()
             if reader.value is None:
                 raise _not_opened(url, reader.fault)
-            stream.open_pushes()
             connection = ClientConnection(url, reader.value)
             yield connection
             with trio.move_on_after(CLIENT_CLOSE_TIMEOUT_S):
@@ -550,18 +513,6 @@ async def connect(
 async def _cancel_after(reader: _Reader[Any], scope: trio.CancelScope) -> None:
     await reader.done.wait()
     scope.cancel()
-
-
-def _parse(url: str) -> tuple[str, int, str]:
-    try:
-        parts = urllib.parse.urlsplit(url)
-        host, port = parts.hostname, parts.port or 80
-        if host is None or parts.scheme != "ws":
-            raise ValueError(url)
-    except ValueError:
-        raise NetError(f"{url!r} is not an address of the form ws://host:port/path") from None
-    path = parts.path or "/"
-    return host, port, f"{path}?{parts.query}" if parts.query else path
 
 
 def _not_opened(url: str, fault: Exception | None) -> NetError:

@@ -172,9 +172,11 @@ class ZmqSocket:
             trio.ClosedResourceError: the socket was closed.
             trio.BusyResourceError: another task waits already.
         """
-        await trio.lowlevel.checkpoint()
         if self._parked is not None:
             raise trio.BusyResourceError("another task waits on this socket")
+        if not self._closed and self._has_incoming():
+            await trio.lowlevel.checkpoint()
+            return
         # No await between the look at EVENTS and parking.
         while not self._closed and not self._has_incoming():
             with trio.CancelScope() as self._parked:
