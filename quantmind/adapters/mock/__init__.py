@@ -1,14 +1,13 @@
 """The paper broker: a MetaTrader-5-like account inside the process, over made-up or recorded prices."""
 
 from quantmind.adapters.mock.account import PaperAccount as PaperAccount
-from quantmind.adapters.mock.account import Terms as Terms
 from quantmind.adapters.mock.broker import MockBroker as MockBroker
 from quantmind.adapters.mock.build import build as build
 from quantmind.adapters.mock.faults import Faults as Faults
 from quantmind.adapters.mock.feed import Feed as Feed
 from quantmind.adapters.mock.feed import FeedStep as FeedStep
 from quantmind.adapters.mock.lean import ReplayError as ReplayError
-from quantmind.adapters.mock.lean import inspect as inspect
+from quantmind.adapters.mock.lean import inspect_recording as inspect_recording
 from quantmind.adapters.mock.ledger import Cause as Cause
 from quantmind.adapters.mock.ledger import Deal as Deal
 from quantmind.adapters.mock.ledger import Entry as Entry
@@ -17,3 +16,4 @@ from quantmind.adapters.mock.random_walk import RandomWalk as RandomWalk
 from quantmind.adapters.mock.random_walk import WalkSymbol as WalkSymbol
 from quantmind.adapters.mock.random_walk import usual_walk as usual_walk
 from quantmind.adapters.mock.replay import Replay as Replay
+from quantmind.adapters.mock.terms import Terms as Terms

@@ -10,28 +10,18 @@ import attrs
 from quantmind.adapters.mock.checks import check_price, check_stops, check_volume, refuse, stop_level
 from quantmind.adapters.mock.ledger import Cause, Deal, Entry, Ledger
 from quantmind.adapters.mock.market import Market, Price
-from quantmind.adapters.mock.money import ZERO, cents
-from quantmind.adapters.mock.positions import OpenPosition, margin_of, margin_per_lot, profit_at, shown
+from quantmind.adapters.mock.money import ZERO
+from quantmind.adapters.mock.opening import new_position
+from quantmind.adapters.mock.positions import OpenPosition, margin_of, profit_at, shown
+from quantmind.adapters.mock.terms import Terms
 from quantmind.adapters.mock.triggers import Guard, cause_of, guard_of
 from quantmind.domain.accounts import Account, Position
-from quantmind.domain.orders import Close, Modify, Open, OrderType, Placed, Refused, Side
+from quantmind.domain.orders import Close, Modify, Open, Placed, Refused, Side
 from quantmind.domain.quotes import Quote
 from quantmind.domain.retcodes import Retcode
 from quantmind.domain.symbols import SymbolSpec
 
 EXECUTED = "Request executed"
-
-
-@attrs.frozen(kw_only=True)
-class Terms:
-    """What an account is opened with. Money in `currency`; `leverage` 100 stands for 1:100."""
-
-    login: int = 1
-    server: str = "QuantMind-Mock"
-    currency: str = "USD"
-    leverage: int = attrs.field(default=100, validator=attrs.validators.ge(1))
-    initial_balance: Decimal = attrs.field(default=Decimal(10_000), converter=cents)
-    margin_mode: str = attrs.field(default="hedging", validator=attrs.validators.in_(["hedging"]))
 
 
 class PaperAccount:
@@ -135,61 +125,16 @@ class PaperAccount:
 
     def open(self, order: Open, tag: str) -> Placed | Refused:
         """Open a position at the market; a limit or stop order is refused, this account has none yet."""
-        spec = self.market.specs.get(order.symbol)
-        if spec is None:
-            return refuse(Retcode.INVALID, f"there is no symbol {order.symbol} here")
-        if order.side is None:
-            return refuse(Retcode.INVALID, "the order has no side: say buy or sell")
-        if order.order_type is not OrderType.MARKET:
-            return refuse(
-                Retcode.INVALID_ORDER,
-                f"{order.order_type.value} orders are not available on this paper account yet: use a market order",
-            )
-        wrong = (
-            check_volume(spec, order.volume)
-            or check_price(spec, "price", order.price)
-            or check_price(spec, "stop loss", order.sl)
-            or check_price(spec, "take profit", order.tp)
-        )
-        if wrong is not None:
-            return wrong
-        sl, tp = stop_level(spec, order.sl), stop_level(spec, order.tp)
-        price = self.market.price(order.symbol)
-        if price is None:
-            return refuse(Retcode.PRICE_OFF, f"there is no price for {order.symbol} yet")
-        wrong = check_stops(spec, order.side, price, sl, tp)
-        if wrong is not None:
-            return wrong
-        currency = self.terms.currency
-        per_lot = margin_per_lot(spec, order.side, price, self.terms.leverage, self.market, currency)
-        payable = self.market.convert(Decimal(1), spec.currency_profit, currency, paying=True)
-        if per_lot is None or payable is None:
-            missing = spec.currency_margin if per_lot is None else spec.currency_profit
-            return refuse(
-                Retcode.PRICE_OFF,
-                f"there is no rate from {missing} to {currency}, so {order.symbol} can't be counted: "
-                f"the account needs a price of {missing}{currency} or {currency}{missing}",
-            )
-        position = OpenPosition(
-            ticket=0,
-            symbol=order.symbol,
-            side=order.side,
-            volume=order.volume,
-            price_open=price.fill(order.side),
-            margin_per_lot=per_lot,
-            time_msc=self._time_msc,
-            sl=sl,
-            tp=tp,
-            magic=order.origin.magic,
-            comment=order.comment,
-        )
-        wrong = self._check_margin(position)
+        new = new_position(order, self.market, self.terms, self._time_msc)
+        if isinstance(new, Refused):
+            return new
+        wrong = self._check_margin(new)
         if wrong is not None:
             return wrong
         number = self._ledger.take_order()
-        position = attrs.evolve(position, ticket=number)
+        position = attrs.evolve(new, ticket=number)
         self._positions[number] = position
-        self._guard(order.symbol)
+        self._guard(position.symbol)
         deal = self._book(position, position.side, Entry.IN, position.volume, position.price_open, ZERO, number)
         placed = Placed(
             retcode=int(Retcode.DONE),
@@ -198,8 +143,8 @@ class PaperAccount:
             ticket=number,
             price=deal.price,
             volume=deal.volume,
-            sl=sl,
-            tp=tp,
+            sl=position.sl,
+            tp=position.tp,
             comment=EXECUTED,
         )
         self._ledger.remember(tag, placed)

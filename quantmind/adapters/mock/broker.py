@@ -70,6 +70,8 @@ class MockBroker:
             BrokerUnavailable: a replay's file is missing, unreadable, or turned out bad.
         """
         await trio.lowlevel.checkpoint()
+        if self.faults.connect_delay_s > 0:
+            await trio.sleep(self.faults.connect_delay_s)
         _fail(self.faults.connect_error)
         try:
             self._feed.open()
@@ -86,6 +88,8 @@ class MockBroker:
         """
         await trio.lowlevel.checkpoint()
         self._check(self.faults.poll_error)
+        if self.faults.poll_silent:
+            return Poll(())
         try:
             step = self._feed.advance(self._monotonic())
         except ReplayError as exc:

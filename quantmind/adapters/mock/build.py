@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping
 import attrs
 import trio
 
-from quantmind.adapters.mock.account import PaperAccount, Terms
+from quantmind.adapters.mock.account import PaperAccount
 from quantmind.adapters.mock.broker import MockBroker
 from quantmind.adapters.mock.feed import Feed
 from quantmind.adapters.mock.random_walk import RandomWalk, usual_walk
 from quantmind.adapters.mock.replay import Replay
+from quantmind.adapters.mock.terms import Terms
 from quantmind.config.brokers import MockBrokerConfig, RandomWalkFeed, ReplayFeed, SymbolOverrides
 from quantmind.domain.symbols import SymbolSpec, usual_spec
 

@@ -16,6 +16,15 @@ def refuse(retcode: Retcode, comment: str) -> Refused:
     return Refused(int(retcode), comment)
 
 
+def refuse_rate(symbol: str, source: str, target: str) -> Refused:
+    """Money in one currency can't be counted in the other."""
+    return refuse(
+        Retcode.PRICE_OFF,
+        f"there is no rate from {source} to {target}, so {symbol} can't be counted: "
+        f"the account needs a price of {source}{target} or {target}{source}",
+    )
+
+
 def check_volume(spec: SymbolSpec, volume: Decimal) -> Refused | None:
     """Whether an order may have this volume."""
     allowed = f"{spec.name} takes {spec.volume_min} to {spec.volume_max} lots in steps of {spec.volume_step}"

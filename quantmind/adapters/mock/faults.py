@@ -13,7 +13,9 @@ class Faults:
 
     Attributes:
         connect_error: `connect` raises BrokerUnavailable with this text.
-        poll_error: `poll` does.
+        connect_delay_s: `connect` takes so many seconds; `math.inf` for a broker that never answers.
+        poll_error: `poll` raises BrokerUnavailable with this text.
+        poll_silent: `poll` gives nothing; the feed goes on where it was when this is set back.
         sample_error: `sample` does.
         place_error: `place` does, and nothing was sent.
         place_unknown: `place` answers Unknown; `executed`: the order was carried out and its answer lost,
@@ -25,7 +27,9 @@ class Faults:
     """
 
     connect_error: str | None = None
+    connect_delay_s: float = 0.0
     poll_error: str | None = None
+    poll_silent: bool = False
     sample_error: str | None = None
     place_error: str | None = None
     place_unknown: Literal["executed", "lost"] | None = None

@@ -48,7 +48,7 @@ class Recording:
 
 @attrs.frozen
 class Inspected:
-    """What `inspect` saw: the recording and its first tick that can be traded on, None without one."""
+    """What `inspect_recording` saw: the recording and its first tick that can be traded on, None without one."""
 
     recording: Recording
     first: Quote | None
@@ -98,7 +98,7 @@ def find_recording(path: Path, symbol: str | None = None) -> Recording:
     return _named(path, None, symbol)
 
 
-def inspect(path: Path, symbol: str | None = None) -> Inspected:
+def inspect_recording(path: Path, symbol: str | None = None) -> Inspected:
     """Look at a file's name and its first lines, for a check before the start.
 
     Raises:

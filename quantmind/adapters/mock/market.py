@@ -41,11 +41,11 @@ class Market:
 
     def __init__(self, specs: Iterable[SymbolSpec]) -> None:
         self.specs: Mapping[str, SymbolSpec] = {spec.name: spec for spec in specs}
-        # The first symbol of a pair of currencies names their rate; EURUSD and EURUSD.r would be the same money.
-        self._pairs: dict[tuple[str, str], SymbolSpec] = {}
+        # EURUSD and EURUSD.r are the same money: the first one with a price names the rate.
+        self._pairs: dict[tuple[str, str], list[str]] = {}
         for spec in self.specs.values():
             if spec.currency_base != spec.currency_profit:
-                self._pairs.setdefault((spec.currency_base, spec.currency_profit), spec)
+                self._pairs.setdefault((spec.currency_base, spec.currency_profit), []).append(spec.name)
         # Below half a point a price would show as 0, which is no price.
         self._floors = {spec.name: float(spec.point) / 2 for spec in self.specs.values()}
         self._last: dict[str, Quote] = {}
@@ -88,14 +88,17 @@ class Market:
         return None if between is None else self._convert_by_pair(between, _VIA, target, paying)
 
     def _convert_by_pair(self, amount: Decimal, source: str, target: str, paying: bool) -> Decimal | None:
-        spec = self._pairs.get((source, target))
-        if spec is not None:
-            price = self.price(spec.name)
+        price = self._pair_price(source, target)
+        if price is not None:
+            return amount * (price.ask if paying else price.bid)
+        price = self._pair_price(target, source)
+        if price is not None:
+            return amount / (price.bid if paying else price.ask)
+        return None
+
+    def _pair_price(self, base: str, profit: str) -> Price | None:
+        for symbol in self._pairs.get((base, profit), ()):
+            price = self.price(symbol)
             if price is not None:
-                return amount * (price.ask if paying else price.bid)
-        spec = self._pairs.get((target, source))
-        if spec is not None:
-            price = self.price(spec.name)
-            if price is not None:
-                return amount / (price.bid if paying else price.ask)
+                return price
         return None

@@ -309,6 +309,14 @@ def test_a_rate_goes_by_way_of_usd_where_the_pair_is_missing():
     assert market.convert(Decimal(5), "CHF", "CHF", paying=True) == Decimal(5)
 
 
+def test_any_symbol_of_a_pair_gives_its_rate():
+    """With EURUSD silent, EURUSD.r can still be traded on a USD account: it is the same money."""
+    account = make("EURUSD", "EURUSD.r")
+    tick(account, 1.08500, 1.08510, symbol="EURUSD.r")
+    buy(account, symbol="EURUSD.r")
+    assert account.margin == Decimal("108.51")
+
+
 def test_a_tag_tells_what_became_of_its_order():
     """The first order with a tag stands; a refused one leaves no trace."""
     account = make()

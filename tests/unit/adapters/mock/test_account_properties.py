@@ -161,7 +161,7 @@ TestPaperAccount = PaperAccountMachine.TestCase
     bid=st.floats(0.00001, 100, allow_nan=False),
     spread=st.floats(0, 1, allow_nan=False),
 )
-@settings(max_examples=1000)
+@settings(max_examples=1000, deadline=None)
 def test_a_guard_never_spares_a_tick_that_triggers(side, sl, tp, bid, spread):
     """The quick comparison may look too often, never too seldom, for whatever doubles a feed gives."""
     spec = usual_spec("EURUSD")
@@ -182,6 +182,7 @@ def test_a_guard_never_spares_a_tick_that_triggers(side, sl, tp, bid, spread):
     prices=st.lists(st.integers(90_000, 130_000), min_size=2, max_size=6),
     volume=lots,
 )
+@settings(deadline=None)
 def test_closing_in_parts_makes_what_closing_at_once_makes_but_for_rounding(prices, volume):
     """Each deal is rounded by itself, so parts differ by half a cent each at most."""
     spec = usual_spec("EURUSD")

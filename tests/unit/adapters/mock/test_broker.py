@@ -1,5 +1,6 @@
 """The paper broker behind its port: what each call promises, with faults, and when it is cancelled."""
 
+import math
 from decimal import Decimal
 
 import pytest
@@ -184,6 +185,25 @@ async def test_each_call_can_be_made_to_fail(call):
     assert broker.account.deals == ()
     setattr(broker.faults, f"{call}_error", None)
     await calls[call]()
+
+
+async def test_a_silent_feed_goes_on_where_it_was(tmp_path):
+    """Nothing is lost while it is silent."""
+    broker = replaying(tmp_path, "0,1.1,1.2\n1,1.1,1.2\n")
+    await broker.connect()
+    broker.faults.poll_silent = True
+    assert (await broker.poll()).quotes == ()
+    broker.faults.poll_silent = False
+    assert len((await broker.poll()).quotes) == 2
+
+
+async def test_a_broker_may_never_answer(autojump_clock):
+    """The caller's deadline ends it."""
+    broker = build(MockBrokerConfig(name="demo"))
+    broker.faults.connect_delay_s = math.inf
+    with trio.move_on_after(1e6) as scope:
+        await broker.connect()
+    assert scope.cancelled_caught
 
 
 async def test_an_unknown_outcome_may_have_been_executed():

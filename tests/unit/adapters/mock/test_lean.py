@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from quantmind.adapters.mock import ReplayError, inspect
+from quantmind.adapters.mock import ReplayError, inspect_recording
 from quantmind.adapters.mock.lean import LeanReader, find_recording, parse_line
 from quantmind.domain.quotes import Quote
 
@@ -130,18 +130,18 @@ def test_a_reader_goes_on_where_it_was(tmp_path):
 def test_a_name_without_day_and_symbol_is_refused(tmp_path, name):
     """The text shows what a name looks like."""
     with pytest.raises(ReplayError, match="20140508_eurusd_tick_quote"):
-        inspect(plain(tmp_path, b"1,1.1,1.2\n", name))
+        inspect_recording(plain(tmp_path, b"1,1.1,1.2\n", name))
 
 
 def test_a_day_that_is_none_is_refused(tmp_path):
     """The 30th of February."""
     with pytest.raises(ReplayError, match="20140230"):
-        inspect(plain(tmp_path, b"1,1.1,1.2\n", "20140230_eurusd_tick_quote.csv"))
+        inspect_recording(plain(tmp_path, b"1,1.1,1.2\n", "20140230_eurusd_tick_quote.csv"))
 
 
 def test_the_symbol_can_be_said_otherwise(tmp_path):
     """A broker's suffix is not in the file's name."""
-    seen = inspect(plain(tmp_path, b"1,1.1,1.2\n"), symbol="EURUSD.r")
+    seen = inspect_recording(plain(tmp_path, b"1,1.1,1.2\n"), symbol="EURUSD.r")
     assert seen.recording.symbol == "EURUSD.r"
     assert seen.first == Quote("EURUSD.r", 1.1, 1.2, MIDNIGHT + 1)
 
@@ -149,34 +149,34 @@ def test_the_symbol_can_be_said_otherwise(tmp_path):
 def test_a_check_reads_the_first_lines(tmp_path):
     """So that a wrong format is said before the start and not after it."""
     with pytest.raises(ReplayError, match="line 1: "):
-        inspect(plain(tmp_path, b"time,bid,ask\n1,1.1,1.2\n"))
-    assert inspect(plain(tmp_path, b"")).first is None
+        inspect_recording(plain(tmp_path, b"time,bid,ask\n1,1.1,1.2\n"))
+    assert inspect_recording(plain(tmp_path, b"")).first is None
 
 
 def test_a_missing_file_is_named(tmp_path):
     """With the system's reason."""
     with pytest.raises(ReplayError, match=r"no\.csv can't be read: No such file"):
-        inspect(tmp_path / "no.csv")
+        inspect_recording(tmp_path / "no.csv")
 
 
 def test_a_folder_is_not_a_recording(tmp_path):
     """It can't be read either."""
     with pytest.raises(ReplayError, match="can't be read"):
-        inspect(tmp_path)
+        inspect_recording(tmp_path)
 
 
 @pytest.mark.parametrize("members", [{}, {"readme.txt": b""}, {NAME: b"", "20140509_eurusd_tick_quote.csv": b""}])
 def test_a_zip_holds_one_recording(tmp_path, members):
     """Not none and not two."""
     with pytest.raises(ReplayError, match="one CSV file"):
-        inspect(zipped(tmp_path, members))
+        inspect_recording(zipped(tmp_path, members))
 
 
 def test_a_zip_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
     """By what it says of itself, before anything is unpacked."""
     monkeypatch.setattr("quantmind.adapters.mock.lean._MOST_BYTES", 10)
     with pytest.raises(ReplayError, match="too many, at most 10"):
-        inspect(zipped(tmp_path, {NAME: b"1,1.1,1.2\n" * 10}))
+        inspect_recording(zipped(tmp_path, {NAME: b"1,1.1,1.2\n" * 10}))
 
 
 def test_a_torn_zip_is_said_to_be_one(tmp_path):
@@ -199,13 +199,13 @@ def test_an_encrypted_zip_is_said_to_be_one(tmp_path):
         data[data.index(signature) + offset] |= 1
     path.write_bytes(data)
     with pytest.raises(ReplayError, match="not a sound zip file"):
-        inspect(path)
+        inspect_recording(path)
 
 
 @given(st.binary(max_size=140))
 @example(b"1,1,1\n")
 @example("\u0661,\u0661,\u0661".encode())
-@settings(max_examples=10_000)
+@settings(max_examples=10_000, deadline=None)
 def test_the_line_parser_raises_nothing_but_its_own_error(line):
     """Whatever the bytes are: a time of the day and two finite numbers, or a ReplayError."""
     try:
@@ -219,14 +219,14 @@ def test_the_line_parser_raises_nothing_but_its_own_error(line):
 
 
 @given(st.text(alphabet="0123456789.,-+eE_ naif\r\t", max_size=60).map(str.encode))
-@settings(max_examples=10_000)
+@settings(max_examples=10_000, deadline=None)
 def test_nearly_right_lines_raise_nothing_but_their_own_error(line):
     """Bytes that look like numbers."""
     test_the_line_parser_raises_nothing_but_its_own_error.hypothesis.inner_test(line)
 
 
 @given(data=st.binary(max_size=400), as_zip=st.booleans())
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 def test_a_file_of_any_bytes_is_read_or_refused(tmp_path_factory, data, as_zip):
     """A ReplayError and nothing else, whether the bytes are a file or a zip cut anywhere."""
     path = tmp_path_factory.mktemp("any") / NAME
@@ -237,4 +237,4 @@ def test_a_file_of_any_bytes_is_read_or_refused(tmp_path_factory, data, as_zip):
         data = bytes(b ^ d for b, d in zip(buffer.getvalue(), data.ljust(400, b"\0"), strict=False))
     path.write_bytes(data)
     with contextlib.suppress(ReplayError):
-        inspect(path)
+        inspect_recording(path)

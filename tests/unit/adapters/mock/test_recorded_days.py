@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from quantmind.adapters.mock import build, inspect
+from quantmind.adapters.mock import build, inspect_recording
 from quantmind.config.brokers import MockBrokerConfig, ReplayFeed, SymbolOverrides
 from quantmind.domain.orders import Close, Modify, Open, Origin, Placed, Side
 from quantmind.domain.risk.approval import Terms, approve
@@ -126,7 +126,7 @@ async def test_trading_through_the_ecb_day_adds_up_to_the_last_cent():
 
 def test_a_check_of_a_day_says_what_it_is():
     """Symbol, day and first tick."""
-    seen = inspect(recorded(ECB_DAY))
+    seen = inspect_recording(recorded(ECB_DAY))
     assert seen.recording.symbol == "EURUSD"
     assert seen.first is not None
     assert (seen.first.bid, seen.first.ask, seen.first.time_msc) == (1.39101, 1.39114, 1_399_507_208_715)
