@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import sys
+import time
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Self, cast
@@ -29,6 +30,10 @@ HANDSHAKE_S: Final = 10.0
 
 DRAIN_LIMIT: Final = 256
 """Messages taken in one go before other tasks get a turn."""
+
+UNBIND_TRIES: Final = 40
+UNBIND_PAUSE_S: Final = 0.005
+"""Blocking the loop for at most 0.2 s, and only for a port that this process has just given up."""
 
 MOST_FRAMES: Final = 8
 """Frames kept of one message: the route through a few proxies, and a body. libzmq sets no limit."""
@@ -57,7 +62,7 @@ class ZmqStatistics:
     sent: int
     """Messages that libzmq took."""
     unroutable: int
-    """Replies to a peer that has gone."""
+    """Messages to a peer that has gone, or by a socket that was closed."""
     full: int
     """Messages not sent since the queue was full; of a PubSocket, how often a subscriber's queue became full."""
     malformed: int
@@ -73,6 +78,7 @@ class ZmqContext:
     def __init__(self) -> None:
         self._context = zmq.Context()
         self._sockets: list[ZmqSocket] = []
+        self._left: set[int] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -90,6 +96,16 @@ class ZmqContext:
         """Close this socket with the context."""
         self._sockets.append(opened)
 
+    def release(self, closed: ZmqSocket) -> None:
+        """Forget a socket that was closed before the context."""
+        self._left.add(closed.port)
+        if closed in self._sockets:
+            self._sockets.remove(closed)
+
+    def has_left(self, port: int) -> bool:
+        """Whether a socket of this context was closed on `port`: libzmq may not have let go of it yet."""
+        return port in self._left
+
     def close(self) -> None:
         """Close the sockets, the last one opened first, and the context. Closing twice is harmless."""
         while self._sockets:
@@ -101,6 +117,7 @@ class ZmqSocket:
     """What all kinds have in common. One task at a time may wait; any task may send."""
 
     def __init__(self, context: ZmqContext, kind: int, max_message_bytes: int, high_water: int) -> None:
+        self._context = context
         self._socket = context.open(kind)
         context.adopt(self)
         self._fd = cast("int", self._socket.getsockopt(zmq.FD))
@@ -150,7 +167,13 @@ class ZmqSocket:
     # ------------------------------------------------------------------ receiving
 
     def drain(self, limit: int = DRAIN_LIMIT) -> list[Incoming]:
-        """Return what has arrived, at most `limit` messages, without waiting."""
+        """Return what has arrived, at most `limit` messages, without waiting.
+
+        Raises:
+            trio.ClosedResourceError: the socket was closed.
+        """
+        if self._closed:
+            raise trio.ClosedResourceError
         taken: list[Incoming] = []
         while len(taken) < limit:
             try:
@@ -220,7 +243,11 @@ class ZmqSocket:
 
     # ------------------------------------------------------------------ sending
 
+    # False also after closing: an answer may come when its edge is down already, and that is nobody's crash.
     def _send(self, frames: Sequence[bytes]) -> bool:
+        if self._closed:
+            self._unroutable += 1
+            return False
         try:
             self._socket.send_multipart(frames, zmq.NOBLOCK)
         except zmq.Again:
@@ -247,15 +274,25 @@ class ZmqSocket:
         if self._parked is not None:
             trio.lowlevel.notify_closing(self._fd)
         self._socket.close(0)
+        self._context.release(self)
 
     def _bind(self, host: str, port: int) -> None:
-        try:
-            self._socket.bind(self._endpoint(host, port))
-        except zmq.ZMQError as error:
-            self.close()
-            if error.errno in _TAKEN:
-                raise AddressTaken(host, port) from error
-            raise NetError(f"cannot listen on {host}:{port}: {error}") from error
+        # libzmq closes in its own thread, some milliseconds later: whoever is restarted gets its own port back.
+        tries = UNBIND_TRIES if self._context.has_left(port) else 1
+        where = self._endpoint(host, port)
+        while True:
+            tries -= 1
+            try:
+                self._socket.bind(where)
+                break
+            except zmq.ZMQError as error:
+                if error.errno in _TAKEN and tries:
+                    time.sleep(UNBIND_PAUSE_S)
+                    continue
+                self.close()
+                if error.errno in _TAKEN:
+                    raise AddressTaken(host, port) from error
+                raise NetError(f"cannot listen on {host}:{port}: {error}") from error
         endpoint = cast("bytes", self._socket.getsockopt(zmq.LAST_ENDPOINT))
         self._port = int(endpoint.rstrip(b"\0").rsplit(b":", 1)[1])
 
@@ -420,7 +457,7 @@ class PubSocket(ZmqSocket):
     def publish(self, topic: bytes, payload: bytes) -> None:
         """Send `payload` to the subscribers of `topic`; never waits."""
         frames = (topic, payload)
-        if not self._send(frames):
+        if not self._send(frames) and not self._closed:
             self._socket.setsockopt(zmq.XPUB_NODROP, 0)
             self._send(frames)
             self._socket.setsockopt(zmq.XPUB_NODROP, 1)

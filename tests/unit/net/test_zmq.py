@@ -500,6 +500,35 @@ async def test_closing_wakes_whoever_waits(context, router):
             await router.wait_incoming()
 
 
+async def test_after_closing_nothing_is_sent_and_nothing_raised(context, router):
+    """A reply that comes when the socket is down is unroutable; receiving is refused."""
+    publisher = PubSocket.bind(context, HOST, 0)
+    for socket in (router, publisher):
+        socket.close()
+    assert not router.reply((b"id", b""), b"late")
+    publisher.publish(b"topic", b"late")
+    assert router.statistics().unroutable == publisher.statistics().unroutable == 1
+    with pytest.raises(trio.ClosedResourceError):
+        router.drain()
+
+
+async def test_a_socket_gets_its_port_back_at_once(context, nursery):
+    """An edge that is restarted binds the port it has just left, though libzmq closes in the background."""
+    port = 0
+    with trio.fail_after(60):
+        for _ in range(20):
+            router = RouterSocket.bind(context, HOST, port)
+            assert port in (0, router.port)
+            port = router.port
+            async with trio.open_nursery() as serving:
+                serving.start_soon(answer, router)
+                client = ReqSocket.connect(context, HOST, port)
+                assert await client.request(b"x") == b"x"
+                serving.cancel_scope.cancel()
+            router.close()
+            client.close()
+
+
 def test_leaving_the_context_never_hangs():
     """With unsent messages to nobody, and sockets still open, closing is immediate."""
     context = ZmqContext()
