@@ -1,12 +1,309 @@
 """The tree: who supervises whom, in which order, and who may bring down whom.
 
     root            rest_for_one   2 in 10 min   gives up: exit code 70, the service manager restarts
-      journal         first up, last down
-      execution       rest_for_one: brokers (pool of executors) · governor · commands
-      market          rest_for_one: hub · pollers
-      edges           one_for_one: ws · zmq_commands · http
+      journal         first up, last down; cannot write: a state and not a crash
+      execution       rest_for_one: brokers (executor:<broker>, one_for_one) · governor · commands
+      market          rest_for_one: hub · pollers (poller:<broker>, one_for_one)
+      edges           one_for_one: sessions (pool) · ws · zmq_commands · http
       reporter
 
 A broker never holds back another, or a listener: its executor and poller are ready when they are supervised, and
-beyond their restart window they are parked and tried again.
+beyond their restart window they are parked and tried again every minute.
 """
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+
+from actors import commands as commands_actor
+from actors import executor as executor_actor
+from actors import governor as governor_actor
+from actors.boards import Boards
+from actors.commands import Commands, Routing
+from actors.executor import Executor
+from actors.governor import Governor
+from actors.hub import HUB_MAILBOX, Demand, Hub, HubStatistics, LastTicks
+from actors.known import KnownCommands
+from actors.poller import Poller
+from actors.recorder import Recorder, Writer
+from actors.reporter import LoopLag, Reporter
+from actors.runtime import (
+    ActorSpec,
+    Backoff,
+    MailboxPolicy,
+    Overflow,
+    Pool,
+    Ref,
+    RestartWindow,
+    Snapshot,
+    Strategy,
+    Supervisor,
+    supervise,
+)
+from actors.session import Clients
+from quantmind.config import Config, ReplayFeed
+from quantmind.domain.clock import Clock
+from quantmind.domain.risk import EaLimits, Policy
+from quantmind.edges.data import DataPublisher
+from quantmind.edges.door import Door
+from quantmind.edges.latency import Latencies
+from quantmind.edges.ws import WsAddress, WsListener, pool_capacity
+from quantmind.edges.zmq_commands import ZmqCommands
+from quantmind.net.zmq import PubSocket, RouterSocket
+from quantmind.ports import Broker, Journal
+from quantmind.wire.auth import Authenticator
+
+QUICK = Backoff(first=0.05, cap=5.0, reset_after=30.0)
+"""For actors inside the process: what they lost is rebuilt in milliseconds."""
+PATIENT = Backoff(first=0.25, cap=30.0)
+"""For what talks to brokers."""
+ROOT_WINDOW = RestartWindow(2, 600.0)
+GROUP_WINDOW = RestartWindow(5, 60.0)
+BROKER_WINDOW = RestartWindow(5, 60.0)
+
+QUIET = MailboxPolicy(Overflow.REJECT, 1, reason="nobody sends it messages")
+
+
+@attrs.frozen
+class Limits:
+    """What the governor is given: each account's policy, and what is set for an EA."""
+
+    policies: Mapping[str, Policy]
+    of_ea: Callable[[str], EaLimits]
+
+
+@attrs.frozen
+class Doors:
+    """Sockets that were bound at start. They outlive the actors that read them."""
+
+    websocket: WsAddress
+    rest: Any
+    """A listening `socket.socket`."""
+    commands: RouterSocket
+    publisher: PubSocket
+
+
+@attrs.frozen
+class Parts:
+    """All that the tree is made of."""
+
+    config: Config
+    brokers: Mapping[str, Broker]
+    boards: Boards
+    journal: Journal
+    writer: Writer
+    authenticator: Authenticator
+    clock: Clock
+    limits: Limits
+    doors: Doors
+    version: str
+    journal_status: Callable[[], Mapping[str, Any]]
+
+
+@attrs.frozen
+class Tree:
+    """The tree, ready to run, and what tests and the composition root look at."""
+
+    root: Supervisor
+    boards: Boards
+    hub: Ref[Any]
+    governor: Ref[Any]
+    commands: Ref[Any]
+    clients: Clients
+
+    def snapshot(self) -> Snapshot:
+        """Every actor as it is now."""
+        return self.root.snapshot()
+
+
+def build_tree(parts: Parts) -> Tree:
+    """Build every supervisor; nothing runs yet. Must be called inside a Trio run."""
+    execution, governor, commands = _execution(parts)
+    last_ticks, hub_statistics, demand = LastTicks(), HubStatistics(), Demand()
+    publisher = DataPublisher(parts.doors.publisher)
+    sessions = Pool("sessions", capacity=pool_capacity(parts.config.gateway.websocket))
+
+    def make_hub() -> Hub:
+        return Hub(
+            catalog=parts.boards.catalog,
+            last_ticks=last_ticks,
+            demand=demand,
+            publisher=publisher,
+            sessions=sessions.refs,
+            statistics=hub_statistics,
+        )
+
+    pollers = Supervisor(
+        "pollers",
+        [_poller(parts, name, lambda: hub, governor, demand) for name in parts.brokers],
+        window=BROKER_WINDOW,
+        backoff=PATIENT,
+        park_after_window=True,
+    )
+    market = Supervisor(
+        "market",
+        [ActorSpec("hub", make_hub, mailbox=HUB_MAILBOX), supervise(pollers)],
+        Strategy.REST_FOR_ONE,
+        GROUP_WINDOW,
+        QUICK,
+    )
+    hub: Ref[Any] = market.ref("hub")
+    clients = Clients(parts.config.gateway.websocket.max_clients)
+    latencies = Latencies(parts.config.gateway.latency_warning_ms)
+    lag = LoopLag()
+    zmq_door = _door(parts, "zmq", commands, latencies)
+    http_door = _door(parts, "http", commands, latencies)
+    roots: list[Supervisor] = []
+
+    def make_listener() -> WsListener:
+        return WsListener(
+            address=parts.doors.websocket,
+            config=parts.config.gateway.websocket,
+            pool=sessions,
+            hub=hub,
+            catalog=parts.boards.catalog,
+            clients=clients,
+            clock=parts.clock,
+            epoch=lambda: last_ticks.epoch,
+            authenticate=lambda token: _scopes(parts.authenticator, token),
+        )
+
+    def counters() -> dict[str, int]:
+        return {
+            "clients": len(clients),
+            "ticks": hub_statistics.ticks_published,
+            "commands": zmq_door.statistics.received + http_door.statistics.received,
+            "slow": latencies.warnings,
+        }
+
+    edges = Supervisor(
+        "edges",
+        [
+            supervise(sessions),
+            ActorSpec("ws", make_listener, mailbox=QUIET),
+            ActorSpec("zmq_commands", lambda: ZmqCommands(parts.doors.commands, zmq_door), mailbox=QUIET),
+        ],
+        Strategy.ONE_FOR_ONE,
+        GROUP_WINDOW,
+        QUICK,
+    )
+    root = Supervisor(
+        "gateway",
+        [
+            ActorSpec("journal", lambda: Recorder(parts.writer), mailbox=QUIET, grace=12.0, start_within=30.0),
+            supervise(execution),
+            supervise(market),
+            supervise(edges),
+            ActorSpec("reporter", lambda: Reporter(parts.boards, lag, counters), mailbox=QUIET),
+        ],
+        Strategy.REST_FOR_ONE,
+        ROOT_WINDOW,
+        QUICK,
+    )
+    roots.append(root)
+    return Tree(root, parts.boards, hub, governor, commands, clients)
+
+
+def _execution(parts: Parts) -> tuple[Supervisor, Ref[Any], Ref[Any]]:
+    known = KnownCommands()
+    refs: dict[str, Ref[Any]] = {}
+    config = parts.config
+
+    def executor(name: str) -> ActorSpec:
+        return ActorSpec(
+            f"executor:{name}",
+            lambda: Executor(parts.brokers[name], parts.journal, parts.boards, refs["governor"], parts.clock),
+            mailbox=executor_actor.MAILBOX,
+        )
+
+    brokers = Supervisor(
+        "brokers",
+        [executor(name) for name in parts.brokers],
+        window=BROKER_WINDOW,
+        backoff=QUICK,
+        park_after_window=True,
+    )
+    executors = {name: brokers.ref(f"executor:{name}") for name in parts.brokers}
+
+    def make_governor() -> Governor:
+        return Governor(
+            boards=parts.boards,
+            journal=parts.journal,
+            clock=parts.clock,
+            policies=parts.limits.policies,
+            ea_limits=parts.limits.of_ea,
+            executors=executors,
+            approval_ttl_s=config.gateway.commands.approval_ttl_s,
+            myself=refs["governor"],
+        )
+
+    def make_commands() -> Commands:
+        return Commands(
+            routing=Routing(
+                tuple(parts.brokers), {name: ea.broker for name, ea in config.eas.items() if ea.broker is not None}
+            ),
+            boards=parts.boards,
+            known=known,
+            journal=parts.journal,
+            governor=refs["governor"],
+            clock=parts.clock,
+            command_ttl_s=config.gateway.commands.command_ttl_s,
+        )
+
+    execution = Supervisor(
+        "execution",
+        [
+            supervise(brokers),
+            ActorSpec("governor", make_governor, mailbox=governor_actor.MAILBOX),
+            ActorSpec("commands", make_commands, mailbox=commands_actor.MAILBOX),
+        ],
+        Strategy.REST_FOR_ONE,
+        GROUP_WINDOW,
+        QUICK,
+    )
+    refs["governor"], refs["commands"] = execution.ref("governor"), execution.ref("commands")
+    return execution, refs["governor"], refs["commands"]
+
+
+def _poller(parts: Parts, name: str, hub: Callable[[], Ref[Any]], governor: Ref[Any], demand: Demand) -> ActorSpec:
+    broker, gateway = parts.brokers[name], parts.config.gateway
+    feed = getattr(parts.config.brokers[name], "feed", None)
+    replay = feed if isinstance(feed, ReplayFeed) else None
+    waits = replay is not None and replay.start == "first_subscriber"
+
+    def make() -> Poller:
+        return Poller(
+            broker=broker,
+            hub=hub(),
+            governor=governor,
+            boards=parts.boards,
+            clock=parts.clock,
+            poll_interval_s=gateway.poll_interval_ms / 1000,
+            account_interval_s=gateway.account_interval_ms / 1000,
+            lossless=replay is not None,
+            start_feed=broker.start_feed if waits else None,
+            wanted=demand.wait if waits else None,
+        )
+
+    return ActorSpec(f"poller:{name}", make, mailbox=QUIET)
+
+
+def _door(parts: Parts, via: str, commands: Ref[Any], latencies: Latencies) -> Door:
+    settings = parts.config.gateway.commands
+    return Door(
+        via=via,
+        commands=commands,
+        authenticator=parts.authenticator,
+        clock=parts.clock,
+        latencies=latencies,
+        max_in_flight=settings.max_in_flight,
+        require_token=settings.auth == "required",
+    )
+
+
+def _scopes(authenticator: Authenticator, token: str) -> tuple[str, ...] | None:
+    identity = authenticator.identify(token)
+    return None if identity is None else tuple(sorted(identity.scopes))

@@ -14,11 +14,13 @@ import trio
 from actors.boards import Boards, Catalog
 from actors.runtime import ActorError, RestartLimitReached, StartFailed, Supervisor
 from actors.tree import Doors, Limits, Parts, Tree, build_tree
+from quantmind import __version__
 from quantmind.adapters import mock
 from quantmind.adapters.journal import SqliteJournal
 from quantmind.adapters.state_folder import EXIT_UNAVAILABLE, StateFolder
 from quantmind.config import BrokerConfig, Config, MockBrokerConfig
 from quantmind.domain.risk import EaLimits, Policy
+from quantmind.edges.ws import WsAddress
 from quantmind.errors import StartError
 from quantmind.net.errors import NetError
 from quantmind.net.listen import close_listener, open_listener
@@ -87,6 +89,8 @@ def open_gateway(config: Config, *, token: str | None = None) -> Iterator[Gatewa
             clock=SystemClock(),
             limits=_limits(config, tuple(brokers)),
             doors=doors,
+            version=__version__,
+            journal_status=lambda: {"down": journal.down, **attrs.asdict(journal.statistics)},
         )
         addresses = _addresses(config, doors)
         yield Gateway(
@@ -109,6 +113,7 @@ async def serve(config: Config, *, token: str | None = None, announce: Announce)
     Raises:
         StartError: it can't start.
     """
+    exit_code = 0
     with open_gateway(config, token=token) as gateway:
         try:
             async with trio.open_nursery() as nursery:
@@ -118,14 +123,14 @@ async def serve(config: Config, *, token: str | None = None, announce: Announce)
                 announce(gateway.addresses, gateway.token_from)
         except* (RestartLimitReached, StartFailed) as group:
             logger.critical("give.up reason=%s", _deepest(group))
-            return EXIT_GAVE_UP
+            exit_code = EXIT_GAVE_UP
         finally:
             gateway.folder.forget_addresses()
             for broker in gateway.brokers.values():
                 with trio.move_on_after(BROKER_CLOSE_S, shield=True):
                     await broker.aclose()
-    logger.info("stop.gateway")
-    return 0
+    logger.info("stop.gateway exit_code=%d", exit_code)
+    return exit_code
 
 
 async def _run_root(
@@ -158,8 +163,9 @@ def _bind(config: Config, stack: contextlib.ExitStack) -> Doors:
     """Open every listening socket; they outlive the actors that read them."""
     gateway = config.gateway
     try:
-        websocket = open_listener(gateway.websocket.host, gateway.websocket.port)
-        stack.callback(close_listener, websocket)
+        websocket = WsAddress(gateway.websocket.host, gateway.websocket.port)
+        stack.callback(websocket.close)
+        websocket.open()
         rest = open_listener(gateway.rest.host, gateway.rest.port)
         stack.callback(close_listener, rest)
         context = stack.enter_context(ZmqContext())
@@ -173,7 +179,7 @@ def _bind(config: Config, stack: contextlib.ExitStack) -> Doors:
 def _addresses(config: Config, doors: Doors) -> dict[str, str]:
     gateway = config.gateway
     return {
-        "websocket": f"ws://{_host(gateway.websocket.host)}:{doors.websocket.getsockname()[1]}/",
+        "websocket": f"ws://{_host(gateway.websocket.host)}:{doors.websocket.port}/",
         "commands": f"tcp://{_host(gateway.commands.host)}:{doors.commands.port}",
         "publish": f"tcp://{_host(gateway.data.host)}:{doors.publisher.port}",
         "rest": f"http://{_host(gateway.rest.host)}:{doors.rest.getsockname()[1]}/",

@@ -43,6 +43,10 @@ class Broker(Protocol):
         """False when the feed gives as much as is taken (a replay at speed 0): poll again at once."""
         ...
 
+    def start_feed(self) -> None:
+        """Let a feed begin that waits for its first subscriber; nothing for others. Safe to repeat."""
+        ...
+
     async def connect(self) -> Sequence[SymbolSpec]:
         """Reach the broker and say what it trades. Safe to repeat.
 

@@ -34,8 +34,10 @@ class RawClient:
         payload = json.dumps(message).encode()
         mask = os.urandom(4)
         masked = bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload))
-        length = struct.pack("!BBH", 0x81, 0x80 | 126, len(payload)) if len(payload) > 125 else bytes(
-            (0x81, 0x80 | len(payload))
+        length = (
+            struct.pack("!BBH", 0x81, 0x80 | 126, len(payload))
+            if len(payload) > 125
+            else bytes((0x81, 0x80 | len(payload)))
         )
         self.socket.sendall(length + mask + masked)
 
