@@ -40,6 +40,9 @@ def build(
     name = config.name if name is None else name
     if config.margin_mode != "hedging":
         raise ValueError(f"broker {name}: margin_mode {config.margin_mode} is not available yet, use hedging")
+    for key in ("commission_per_lot", "swap", "persist"):
+        if getattr(config, key):
+            raise ValueError(f"broker {name}: {key} is not available yet, leave it out")
     specs = {symbol: spec_of(symbol, overrides) for symbol, overrides in config.symbols.items()}
     terms = Terms(
         login=config.login,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 
 CENT = Decimal("0.01")
 ZERO = Decimal("0.00")
+_WIDE = Context(prec=80)
+"""Whatever sizes a configuration asks for, rounding to cents must not fail."""
 HIGHEST_PRICE = 10**12
 """Above it a price is a slip of the keyboard or a torn file, and can't be counted exactly any more."""
 
@@ -15,7 +17,7 @@ def cents(amount: Decimal) -> Decimal:
 
     Halves go the same way for a gain and a loss, so that two mirrored deals always cancel out.
     """
-    rounded = amount.quantize(CENT, ROUND_HALF_UP)
+    rounded = amount.quantize(CENT, ROUND_HALF_UP, _WIDE)
     return ZERO if rounded == 0 else rounded
 
 

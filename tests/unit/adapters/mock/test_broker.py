@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from quantmind.adapters.mock import Faults, MockBroker, build
-from quantmind.config.brokers import MockBrokerConfig, RandomWalkFeed, ReplayFeed, SymbolOverrides
+from quantmind.config.brokers import IngestFeed, MockBrokerConfig, RandomWalkFeed, ReplayFeed, SymbolOverrides
 from quantmind.domain.orders import Absent, Close, Modify, Open, Origin, Placed, Refused, Side, Unknown
 from quantmind.domain.quotes import Quote
 from quantmind.domain.risk.approval import Terms, approve
@@ -306,10 +306,29 @@ def test_a_symbol_that_contradicts_itself_is_refused(overrides, said):
         build(MockBrokerConfig(name="demo", symbols={"EURUSD": SymbolOverrides(**overrides)}))
 
 
-def test_what_is_not_there_yet_is_refused_by_name():
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"margin_mode": "netting"},
+        {"commission_per_lot": Decimal(3)},
+        {"swap": {"long": 1}},
+        {"persist": True},
+        {"feed": IngestFeed()},
+    ],
+)
+def test_what_is_not_there_yet_is_refused_by_name(more):
     """Rather than ignored."""
-    with pytest.raises(ValueError, match="netting is not available yet"):
-        build(MockBrokerConfig(name="demo", margin_mode="netting"))
+    with pytest.raises(ValueError, match=f"{next(iter(more))}.* is not available yet"):
+        build(MockBrokerConfig(name="demo", **more))
+
+
+async def test_absurd_sizes_are_counted_and_do_not_crash():
+    """The largest numbers that a configuration may have."""
+    huge = Decimal(10) ** 12
+    symbols = {"EURUSD": SymbolOverrides(contract_size=huge, volume_max=huge, start_price=huge / 2, digits=0)}
+    broker = await connected(MockBrokerConfig(name="demo", initial_balance=huge, symbols=symbols))
+    assert isinstance(await broker.place(buy(str(huge)), "t"), Refused)
+    assert (await broker.sample()).account.equity == huge
 
 
 async def test_two_brokers_of_one_configuration_see_the_same_prices():
