@@ -61,7 +61,7 @@ class Poller:
     backoff: Backoff = attrs.field(factory=lambda: Backoff(first=0.5, cap=30.0))
     _last: dict[str, Quote] = attrs.field(factory=dict, init=False)
     _owed: dict[str, Quote] = attrs.field(factory=dict, init=False)
-    _connected: bool = attrs.field(default=False, init=False)
+    _connected: trio.Event = attrs.field(factory=trio.Event, init=False)
     _attempt: int = attrs.field(default=0, init=False)
     _waiting: bool = attrs.field(default=False, init=False)
     _confirmed_at: float = attrs.field(default=0.0, init=False)
@@ -105,7 +105,7 @@ class Poller:
                 self._degrade(str(error))
             except trio.TooSlowError:
                 self._degrade("it did not answer in time")
-            self._connected = False
+            self._connected = trio.Event()
             delay_s = self.backoff.delay(self._attempt)
             self._attempt += 1
             await trio.sleep(delay_s)
@@ -114,7 +114,7 @@ class Poller:
         with trio.fail_after(CONNECT_WITHIN_S):
             specs = await self.broker.connect()
         self.boards.catalog.set(self.broker.name, specs)
-        self._connected = True
+        self._connected.set()
         if self._link.feed in ("connecting", "degraded"):
             self._show("waiting" if self._waiting else "connecting")
         logger.info("connect.broker broker=%s symbols=%d", self.broker.name, len(specs))
@@ -258,8 +258,10 @@ class Poller:
     async def _sample_account(self) -> None:
         due = trio.current_time()
         while True:
-            if self._connected:
-                await self._sample_once()
+            if not self._connected.is_set():
+                await self._connected.wait()
+                due = trio.current_time()
+            await self._sample_once()
             due = await self._keep_grid(due, self.account_interval_s)
 
     async def _sample_once(self) -> None:

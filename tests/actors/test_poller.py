@@ -1,0 +1,445 @@
+"""The poller: its grid, what it drops and what it never loses, outages, and the state of the feed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import Any
+
+import attrs
+import pytest
+import trio
+import trio.testing
+from trio.testing import MockClock
+
+from actors.boards import Boards, Catalog, Link
+from actors.hub import Demand
+from actors.messages import AccountSampled, FeedState, SymbolsKnown, TickBatch
+from actors.poller import BATCH, STALE_AFTER_S, Poller
+from actors.runtime import Backoff, Inbox, Mailbox, MailboxPolicy, Ref
+from quantmind.domain.accounts import Account, Sample
+from quantmind.domain.orders import Absent, Outcome, Placed
+from quantmind.domain.quotes import Quote
+from quantmind.domain.risk.approval import Approved
+from quantmind.domain.symbols import SymbolSpec, usual_spec
+from quantmind.errors import BrokerUnavailable
+from quantmind.ports import Poll
+
+ACCOUNT = Account(1, "server", "USD", 100, "hedging", *[Decimal(0)] * 5)
+
+
+def quote(bid: float, symbol: str = "EURUSD", ask: float | None = None) -> Quote:
+    return Quote(symbol, bid, bid + 1 if ask is None else ask, 0)
+
+
+@attrs.define(eq=False)
+class FakeBroker:
+    """Gives what it is told to, once each; without more, nothing."""
+
+    name: str = "demo"
+    paced: bool = True
+    polls: list[Poll | Exception] = attrs.field(factory=list)
+    last: Poll = attrs.field(factory=lambda: Poll(()))
+    connect_errors: list[str] = attrs.field(factory=list)
+    connects: int = 0
+    polled_at: list[float] = attrs.field(factory=list)
+    poll_takes_s: float = 0.0
+    sample_error: str | None = None
+    sampled_at: list[float] = attrs.field(factory=list)
+    hangs: bool = False
+
+    async def connect(self) -> Sequence[SymbolSpec]:
+        await trio.lowlevel.checkpoint()
+        self.connects += 1
+        if self.connect_errors:
+            raise BrokerUnavailable(self.connect_errors.pop(0))
+        return [usual_spec("EURUSD"), usual_spec("GBPUSD")]
+
+    async def poll(self) -> Poll:
+        self.polled_at.append(trio.current_time())
+        await trio.lowlevel.checkpoint()
+        if self.hangs:
+            await trio.sleep_forever()
+        if self.poll_takes_s:
+            await trio.sleep(self.poll_takes_s)
+        given = self.polls.pop(0) if self.polls else self.last
+        if isinstance(given, Exception):
+            raise given
+        return given
+
+    async def sample(self) -> Sample:
+        await trio.lowlevel.checkpoint()
+        self.sampled_at.append(trio.current_time())
+        if self.sample_error is not None:
+            raise BrokerUnavailable(self.sample_error)
+        return Sample(self.name, ACCOUNT, (), 0, trio.current_time())
+
+    async def place(self, order: Approved, tag: str) -> Outcome:
+        raise NotImplementedError
+
+    async def find(self, tag: str) -> Placed | Absent | None:
+        raise NotImplementedError
+
+    async def aclose(self) -> None:
+        raise NotImplementedError
+
+
+class FakeClock:
+    def now(self) -> float:
+        return 1_800_000_000.0 + trio.current_time()
+
+
+@attrs.define(eq=False)
+class World:
+    broker: FakeBroker = attrs.field(factory=FakeBroker)
+    boards: Boards = attrs.field(factory=lambda: Boards(Catalog(("demo",))))
+    hub: Mailbox[Any] = attrs.field(factory=lambda: Mailbox(MailboxPolicy(capacity=100)))
+    governor: Mailbox[Any] = attrs.field(factory=lambda: Mailbox(MailboxPolicy(capacity=100)))
+    settings: dict[str, Any] = attrs.field(factory=dict)
+
+    @asynccontextmanager
+    async def running(self, **settings: Any) -> AsyncIterator[Poller]:
+        """A poller at work; leaving the block asks it to stop."""
+        poller = Poller(
+            **{
+                "broker": self.broker,
+                "hub": Ref("hub", self.hub),
+                "governor": Ref("governor", self.governor),
+                "boards": self.boards,
+                "clock": FakeClock(),
+                "poll_interval_s": 0.1,
+                "account_interval_s": 0.5,
+                "backoff": Backoff(first=1.0, cap=30.0, jitter=lambda: 1.0),
+                **settings,
+            }
+        )
+        inbox: Inbox[Any] = Inbox(Mailbox(MailboxPolicy()))
+        with trio.fail_after(10_000):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(poller, inbox)
+                yield poller
+                inbox.request_stop()
+
+    @property
+    def link(self) -> Link:
+        return self.boards.links.of("demo")
+
+    def told(self) -> list[Any]:
+        """What the hub was told since the last look."""
+        taken = []
+        while self.hub.load_nowait():
+            taken.append(self.hub.pop_nowait())
+        return taken
+
+    def ticks(self) -> list[Quote]:
+        return [quote for message in self.told() if isinstance(message, TickBatch) for quote in message.quotes]
+
+    def states(self) -> list[tuple[str, int]]:
+        return [(message.state, message.age_ms) for message in self.told() if isinstance(message, FeedState)]
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+async def test_ready_before_the_broker_answers(world: World, autojump_clock: MockClock) -> None:
+    """A broker that is dead at start is a state with a reason, and the catalog stays empty."""
+    world.broker.connect_errors = ["no route"] * 100
+    async with world.running():
+        await trio.sleep(0.5)
+        assert (world.link.feed, world.link.feed_error) == ("degraded", "no route")
+        assert world.boards.catalog.names() == []
+
+
+async def test_connecting_makes_the_symbols_known(world: World, autojump_clock: MockClock) -> None:
+    """The catalog has them before the hub hears of it."""
+    async with world.running():
+        await trio.sleep(0.05)
+        assert world.boards.catalog.names() == ["EURUSD", "GBPUSD"]
+        assert isinstance(world.told()[0], SymbolsKnown)
+
+
+async def test_polls_on_a_fixed_grid(world: World, autojump_clock: MockClock) -> None:
+    """What a poll takes does not move the next one."""
+    world.broker.poll_takes_s = 0.03
+    async with world.running():
+        await trio.sleep(1.05)
+    first = world.broker.polled_at[0]
+    assert [round(at - first, 6) for at in world.broker.polled_at] == [round(n * 0.1, 6) for n in range(11)]
+    assert world.link.overruns == 0
+
+
+async def test_an_overrun_is_skipped_and_counted(world: World, autojump_clock: MockClock) -> None:
+    """After a poll that took two and a half intervals the next is on the grid, without catching up."""
+    world.broker.poll_takes_s = 0.25
+    async with world.running():
+        await trio.sleep(1.0)
+    first = world.broker.polled_at[0]
+    assert [round(at - first, 6) for at in world.broker.polled_at] == [0.0, 0.3, 0.6, 0.9]
+    assert world.link.overruns == 2 * len(world.broker.polled_at[1:])
+
+
+async def test_only_changed_ticks_go_on(world: World, autojump_clock: MockClock) -> None:
+    """Unchanged ones confirm the price, and crossed ones are counted."""
+    world.broker.polls = [
+        Poll([quote(1.0), quote(2.0, "GBPUSD")]),
+        Poll([quote(1.0), quote(3.0, "GBPUSD")], crossed=2),
+        Poll([quote(1.0), quote(5.0, ask=4.0), quote(float("nan")), quote(1.0, ask=float("inf"))]),
+    ]
+    async with world.running():
+        await trio.sleep(0.35)
+        assert [(each.symbol, each.bid) for each in world.ticks()] == [
+            ("EURUSD", 1.0),
+            ("GBPUSD", 2.0),
+            ("GBPUSD", 3.0),
+        ]
+        assert world.link.crossed == 5
+        assert world.link.ticks == 3
+        priced = world.boards.prices.read("demo", "EURUSD")
+        other = world.boards.prices.read("demo", "GBPUSD")
+    assert priced is not None
+    assert other is not None
+    assert (priced.quote.bid, round(priced.confirmed_at, 6)) == (1.0, 0.2)
+    assert (other.quote.bid, round(other.confirmed_at, 6)) == (3.0, 0.1)
+
+
+async def test_batches_are_bounded(world: World, autojump_clock: MockClock) -> None:
+    """Many ticks of one poll become several messages, in order."""
+    world.broker.polls = [Poll([quote(float(n)) for n in range(1, 2 * BATCH + 2)])]
+    async with world.running():
+        await trio.sleep(0.05)
+        batches = [message for message in world.told() if isinstance(message, TickBatch)]
+    assert [len(batch.quotes) for batch in batches] == [BATCH, BATCH, 1]
+    assert [each.bid for batch in batches for each in batch.quotes] == [float(n) for n in range(1, 2 * BATCH + 2)]
+
+
+async def test_a_live_feed_does_not_wait_and_keeps_the_newest(world: World, autojump_clock: MockClock) -> None:
+    """With no room at the hub the newest tick of each symbol is owed, and those it replaced are counted."""
+    world.hub = Mailbox(MailboxPolicy(capacity=1))
+    world.broker.polls = [Poll([quote(float(n)), quote(float(n), "GBPUSD")]) for n in range(1, 5)]
+    async with world.running():
+        await trio.sleep(0.55)
+        assert isinstance(world.told()[0], SymbolsKnown)
+        assert len(world.broker.polled_at) == 6
+        await trio.sleep(0.1)
+        # GBPUSD and EURUSD are quiet by now, and their last price arrives all the same.
+        assert [(each.symbol, each.bid) for each in world.ticks()] == [("EURUSD", 4.0), ("GBPUSD", 4.0)]
+    assert world.link.dropped == 6
+    assert world.link.ticks == 2
+
+
+@pytest.mark.parametrize("way", ["unpaced", "lossless"])
+async def test_a_replay_waits_for_the_hub(world: World, autojump_clock: MockClock, way: str) -> None:
+    """Not one tick is lost, however slowly the hub takes them."""
+    world.hub = Mailbox(MailboxPolicy(capacity=1))
+    world.broker.paced = way != "unpaced"
+    world.broker.polls = [Poll([quote(float(n))]) for n in range(1, 21)]
+    got: list[float] = []
+    async with world.running(lossless=way == "lossless"):
+        while len(got) < 20:
+            await trio.sleep(0.3)
+            got += [each.bid for each in world.ticks()]
+    assert got == [float(n) for n in range(1, 21)]
+    assert world.link.dropped == 0
+
+
+async def test_the_step_that_ends_a_replay_is_not_dropped(world: World, autojump_clock: MockClock) -> None:
+    """The feed says that it is paced once it has given its last ticks; they wait as all before."""
+    world.hub = Mailbox(MailboxPolicy(capacity=1))
+
+    class Ending(FakeBroker):
+        async def poll(self) -> Poll:
+            given = await super().poll()
+            self.paced = not self.polls
+            return given
+
+    world.broker = Ending(paced=False, last=Poll((), ended=True))
+    world.broker.polls = [Poll([quote(float(n))], ended=n == 5) for n in range(1, 6)]
+    got: list[float] = []
+    async with world.running():
+        for _ in range(40):
+            await trio.sleep(0.3)
+            got += [each.bid for each in world.ticks()]
+    assert got == [1.0, 2.0, 3.0, 4.0, 5.0]
+
+
+async def test_a_replay_survives_a_hub_that_is_away(world: World, autojump_clock: MockClock) -> None:
+    """It tries again until there is one."""
+    world.broker.paced = False
+    world.hub.close("restarting")
+    world.broker.polls = [Poll([quote(1.0)])]
+    async with world.running():
+        await trio.sleep(3)
+        world.hub.open()
+        await trio.sleep(1)
+        assert [each.bid for each in world.ticks()] == [1.0]
+
+
+async def test_an_unpaced_feed_is_polled_at_once(world: World, autojump_clock: MockClock) -> None:
+    """No time passes between its polls; when it gives nothing it is back on the grid."""
+    world.broker.paced = False
+    world.broker.polls = [Poll([quote(float(n))]) for n in range(1, 51)]
+    async with world.running():
+        await trio.sleep(0.35)
+    assert world.broker.polled_at[:51] == [world.broker.polled_at[0]] * 51
+    assert len(world.broker.polled_at) == 51 + 3
+
+
+async def test_an_outage_is_a_state_with_back_off(world: World, autojump_clock: MockClock) -> None:
+    """A failed poll degrades the link with its reason; it reconnects with growing waits and is live again."""
+    world.broker.last = Poll([quote(1.0)])
+    async with world.running():
+        await trio.sleep(1.0)
+        assert world.link.feed == "live"
+        world.broker.polls = [BrokerUnavailable("gone")]
+        world.broker.connect_errors = ["still gone", "still gone 2"]
+        await trio.sleep(0.2)
+        assert (world.link.feed, world.link.feed_error) == ("degraded", "gone")
+        since = world.link.feed_since
+        await trio.sleep(1.0)
+        assert world.link.feed_error == "still gone"
+        assert world.link.feed_since > since
+        await trio.sleep(10.0)
+        assert (world.link.feed, world.link.feed_error) == ("live", None)
+        assert world.broker.connects == 4
+
+
+async def test_waits_between_attempts_are_capped(world: World, autojump_clock: MockClock) -> None:
+    """After many failures it still tries every 30 s."""
+    world.broker.connect_errors = ["no"] * 1000
+    async with world.running():
+        await trio.sleep(300)
+        before = world.broker.connects
+        await trio.sleep(300)
+        assert world.broker.connects - before == 10
+
+
+async def test_a_silent_feed_is_stale_and_comes_back(world: World, autojump_clock: MockClock) -> None:
+    """Clients are told once with the age, and once when prices come again."""
+    world.broker.polls = [Poll([quote(1.0)])]
+    async with world.running():
+        await trio.sleep(1.0)
+        assert world.states() == [("live", 0)]
+        await trio.sleep(STALE_AFTER_S)
+        ((state, age_ms),) = world.states()
+        assert state == "stale"
+        assert STALE_AFTER_S * 1000 <= age_ms <= STALE_AFTER_S * 1000 + 500
+        assert world.link.feed == "stale"
+        await trio.sleep(30)
+        assert world.states() == []
+        world.broker.polls = [Poll([quote(1.0)])]
+        await trio.sleep(0.2)
+        assert world.states() == [("live", 0)]
+        assert world.link.feed == "live"
+
+
+async def test_an_outage_becomes_stale_for_clients(world: World, autojump_clock: MockClock) -> None:
+    """While the link says why."""
+    world.broker.last = Poll([quote(1.0)])
+    async with world.running():
+        await trio.sleep(1.0)
+        world.broker.connect_errors = ["no"] * 100
+        world.broker.polls = [BrokerUnavailable("gone")]
+        await trio.sleep(12.0)
+        assert [state for state, _ in world.states()] == ["live", "stale"]
+        assert (world.link.feed, world.link.feed_error) == ("degraded", "no")
+
+
+async def test_a_poll_that_hangs_is_stale_and_given_up(world: World, autojump_clock: MockClock) -> None:
+    """It holds up neither the watch nor the account."""
+    world.broker.last = Poll([quote(1.0)])
+    async with world.running():
+        await trio.sleep(1.0)
+        world.broker.hangs = True
+        await trio.sleep(11.0)
+        assert [state for state, _ in world.states()] == ["live", "stale"]
+        assert world.link.feed == "degraded"
+        world.broker.hangs = False
+        await trio.sleep(5.0)
+        assert world.link.feed == "live"
+        assert len(world.broker.sampled_at) > 25
+
+
+async def test_a_state_reaches_the_hub_when_there_is_room(world: World, autojump_clock: MockClock) -> None:
+    """It is told again until it was taken."""
+    world.hub.close("restarting")
+    world.broker.polls = [Poll([quote(1.0)])]
+    async with world.running():
+        await trio.sleep(12.0)
+        world.hub.open()
+        await trio.sleep(1.0)
+        ((state, age_ms),) = world.states()
+    assert state == "stale"
+    assert age_ms >= 12_000
+
+
+async def test_an_ended_replay_keeps_its_prices(world: World, autojump_clock: MockClock) -> None:
+    """They stay confirmed, nothing is stale, and it is polled on the grid."""
+    world.broker.paced = False
+    world.broker.polls = [Poll([quote(1.0)], ended=True)]
+    world.broker.last = Poll((), ended=True)
+    async with world.running():
+        await trio.sleep(60)
+        assert [state for state, _ in world.states()] == ["live", "ended"]
+        assert world.link.feed == "ended"
+        priced = world.boards.prices.read("demo", "EURUSD")
+        assert priced is not None
+        assert trio.current_time() - priced.confirmed_at <= 0.11
+
+
+async def test_a_feed_may_wait_for_its_first_subscriber(world: World, autojump_clock: MockClock) -> None:
+    """It is started once, is not stale meanwhile, and a new incarnation starts it at once."""
+    started: list[float] = []
+    demand = Demand()
+
+    def start() -> None:
+        started.append(trio.current_time())
+
+    async with world.running(start_feed=start, wanted=demand.wait):
+        await trio.sleep(60)
+        assert (started, world.link.feed, world.states()) == ([], "waiting", [])
+        demand.note("demo")
+        await trio.sleep(1)
+        assert started == [60.0]
+    async with world.running(start_feed=start, wanted=demand.wait):
+        await trio.sleep(1)
+    assert started == [60.0, 61.0]
+
+
+async def test_samples_the_account_on_its_own_grid(world: World, autojump_clock: MockClock) -> None:
+    """The governor and the link get each; polls are not touched by it."""
+    async with world.running():
+        await trio.sleep(2.25)
+    assert [round(at, 6) for at in world.broker.sampled_at] == [0.0, 0.5, 1.0, 1.5, 2.0]
+    samples = []
+    while world.governor.load_nowait():
+        samples.append(world.governor.pop_nowait())
+    assert all(isinstance(message, AccountSampled) for message in samples)
+    assert samples[-1].sample is world.link.sample
+    assert len(world.broker.polled_at) == 23
+
+
+async def test_failing_samples_and_a_full_governor_stop_nothing(world: World, autojump_clock: MockClock) -> None:
+    """The next sample counts."""
+    world.governor = Mailbox(MailboxPolicy(capacity=1))
+    world.broker.sample_error = "no account"
+    async with world.running():
+        await trio.sleep(2.0)
+        assert world.link.sample is None
+        world.broker.sample_error = None
+        await trio.sleep(3.0)
+        assert world.link.sample is not None
+        assert world.link.sample.taken_at > 4.0
+        assert len(world.broker.polled_at) > 40
+
+
+async def test_stops_while_it_waits_for_the_hub(world: World, autojump_clock: MockClock) -> None:
+    """A replay that finds no room ends when asked to."""
+    world.hub = Mailbox(MailboxPolicy(capacity=1))
+    world.broker.paced = False
+    world.broker.polls = [Poll([quote(float(n))]) for n in range(1, 100)]
+    async with world.running():
+        await trio.sleep(1)
+    assert len(world.broker.polls) > 90
