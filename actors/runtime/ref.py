@@ -97,6 +97,7 @@ class Ref(Generic[M_contra]):
                 self._mailbox.offer(call)  # the common case: one trip through the scheduler less
             except trio.WouldBlock:
                 await self._mailbox.put(call)
+            del call  # the handler's is the only one, so that one forgotten there is noticed
             outcome = await waiter.wait()
         except NotDelivered:
             await trio.lowlevel.checkpoint()
