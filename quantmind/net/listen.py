@@ -13,7 +13,7 @@ import trio
 
 from quantmind.net.errors import AddressTaken, NetError
 
-logger: Final = logging.getLogger(__name__)
+logger: Final = logging.getLogger("quantmind.net")
 
 BACKLOG: Final = 256
 """Connections the kernel keeps for us while the loop is busy; more are refused by it."""
@@ -118,7 +118,7 @@ async def accept_connections(listener: socket.socket, handle: Callable[[socket.s
                 raise
         # Left over when the process is exhausted, or a whole turn was stillborn: never spin on either.
         if trouble is not None:
-            logger.warning("accept.failed", extra={"error": str(trouble), "pause_s": pause_s})
+            logger.warning("accept.failed error=%s pause_s=%g", trouble, pause_s)
             await trio.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 

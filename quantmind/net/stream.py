@@ -434,7 +434,7 @@ class OwnedStream(trio.abc.Stream):
             return
         self._input_over = True
         self._open_for_push = False
-        trio.lowlevel.notify_closing(self._raw)
+        self._wake_waiters()
         self._on_end()
 
     def put_last(self, data: bytes) -> None:
@@ -490,7 +490,12 @@ class OwnedStream(trio.abc.Stream):
             with contextlib.suppress(OSError):
                 self._raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack(form, 1, 0))
         self.end_input()
-        trio.lowlevel.notify_closing(self._raw)
+        self._wake_waiters()
         self._raw.close()
         self._work.set()
         self._tell_progress()
+
+    # Whoever waits on the socket looks again. It may have been closed from outside already.
+    def _wake_waiters(self) -> None:
+        if self._raw.fileno() != -1:
+            trio.lowlevel.notify_closing(self._raw)

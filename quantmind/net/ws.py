@@ -45,7 +45,7 @@ __all__ = [
     "text_frame",
 ]
 
-logger: Final = logging.getLogger(__name__)
+logger: Final = logging.getLogger("quantmind.net")
 
 T = TypeVar("T")
 
@@ -115,7 +115,7 @@ class _Reader(Generic[T]):
                     self.opened.set()
         except* _PEER_FAULTS as faults:
             self.fault = _leaf(faults)
-            logger.debug("connection.fault", extra={"error": repr(self.fault)})
+            logger.debug("fault.connection error=%r", self.fault)
         finally:
             self.done.set()
             self.opened.set()
@@ -174,10 +174,10 @@ class ServerConnection:
 
         1006: the peer went away without a word. 4008: it was dropped, being too slow.
         """
-        if self._stream.ending in (Ending.STALLED, Ending.OVERFLOW):
-            return TOO_SLOW
         if self._closed_with is not None:
             return self._closed_with
+        if self._stream.ending in (Ending.STALLED, Ending.OVERFLOW):
+            return TOO_SLOW
         if self._ws is not None and self._ws.closed is not None:
             return self._ws.closed.code
         if self._reader.done.is_set() or self._stream.ending is not None:

@@ -248,6 +248,21 @@ async def test_a_client_that_asks_and_never_reads_is_counted_as_4008(server):
         assert (served.gone[0].code, served.gone[0].reason) == (4008, "overflow")
 
 
+async def test_closing_a_peer_that_reads_nothing_keeps_our_code(server):
+    """The code with which we closed stands, even if the peer never took it."""
+
+    async def handler(connection):
+        await opened(connection)
+        while connection.statistics().queued_bytes == 0:
+            connection.push(b"x" * 60_000)
+        await connection.close(4029, "too fast")
+
+    async with server(handler, slow_client_timeout_s=0.2, close_timeout_s=30) as served, served.peer(4096) as peer:
+        await peer.upgrade()
+        await served.wait_ended(1)
+        assert served.ended[0].close_code == 4029
+
+
 async def test_everything_at_once(server):
     """A slow reader, pings both ways, cancelled sends, a flood of ticks, replies, and a close: every frame parses,
     no tick is older than one already seen of its key, every reply arrives in order, and the code is ours.
