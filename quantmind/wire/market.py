@@ -51,7 +51,7 @@ def make_tick(quote: Quote, spec: SymbolSpec, seq: int, broker: str) -> Tick:
         quote.symbol,
         bid,
         ask,
-        round(quote.last, digits),
+        round(quote.last, digits) if quote.last else 0.0,
         quote.volume,
         f"{_second(seconds)}{millis:03d}Z",
         quote.time_msc,
