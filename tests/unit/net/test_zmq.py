@@ -170,7 +170,7 @@ async def test_a_reply_to_a_peer_that_has_gone_is_false(context, router):
         dealer.send(b"hello")
         (incoming,) = await router.receive_batch()
         dealer.close()
-        while router.reply(incoming.route, b"reply"):  # noqa: ASYNC110 - libzmq has no event for it
+        while router.reply(incoming.route, b"reply"):
             await trio.sleep(0.01)
     assert router.statistics().unroutable == 2
 
