@@ -149,7 +149,8 @@ class ServerConnection:
         self._pings: set[trio.CancelScope] = set()
         # Bound once: a push costs one call.
         self.push_frame: Callable[[bytes], None] = self._stream.push
-        """Write pre-encoded whole frames, like `push`."""
+        """Write pre-encoded whole frames, like `push`: ahead of ticks that wait. A replay of a key is pushed before
+        the key's first `push_ticks`, or an older tick would follow it."""
         self.push_ticks: Callable[[Sequence[tuple[Hashable, bytes]], bytes], None] = self._stream.push_ticks
         """Write pre-encoded frames of ticks, given by key and joined; while the peer is behind, keep the newest
         of each key. Never waits."""
