@@ -19,10 +19,11 @@ import attrs
 import trio
 
 from quantmind import __version__, logs
+from quantmind.adapters.mock import ReplayError, inspect_recording
 from quantmind.adapters.state_folder import StateFolder
 from quantmind.app import serve
 from quantmind.client.live_ticks import FeedRefused, open_ticks
-from quantmind.config import Config, ConfigError, load
+from quantmind.config import Config, ConfigError, ReplayFeed, load
 from quantmind.errors import StartError
 from quantmind.net.errors import NetError, PeerGone
 
@@ -118,6 +119,10 @@ def _symbols(broker: Any) -> Sequence[str]:
 
 def _check(config: Config, options: argparse.Namespace) -> int:
     described = config.describe()
+    faults = _recording_faults(config)
+    if faults:
+        print("\n".join(faults), file=sys.stderr)
+        return EXIT_USAGE
     if options.json:
         print(json.dumps(described, indent=2, default=str))
         return 0
@@ -126,6 +131,19 @@ def _check(config: Config, options: argparse.Namespace) -> int:
         state = "enabled" if broker.enabled else "disabled"
         print(f"  {name}: {broker.type}, {state}" + (f", {broker.description}" if broker.description else ""))
     return 0
+
+
+def _recording_faults(config: Config) -> list[str]:
+    """What is wrong with the recordings that enabled brokers would replay, as far as their first lines tell."""
+    faults = []
+    for name, broker in config.enabled_brokers.items():
+        feed = getattr(broker, "feed", None)
+        if isinstance(feed, ReplayFeed):
+            try:
+                inspect_recording(feed.path, feed.symbol)
+            except ReplayError as exc:
+                faults.append(f"{config.path}: brokers.{name}.feed: {exc}")
+    return faults
 
 
 # --- ticks ---------------------------------------------------------------------------------------------------------

@@ -9,6 +9,10 @@ import attrs
 
 VALID_NAME = re.compile(r"[A-Za-z0-9._#&-]{1,31}\Z")
 _METALS = {"XAU": Decimal(100), "XAG": Decimal(5000)}
+_CURRENCIES = frozenset(
+    "AUD CAD CHF CNH CZK DKK EUR GBP HKD HUF ILS JPY MXN NOK NZD PLN RON SEK SGD THB TRY USD ZAR".split()  # noqa: SIM905  # a list would be 23 lines
+)
+"""What retail brokers quote as Forex. Three letters that are none of these are a CFD of one unit (BTCUSD)."""
 
 
 @attrs.frozen
@@ -67,7 +71,7 @@ class SymbolSpec:
 
 
 def usual_spec(name: str) -> SymbolSpec:
-    """The usual retail specification for a symbol's name: Forex pairs, gold and silver, else an index CFD in USD.
+    """The usual retail specification for a symbol's name: Forex pairs, gold and silver, else a CFD of one unit.
 
     A suffix that brokers add (`EURUSD.r`, `EURUSDm`) does not count.
     """
@@ -77,12 +81,12 @@ def usual_spec(name: str) -> SymbolSpec:
         digits = 2 if base == "XAU" else 3
         contract = _METALS[base]
         kind = "Metal"
-    elif len(letters) == 6 and letters.isalpha():
+    elif base in _CURRENCIES and profit in _CURRENCIES:
         digits = 3 if profit == "JPY" else 5
         contract = Decimal(100_000)
         kind = "Forex"
     else:
-        base = profit = "USD"
+        base = profit = profit if profit in _CURRENCIES else "USD"
         digits, contract, kind = 2, Decimal(1), "CFD"
     return SymbolSpec(
         name=name,
