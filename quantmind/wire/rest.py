@@ -9,7 +9,7 @@ import difflib
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Final, TypeVar
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_plus
 
 import attrs
 import msgspec
@@ -54,11 +54,28 @@ def _near(name: str, known: Iterable[str]) -> str:
 # --- queries ---------------------------------------------------------------------------------------------------------
 
 
+def refuse_token(raw: bytes) -> None:
+    """Look for a token in a query string.
+
+    Raises:
+        HttpProblem: 400, there is one.
+    """
+    for part in raw.split(b"&"):
+        name = unquote_plus(part.partition(b"=")[0].decode("latin-1")).strip().lower()
+        if name in TOKEN_PARAMETERS:
+            raise HttpProblem(
+                400,
+                "token_in_url",
+                "a URL ends up in logs and histories; send the token as the header X-Token or as Authorization: Bearer",
+                field=name,
+            )
+
+
 def parse_query(raw: bytes, allowed: Collection[str]) -> dict[str, str]:
     """The parameters of a query string.
 
     Raises:
-        HttpProblem: 400 for a token (which must not stand in a URL), 422 for one that is unknown, empty or repeated.
+        HttpProblem: 422 for one that is unknown, empty or repeated.
     """
     if not raw:
         return {}
@@ -70,13 +87,6 @@ def parse_query(raw: bytes, allowed: Collection[str]) -> dict[str, str]:
         raise HttpProblem(422, "invalid_query", detail) from None
     found: dict[str, str] = {}
     for name, value in pairs:
-        if name.lower() in TOKEN_PARAMETERS:
-            raise HttpProblem(
-                400,
-                "token_in_url",
-                "a URL ends up in logs and histories; send the token as the header X-Token or as Authorization: Bearer",
-                field=name,
-            )
         if name not in allowed:
             detail = f"there is no query parameter {_shown(name)}{_near(name, allowed)}"
             raise HttpProblem(422, "invalid_query", detail, field=name[:_SHOWN])

@@ -1,0 +1,205 @@
+"""The routes that only look: status, account, positions, symbols, ticks, actors."""
+
+from __future__ import annotations
+
+import fnmatch
+import logging
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+import trio
+
+from quantmind.domain.accounts import Sample
+from quantmind.domain.clock import iso
+from quantmind.domain.symbols import SymbolSpec
+from quantmind.edges.rest import views
+from quantmind.edges.rest.context import Answer, Ask, RestContext
+from quantmind.wire.problems import HttpProblem
+from quantmind.wire.rest import PROTOCOL, page, page_limit, ticket_after
+
+logger: Final = logging.getLogger("quantmind.rest")
+
+LIVE_WITHIN_S: Final = 10.0
+"""A price that the feed has not confirmed for so long is not live, whatever its poller last said of itself."""
+
+MAX_PATTERN: Final = 64
+_NOT_LIVE: Final = frozenset({"connecting", "degraded", "stale"})
+
+
+async def health(_context: RestContext, _ask: Ask) -> Answer:
+    """The gateway answers."""
+    return Answer({"status": "ok"})
+
+
+async def service(context: RestContext, _ask: Ask) -> Answer:
+    """What this is; an EA's test of its connection."""
+    return Answer(
+        {
+            "name": "quantmind",
+            "version": context.version,
+            "protocol": PROTOCOL,
+            "time": iso(context.clock.now()),
+            "addresses": dict(context.addresses()),
+        }
+    )
+
+
+async def status(context: RestContext, _ask: Ask) -> Answer:
+    """How everything is."""
+    now = trio.current_time()
+    boards = context.boards
+    return Answer(
+        {
+            "version": context.version,
+            "protocol": PROTOCOL,
+            "time": iso(context.clock.now()),
+            "brokers": [views.broker(name, boards, now=now) for name in boards.catalog.brokers],
+            "actors": views.actors_summary(context.snapshot()),
+            "latency": context.latencies.snapshot(),
+            "commands": views.door(context.door.statistics, context.door.in_flight),
+            "eas": len(boards.eas.all()),
+            **{name: _part(name, part) for name, part in context.parts.items()},
+        }
+    )
+
+
+def _part(name: str, part: Any) -> Mapping[str, Any]:
+    # The page that people open when something is broken must not break with it.
+    try:
+        return dict(part())
+    except Exception as error:
+        logger.exception("fail.status part=%s", name)
+        return {"error": type(error).__name__}
+
+
+async def account(context: RestContext, ask: Ask) -> Answer:
+    """Balance, equity, margin and so on."""
+    return Answer(views.account(_sample(context, which_broker(context, ask.query.get("broker"))), now=_now()))
+
+
+async def positions(context: RestContext, ask: Ask) -> Answer:
+    """Open positions by ticket."""
+    broker = which_broker(context, ask.query.get("broker"))
+    limit, after = page_limit(ask.query), ticket_after(ask.query)
+    items = _sample(context, broker).positions
+    wanted = ask.query.get("symbol")
+    if wanted is not None:
+        items = [item for item in items if item.symbol == wanted]
+        if not items and context.boards.catalog.spec(broker, wanted) is None:
+            raise _unknown_symbol(wanted, f"{broker} has no symbol {_shown(wanted)}")
+    taken, following = page(items, lambda item: item.ticket, after, limit)
+    return Answer(
+        {
+            "items": [views.position(item, broker) for item in taken],
+            "next": None if following is None else str(following),
+        }
+    )
+
+
+async def symbols(context: RestContext, ask: Ask) -> Answer:
+    """What can be traded, by name; of every broker where none is named."""
+    catalog = context.boards.catalog
+    named = ask.query.get("broker")
+    brokers = catalog.brokers if named is None else (which_broker(context, named),)
+    limit, pattern = page_limit(ask.query), ask.query.get("match", "*")
+    if len(pattern) > MAX_PATTERN:
+        detail = f"match has {len(pattern)} characters, at most {MAX_PATTERN} are taken"
+        raise HttpProblem(422, "invalid_query", detail, field="match")
+    matches = re.compile(fnmatch.translate(pattern.upper())).match
+    items: list[tuple[SymbolSpec, str]] = [
+        (spec, broker)
+        for broker in brokers
+        for name, spec in catalog.symbols(broker).items()
+        if matches(name.upper()) is not None
+    ]
+    after = ask.query.get("after")
+    start = None if after is None else tuple(after.rpartition("@")[::2]) if "@" in after else (after, "")
+    taken, following = page(items, lambda item: (item[0].name, item[1]), start, limit)
+    return Answer(
+        {
+            "items": [views.symbol(spec, broker) for spec, broker in taken],
+            "next": None if following is None else "@".join(following),
+        }
+    )
+
+
+async def tick(context: RestContext, ask: Ask) -> Answer:
+    """The newest tick of one symbol, if it is live."""
+    name = ask.path["symbol"]
+    catalog, now = context.boards.catalog, _now()
+    found = catalog.resolve(name)
+    if found is None:
+        at = name.rpartition("@")
+        if at[1]:
+            which_broker(context, at[2])
+        missing = [each for each in ((at[2],) if at[1] else catalog.brokers) if not catalog.symbols(each)]
+        if missing:
+            state = context.boards.links.of(missing[0])
+            detail = f"{missing[0]} has not said yet what it trades: its feed is {state.feed}{_why(state.feed_error)}"
+            raise HttpProblem(503, "broker_unavailable", detail, headers=(("Retry-After", "1"),), broker=missing[0])
+        raise _unknown_symbol(name, f"no enabled broker has a symbol {_shown(name)}")
+    broker, symbol = found
+    state, priced = context.boards.links.of(broker), context.boards.prices.read(broker, symbol)
+    newest = context.ticks.last_tick(broker, symbol)
+    why = None
+    if newest is None:
+        why = f"{broker} has sent no tick of {symbol} yet; its feed is {state.feed}{_why(state.feed_error)}"
+    elif state.feed in _NOT_LIVE:
+        why = f"the feed of {broker} is {state.feed}{_why(state.feed_error)}"
+    elif priced is not None and now - priced.confirmed_at > LIVE_WITHIN_S:
+        why = f"the last price of {symbol} was confirmed {now - priced.confirmed_at:.0f} s ago"
+    if why is not None:
+        raise HttpProblem(503, "no_tick", why, headers=(("Retry-After", "1"),), broker=broker, symbol=symbol)
+    confirmed_at = None if priced is None else priced.confirmed_at
+    value = msgspec.to_builtins(newest)
+    return Answer(views.tick(value, epoch=context.ticks.epoch, confirmed_at=confirmed_at, now=now))
+
+
+async def actors(context: RestContext, _ask: Ask) -> Answer:
+    """The tree of actors."""
+    return Answer(views.actor(context.snapshot()))
+
+
+def which_broker(context: RestContext, named: str | None) -> str:
+    """The account that is meant: the one that is named, else the only one.
+
+    Raises:
+        HttpProblem: 404, there is no such broker; 422, several are enabled and none is named.
+    """
+    brokers = context.boards.catalog.brokers
+    if named is None:
+        if len(brokers) == 1:
+            return brokers[0]
+        detail = f"several brokers are enabled ({', '.join(brokers)}); name one as `broker`"
+        raise HttpProblem(422, "broker_required", detail, field="broker")
+    if named not in brokers:
+        detail = f"there is no enabled broker {_shown(named)}; there are {', '.join(brokers)}"
+        raise HttpProblem(404, "unknown_broker", detail, field="broker")
+    return named
+
+
+def _sample(context: RestContext, broker: str) -> Sample:
+    state = context.boards.links.of(broker)
+    if state.sample is None:
+        detail = f"{broker} has not reported its account yet: its feed is {state.feed}{_why(state.feed_error)}"
+        raise HttpProblem(503, "no_account", detail, headers=(("Retry-After", "1"),), broker=broker)
+    sample: Sample = state.sample
+    return sample
+
+
+def _unknown_symbol(symbol: str, why: str) -> HttpProblem:
+    return HttpProblem(404, "unknown_symbol", f"{why}; see /symbols", symbol=symbol[:64])
+
+
+def _now() -> float:
+    return trio.current_time()
+
+
+def _why(error: str | None) -> str:
+    return f" ({error})" if error else ""
+
+
+def _shown(text: str) -> str:
+    return repr(text[:40])

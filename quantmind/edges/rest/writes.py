@@ -1,0 +1,89 @@
+"""The routes that act: orders, commands, trading states. Everything that trades goes through the door."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from typing import Final
+
+import trio
+
+from actors.messages import SetTradingState
+from actors.runtime import NotDelivered, ReplyLost
+from quantmind.edges.rest import views
+from quantmind.edges.rest.context import Answer, Ask, RestContext
+from quantmind.edges.rest.reads import which_broker
+from quantmind.wire import problems
+from quantmind.wire.commands import MAX_EA_NAME, MAX_ID
+from quantmind.wire.problems import HttpProblem, trade_problem
+from quantmind.wire.rest import check_command, decode_state, decode_trade
+
+STATE_WITHIN_S: Final = 5.0
+KEY_HEADER: Final = "Idempotency-Key"
+
+
+async def trade(context: RestContext, ask: Ask) -> Answer:
+    """Place an order, once for each Idempotency-Key; one that is absent is made and returned."""
+    key = _idempotency_key(ask)
+    header = (KEY_HEADER, key)
+    try:
+        command = decode_trade(ask.body, ea_name=ea_name_of(ask.identity.name), request_id=key)
+        reply = await context.door.request(command, identity=ask.identity)
+        problem = trade_problem(reply)
+        if problem is not None:
+            raise problem
+    except HttpProblem as problem:
+        raise problem.with_headers(header) from None
+    return Answer(reply, headers=(header,))
+
+
+async def command(context: RestContext, ask: Ask) -> Answer:
+    """Any message of the command protocol; the reply says what became of it."""
+    check_command(ask.body)
+    return Answer(await context.door.request(ask.body, identity=ask.identity))
+
+
+async def risk_state(context: RestContext, ask: Ask) -> Answer:
+    """Set what an account, or every account, may do."""
+    change = decode_state(ask.body)
+    boards = context.boards
+    brokers = boards.catalog.brokers if change.broker is None else (which_broker(context, change.broker),)
+    message = SetTradingState(change.broker, change.state, change.reason, ask.identity.name)
+    try:
+        with trio.fail_after(STATE_WITHIN_S):
+            reply = await context.governor.ask(message)
+    except NotDelivered:
+        raise problems.busy("the governor is busy or restarting; nothing was set, send it again") from None
+    except (ReplyLost, trio.TooSlowError):
+        detail = "the governor gave no answer; the state may have been set or not: look at /status, then send it again"
+        raise HttpProblem(504, "unknown", detail, states=_states(context, brokers)) from None
+    if reply["status"] != "success":
+        raise HttpProblem(503, str(reply["code"]), str(reply["message"]), states=_states(context, brokers))
+    return Answer({"status": "success", "states": _states(context, brokers)})
+
+
+def ea_name_of(token_name: str) -> str:
+    """The EA name of orders that a token places over HTTP; a name that is too long ends in a hash of itself."""
+    name = f"rest:{token_name}"
+    if len(name) <= MAX_EA_NAME:
+        return name
+    return f"{name[: MAX_EA_NAME - 17]}~{hashlib.blake2b(name.encode(), digest_size=8).hexdigest()}"
+
+
+def _idempotency_key(ask: Ask) -> str:
+    given = ask.header(KEY_HEADER.lower())
+    if not given:
+        return uuid.uuid4().hex
+    if len(given) > 1:
+        detail = f"{KEY_HEADER} is given {len(given)} times; send it once"
+    elif not 1 <= len(given[0]) <= MAX_ID:
+        detail = f"{KEY_HEADER} has {len(given[0])} characters, it must have 1 to {MAX_ID}"
+    elif not (given[0].isascii() and given[0].isprintable()):
+        detail = f"{KEY_HEADER} has characters other than printable ASCII"
+    else:
+        return given[0]
+    raise HttpProblem(422, "invalid_message", detail, field=KEY_HEADER)
+
+
+def _states(context: RestContext, brokers: tuple[str, ...]) -> list[views.View]:
+    return [views.trading_state(name, context.boards.halts.read(name)) for name in brokers]
