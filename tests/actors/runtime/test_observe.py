@@ -40,7 +40,7 @@ async def worker(inbox):
         call.answer(inbox.incarnation)
 
 
-def build(on_event=None, window=RestartWindow()):
+def build(on_event=None, window=RestartWindow()):  # noqa: B008  # frozen
     inner = Supervisor(
         "execution",
         [ActorSpec("governor", lambda: worker, mailbox=MailboxPolicy(Overflow.REJECT, 3))],
