@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import json
 import math
 import re
 from decimal import Decimal
@@ -253,10 +254,14 @@ def decode(raw: bytes) -> Command:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise _explain(raw, exc) from None
     try:
+        _refuse_repeated_key(raw)
         return _typed(message)
     except CommandFault as fault:
         fault.request_id = _valid_id(message.request_id)
         raise
+
+
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
 
 def too_deep(raw: bytes) -> bool:
@@ -264,19 +269,54 @@ def too_deep(raw: bytes) -> bool:
     if raw.count(b"[") + raw.count(b"{") <= MAX_DEPTH:
         return False
     depth = 0
-    for byte in raw:
+    for byte in raw.translate(None, _NO_BRACKETS):
         if byte in b"[{":
             depth += 1
             if depth > MAX_DEPTH:
                 return True
-        elif byte in b"]}":
+        else:
             depth -= 1
     return False
+
+
+class _RepeatedKey(Exception):
+    """The name that stands twice."""
+
+
+def _refuse_repeated_key(raw: bytes) -> None:
+    """Refuse `{"volume": 0.1, "volume": 10}`: parsers differ on which one counts, and that is money."""
+    # A message is flat, so its quotes are two for each key and two for each text. More of them are a repeated key,
+    # an escaped quote or a nested value; only then is the slow look worth its time.
+    try:
+        plain = _plain.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass  # a number too long for a float; its own field says so
+    else:
+        texts = sum(value.__class__ is str for value in plain.values())
+        if raw.count(b'"') == 2 * (len(plain) + texts):
+            return
+    try:
+        json.loads(raw, object_pairs_hook=_unique, parse_int=str, parse_float=str)
+    except _RepeatedKey as exc:
+        message = f"the field {str(exc)[:40]!r} stands there twice; send it once"
+        raise CommandFault("invalid_message", message) from None
+    except (ValueError, RecursionError) as exc:
+        raise CommandFault("invalid_json", f"the message is not JSON: {exc}"[:300]) from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    unique: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in unique:
+            raise _RepeatedKey(key)
+        unique[key] = value
+    return unique
 
 
 def _typed(message: Any) -> Command:
     envelope = _envelope(message)
     if isinstance(message, _TradeOpen):
+        _number("current_balance", message.current_balance)
         return Trade(
             envelope=envelope,
             kind="trade_open",
@@ -480,14 +520,15 @@ def _explain(raw: bytes, exc: Exception) -> CommandFault:
     if not isinstance(kind, str):
         return CommandFault("invalid_message", f"`type` is missing; one of {', '.join(TYPES)}", request_id)
     if kind not in _KINDS:
+        kind = kind[:40]  # comparing takes time by its length
         hint = difflib.get_close_matches(kind, TYPES, 1)
         near = f"; did you mean {hint[0]}?" if hint else f"; known are {', '.join(TYPES)}"
-        return CommandFault("unknown_type", f"there is no type {kind[:40]!r}{near}", request_id)
+        return CommandFault("unknown_type", f"there is no type {kind!r}{near}", request_id)
     unknown = _UNKNOWN_FIELD.search(str(exc))
     if unknown is not None:
-        name = unknown.group(1)
+        name = unknown.group(1)[:40]
         fields = [*_KINDS[kind].__struct_fields__, "type"]
         hint = difflib.get_close_matches(name, fields, 1)
         near = f"; did you mean {hint[0]}?" if hint else ""
-        return CommandFault("unknown_field", f"{kind} has no field {name[:40]!r}{near}", request_id)
+        return CommandFault("unknown_field", f"{kind} has no field {name!r}{near}", request_id)
     return CommandFault("invalid_message", f"{kind}: {exc}"[:300], request_id)
