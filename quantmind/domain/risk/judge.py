@@ -51,12 +51,14 @@ def judge(
         try:
             finding = rule(situation, proposal)
         except Exception as exc:  # noqa: BLE001
-            refusals.append(Reason(rule.__name__, f"the rule {rule.__name__} failed: {exc!r}; it counts as no"))
+            refusals.append(_as_no(rule, f"failed: {exc!r}"))
             continue
         if isinstance(finding, Refusal):
             refusals.append(finding.reason)
-        elif isinstance(finding, Cap):
+        elif isinstance(finding, Cap) and finding.volume.is_finite():
             caps.append(finding)
+        elif finding is not None:
+            refusals.append(_as_no(rule, f"said {finding!r}"))
     multiplier = _multiplier(situation)
     if not isinstance(proposal, Open):
         terms = Terms(multiplier, None, tuple(refusals))
@@ -71,6 +73,11 @@ def judge(
             reduces=False,
         )
     return _judge_open(proposal, situation, refusals, caps, multiplier, approval_id, deadline)
+
+
+def _as_no(rule: Rule, what: str) -> Reason:
+    name = getattr(rule, "__name__", type(rule).__name__)
+    return Reason(name, f"the rule {name} {what}; it counts as no")
 
 
 def _judge_open(

@@ -62,12 +62,13 @@ def no_unknown(situation: Situation, proposal: Proposal) -> Finding:
     for order in situation.unknowns:
         age = situation.now - order.since
         same = (order.ea_name, order.magic) == (proposal.origin.ea_name, proposal.origin.magic)
-        if same and (symbol is None or order.symbol == symbol):
+        # A symbol that isn't known, of the order or of what is asked, may be the same one.
+        if same and (not symbol or not order.symbol or order.symbol == symbol):
             return Refusal(
                 Reason(
                     "no_unknown",
-                    f"what became of your order {order.order_id} on {order.symbol} is not known yet; wait until it "
-                    "is reconciled",
+                    f"what became of your order {order.order_id} on {order.symbol or 'a position'} is not known "
+                    "yet; wait until it is reconciled",
                     value=round(age, 3),
                 )
             )
