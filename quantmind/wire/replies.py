@@ -14,7 +14,7 @@ from quantmind.domain.risk import Approved, Denied, Reason, Terms, Verdict
 Reply = dict[str, Any]
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
-_decoder = msgspec.json.Decoder()
+_decoder = msgspec.json.Decoder(float_hook=Decimal)
 
 
 def encode(reply: Reply) -> bytes:
@@ -23,8 +23,13 @@ def encode(reply: Reply) -> bytes:
 
 
 def stored(reply: Reply) -> Reply:
-    """The reply as it comes back from a store: plain JSON values."""
-    value: Reply = _decoder.decode(_encoder.encode(reply))
+    """The reply as it comes back from a store: plain JSON values, numbers exact."""
+    return from_store(_encoder.encode(reply))
+
+
+def from_store(text: bytes | str) -> Reply:
+    """A stored reply from its JSON text, numbers exact: a repeat hears the first's prices to the last digit."""
+    value: Reply = _decoder.decode(text)
     return value
 
 
@@ -90,7 +95,9 @@ def executed(approved: Approved, outcome: Placed | Refused | Unknown, order_id: 
     reply["retcode"] = outcome.retcode
     reply["retcode_text"] = sentence(outcome.retcode)
     if isinstance(outcome, Refused):
-        reply.update(status="error", code="broker_refused", message=outcome.comment)
+        reply.update(status="error", approved=False, code="broker_refused", message=outcome.comment)
+        if "approved_volume" in reply:
+            reply["approved_volume"] = Decimal(0)
         return reply
     if outcome.ticket:
         reply["ticket"] = outcome.ticket

@@ -1,4 +1,4 @@
-"""Records to rows and back."""
+"""Records to rows and back. Writing the same record again changes nothing."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from quantmind.ports import Decision, Duplicate, Intent, Known, Record, Released, Setting, Settled
+from quantmind.wire.replies import from_store
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _decode = msgspec.json.Decoder().decode
@@ -33,7 +34,8 @@ def write(connection: sqlite3.Connection, record: Record) -> Duplicate | None:
             return _write_keyed(connection, record)
         case Settled():
             connection.execute(
-                "UPDATE intents SET state = ?, reply = ?, settled_at = ? WHERE order_id = ?",
+                # The first outcome stands: a later one would change the answer that a repeat gets.
+                "UPDATE intents SET state = ?, reply = ?, settled_at = ? WHERE order_id = ? AND settled_at IS NULL",
                 (record.state, text(record.reply), record.at, record.order_id),
             )
         case Released():
@@ -63,7 +65,7 @@ def _write_keyed(connection: sqlite3.Connection, record: Intent | Decision) -> D
         if cursor.rowcount == 0:
             known = lookup(connection, record.ea_name, record.request_id)
             assert known is not None
-            return Duplicate(known)
+            return None if known.record_id == record_id else Duplicate(known)
     common = (
         record_id,
         record.broker,
@@ -75,13 +77,13 @@ def _write_keyed(connection: sqlite3.Connection, record: Intent | Decision) -> D
     )
     if isinstance(record, Intent):
         connection.execute(
-            "INSERT INTO intents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'intent', NULL, NULL)",
+            "INSERT OR IGNORE INTO intents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'intent', NULL, NULL)",
             (*common, text(record.body), record.at),
         )
     else:
         reservation = None if record.reservation is None else text(record.reservation)
         connection.execute(
-            "INSERT INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
+            "INSERT OR IGNORE INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
             (*common, record.approved, text(record.body), text(record.reply), record.at, reservation),
         )
     return None
@@ -139,7 +141,7 @@ def open_reservations(connection: sqlite3.Connection) -> list[Decision]:
             fingerprint=fingerprint,
             approved=bool(approved),
             body=_decode(body),
-            reply=_decode(reply),
+            reply=from_store(reply),
             at=at,
             reservation=_decode(reservation),
         )
@@ -173,5 +175,5 @@ def write_all(connection: sqlite3.Connection, records: Sequence[Record]) -> list
 
 def _known(row: Sequence[Any]) -> Known:
     ea_name, request_id, fingerprint, record_id, kind, reply, at, open_intent = row
-    known_reply = None if open_intent or reply is None else _decode(reply)
+    known_reply = None if open_intent or reply is None else from_store(reply)
     return Known(ea_name, request_id, fingerprint, record_id, kind, known_reply, at)
