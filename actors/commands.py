@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import attrs
+import trio
 
 from actors.boards import Boards
-from actors.known import Entry, Key, KnownCommands, as_before
+from actors.known import Entry, Key, KnownCommands, as_before, as_it_stands
 from actors.messages import HandleCommand, Judge, Reply, ReportResult, SetMultiplier
 from actors.runtime import Call, Inbox, MailboxPolicy, Overflow, Ref
 from quantmind.domain.clock import Clock
-from quantmind.domain.risk import TradingState
 from quantmind.errors import JournalDown
 from quantmind.ports import Journal
 from quantmind.wire import replies
@@ -30,6 +30,8 @@ MAILBOX = MailboxPolicy(
 BATCH = 256
 FURTHEST_EXPIRY_S = 60.0
 NEXT_HEARTBEAT_S = 5
+READ_WITHIN_S = 2.0
+"""A journal that takes longer is as good as down for whoever asks it now."""
 
 
 @attrs.frozen
@@ -71,19 +73,22 @@ class Commands:
     async def __call__(self, inbox: Inbox[Call[Reply]]) -> None:
         await self._load()
         inbox.ready()
-        async for batch in inbox.batches(BATCH):
-            lost: list[tuple[Call[Reply], Entry]] = []
-            for call in batch:
-                self._handle(call, lost)
-            for call, entry in lost:
-                await self._look_up(call, entry)
+        async with trio.open_nursery() as nursery:
+            async for batch in inbox.batches(BATCH):
+                lost: list[tuple[Call[Reply], Entry]] = []
+                for call in batch:
+                    self._handle(call, lost)
+                # On the side, so that a slow journal holds up nobody else: the doors' limits bound how many.
+                for call, entry in lost:
+                    nursery.start_soon(self._look_up, call, entry)
 
     async def _load(self) -> None:
         try:
-            self.known.load(await self.journal.known(self.known.capacity))
-        except JournalDown as exc:
-            # The governor opens nothing while the journal is down, so no repeat can act either.
-            logger.error("fail.load_known reason=%s", exc)
+            with trio.fail_after(READ_WITHIN_S):
+                self.known.load(await self.journal.known(self.known.capacity))
+        except (JournalDown, trio.TooSlowError) as exc:
+            # The governor opens nothing while the journal is down, and when it is up its unique key catches a repeat.
+            logger.error("fail.load_known reason=%s", str(exc) or "it does not answer")
 
     def _handle(self, call: Call[Reply], lost: list[tuple[Call[Reply], Entry]]) -> None:
         request = call.request
@@ -147,21 +152,35 @@ class Commands:
         key = _key(command)
         entry = None if key is None else self.known.get(key)
         if entry is not None:
-            if entry.fingerprint != fingerprint:
-                call.answer(_conflict(command))
-            elif entry.in_flight:
-                entry.joined.append(call.move())
-            elif entry.lost or (entry.reply is not None and entry.reply["status"] == "unknown"):
-                lost.append((call.move(), entry))
-            else:
-                assert entry.reply is not None
-                call.answer(self._again(entry.reply, broker))
+            self._repeat(call, command, broker, entry, lost)
             return
         late = self._late(command, request)
         if late is not None:
             call.answer(late)
             return
         self._forward(call, command, broker, fingerprint, key)
+
+    def _repeat(
+        self,
+        call: Call[Reply],
+        command: Trade,
+        broker: str,
+        entry: Entry,
+        lost: list[tuple[Call[Reply], Entry]],
+    ) -> None:
+        if entry.lost:
+            lost.append((call.move(), entry))
+        elif entry.fingerprint != command.fingerprint():
+            call.answer(_conflict(command))
+        elif entry.in_flight:
+            if command.execute:
+                call.commit()  # the first may have been sent: no answer means unknown, never "nothing was done"
+            entry.joined.append(call.move())
+        elif entry.reply is not None and entry.reply["status"] == "unknown":
+            lost.append((call.move(), entry))
+        else:
+            assert entry.reply is not None
+            call.answer(self._again(entry.reply, broker))
 
     def _forward(self, call: Call[Reply], command: Trade, broker: str, fingerprint: str, key: Key | None) -> None:
         request = call.request
@@ -190,43 +209,42 @@ class Commands:
         key = _key(command)
         assert key is not None
         try:
-            found = await self.journal.lookup(*key)
-        except JournalDown as exc:
-            call.answer(replies.unknown(f"the journal can't be read now ({exc}); ask again with the same request_id"))
+            with trio.fail_after(READ_WITHIN_S):
+                found = await self.journal.lookup(*key)
+        except (JournalDown, trio.TooSlowError) as exc:
+            why = f"the journal can't be read now ({str(exc) or 'it does not answer'})"
+            if command.execute:
+                call.answer(replies.unknown(f"{why}; ask again with the same request_id"))
+            else:
+                call.answer(replies.error("busy", f"{why}; nothing was done, send it again"))
             return
         broker = self.routing.route(command.envelope.ea_name, command.envelope.broker)
         assert isinstance(broker, str)
+        fingerprint = command.fingerprint()
         current = self.known.get(key)
-        if current is not None and current.in_flight:
-            current.joined.append(call)  # another repeat was quicker while the journal was read
+        if current is not None and current is not entry:
+            # Another repeat was quicker while the journal was read, and what was read may be old by now.
+            again: list[tuple[Call[Reply], Entry]] = []
+            self._repeat(call, command, broker, current, again)
+            if again:
+                call.answer(replies.unknown("its outcome is not known yet; ask again with the same request_id"))
             return
         if found is None and entry.reply is not None:
             call.answer(entry.reply)
-            return
-        if found is None:
+        elif found is None:
             late = self._late(command, request)
             if late is not None:
                 call.answer(late)
             else:
-                self._forward(call, command, broker, entry.fingerprint, key)
-            return
-        if found.reply is None or found.fingerprint != entry.fingerprint:
-            call.answer(as_before(found, entry.fingerprint))
-            return
-        entry.reply, entry.lost = found.reply, False
-        call.answer(self._again(found.reply, broker))
+                self._forward(call, command, broker, fingerprint, key)
+        elif found.reply is None or found.fingerprint != fingerprint:
+            call.answer(as_before(found, fingerprint))
+        else:
+            entry.fingerprint, entry.reply, entry.lost = fingerprint, found.reply, False
+            call.answer(self._again(found.reply, broker))
 
     def _again(self, first: Reply, broker: str) -> Reply:
-        """A repeat's answer: the first's, unless it was an approval that no longer holds."""
-        if first["status"] != "success" or "valid_until" not in first:
-            return first
-        now = self.clock.now()
-        if now >= first["valid_until"]:
-            return replies.expired_approval("the approval has ended; ask again with a new request_id", first)
-        halt = self.boards.halts.read(broker)
-        if halt.state is not TradingState.ACTIVE and "max_volume" in first:
-            return replies.expired_approval(f"trading is {halt.state.value} since then ({halt.cause})", first)
-        return {**first, "valid_for_ms": int((first["valid_until"] - now) * 1000)}
+        return as_it_stands(first, self.boards.halts.read(broker), self.clock.now())
 
     def _late(self, command: Trade, request: HandleCommand) -> Reply | None:
         """Why this order is not in time, or None. Judged by the gateway's clock."""

@@ -13,16 +13,17 @@ from typing import Any
 import attrs
 import trio
 
+from actors import durable
 from actors.boards import Boards
 from actors.known import as_before
 from actors.messages import Execute, Executed, Reply
 from actors.reconcile import proposal_of, reconciled_reply
 from actors.runtime import Call, Inbox, MailboxPolicy, NotDelivered, Overflow, Ref
 from quantmind.domain.clock import Clock
-from quantmind.domain.orders import Outcome, Placed, Proposal, Unknown
+from quantmind.domain.orders import Absent, Outcome, Placed, Proposal, Unknown
 from quantmind.domain.risk import Approved, TradingState
 from quantmind.errors import BrokerUnavailable, JournalDown
-from quantmind.ports import Broker, Duplicate, Intent, Journal, Settled
+from quantmind.ports import Broker, Duplicate, Intent, Journal, Record, Settled
 from quantmind.wire import replies
 
 logger = logging.getLogger("quantmind.executor")
@@ -32,6 +33,11 @@ MAILBOX = MailboxPolicy(
 )
 BATCH = 64
 RECONCILE_EVERY_S = 2.0
+PLACE_WITHIN_S = 20.0
+"""A broker that takes longer has left the order unknown, and the next one gets its turn."""
+FIND_WITHIN_S = 10.0
+ANSWER_EVERY_S = 0.02
+"""At a slow broker those in front don't wait for the whole batch."""
 
 
 @attrs.define
@@ -51,6 +57,16 @@ class _Order:
         return self.request.approved.approval_id
 
 
+@attrs.frozen
+class _Done:
+    """One order that the broker was called for, or that must not be sent any more."""
+
+    order: _Order
+    reply: Reply
+    record: Settled
+    fact: Executed
+
+
 @attrs.define
 class Executor:
     """Takes `Execute` calls for one broker and answers them with their outcome.
@@ -64,8 +80,10 @@ class Executor:
     governor: Ref[Any]
     clock: Clock
     _in_hand: set[str] = attrs.field(factory=set, init=False)
-    _unsaved: list[Settled] = attrs.field(factory=list, init=False)
-    """Outcomes that the journal could not take yet."""
+    _touched: set[str] = attrs.field(factory=set, init=False)
+    """Orders that were in hand at any time since reconciling began: what it read of them may be old."""
+    _unsaved: list[tuple[Record, Executed | None]] = attrs.field(factory=list, init=False)
+    """What the journal could not take yet, and what the governor must then be told again."""
     _reconciled: bool = attrs.field(default=False, init=False)
 
     async def __call__(self, inbox: Inbox[Call[Reply]]) -> None:
@@ -93,6 +111,7 @@ class Executor:
             call.answer(refusal)
             return None
         self._in_hand.add(approved.approval_id)
+        self._touched.add(approved.approval_id)
         return _Order(call.move(), request)
 
     def _refusal(self, approved: Approved) -> Reply | None:
@@ -118,14 +137,14 @@ class Executor:
 
     async def _carry_out(self, orders: list[_Order]) -> None:
         try:
-            ready = await self._write_intents(orders)
-            settled: list[tuple[_Order, Reply, Settled]] = []
-            for order in ready:
-                reply, state = await self._send(order)
-                settled.append((order, reply, self._settled(order.order_id, state, reply)))
-            await self._write_outcomes(settled)
-            for order, reply, _ in settled:
-                order.call.answer(reply)
+            done: list[_Done] = []
+            since = trio.current_time()
+            for order in await self._write_intents(orders):
+                done.append(await self._send(order))
+                if trio.current_time() - since >= ANSWER_EVERY_S:
+                    await self._answer(done)
+                    done, since = [], trio.current_time()
+            await self._answer(done)
         finally:
             for order in orders:
                 self._in_hand.discard(order.order_id)
@@ -133,7 +152,7 @@ class Executor:
     async def _write_intents(self, orders: list[_Order]) -> list[_Order]:
         """Those that may be sent: their intent is durable, or they reduce risk and the journal is down."""
         try:
-            results = await self.journal.append([self._intent(order) for order in orders])
+            results = await durable.append(self.journal, [self._intent(order) for order in orders])
         except JournalDown as exc:
             logger.error("fail.intent broker=%s orders=%d reason=%s", self.broker.name, len(orders), exc)
             return [order for order in orders if self._goes_undurable(order, str(exc))]
@@ -152,6 +171,7 @@ class Executor:
     def _goes_undurable(self, order: _Order, reason: str) -> bool:
         if order.approved.reduces:
             logger.error("send.without_journal broker=%s order=%s", self.broker.name, order.order_id)
+            self._unsaved.append((self._intent(order), None))
             return True
         self._tell(order.approved, None)
         message = f"the journal can't write ({reason}); nothing new is opened until it works again"
@@ -172,35 +192,48 @@ class Executor:
             at=self.clock.now(),
         )
 
-    async def _send(self, order: _Order) -> tuple[Reply, str]:
+    async def _send(self, order: _Order) -> _Done:
         """Call the broker once; the reply and the state that the order is in now."""
         approved = order.approved
-        if order.durable and (refusal := self._refusal(approved)) is not None:
-            self._tell(approved, None)  # a halt or the deadline came while the intent was written
-            return {**refusal, "order_id": order.order_id}, "not_sent"
+        refusal = self._refusal(approved)
+        if refusal is not None:  # a halt or the deadline came while the intent was written
+            return self._done(order, {**refusal, "order_id": order.order_id}, "not_sent", None)
+        outcome: Outcome = Unknown(f"the broker has not answered for {PLACE_WITHIN_S:g} s")
         try:
-            outcome = await self.broker.place(approved, order.order_id)
+            with trio.move_on_after(PLACE_WITHIN_S):
+                outcome = await self.broker.place(approved, order.order_id)
         except BrokerUnavailable as exc:
-            self._tell(approved, None)
             message = f"{self.broker.name} can't be reached ({exc}); nothing was sent"
-            return replies.error("broker_unavailable", message, order_id=order.order_id), "not_sent"
+            reply = replies.error("broker_unavailable", message, order_id=order.order_id)
+            return self._done(order, reply, "not_sent", None)
         order.request.watch.mark("broker", time.perf_counter())
-        self._tell(approved, outcome)
-        return replies.executed(approved, outcome, order.order_id), _state(outcome)
+        return self._done(order, replies.executed(approved, outcome, order.order_id), _state(outcome), outcome)
 
-    async def _write_outcomes(self, settled: list[tuple[_Order, Reply, Settled]]) -> None:
-        records = [record for order, _, record in settled if order.durable and record.state != "unknown"]
-        if not records:
-            return
-        try:
-            await self.journal.append(records)
-        except JournalDown as exc:
-            # The outcome is known and said; the record follows when the journal works again, or from `find`.
-            logger.error("fail.outcome broker=%s orders=%d reason=%s", self.broker.name, len(records), exc)
-            self._unsaved += records
+    def _done(self, order: _Order, reply: Reply, state: str, outcome: Outcome | None) -> _Done:
+        fact = self._tell(order.approved, outcome)
+        return _Done(order, reply, self._settled(order.order_id, state, reply), fact)
+
+    async def _answer(self, done: list[_Done]) -> None:
+        """Write outcomes, then say them."""
+        final = [item for item in done if item.record.state != "unknown"]
+        unsaved: list[tuple[Record, Executed | None]] = [
+            (item.record, item.fact) for item in final if not item.order.durable
+        ]
+        recorded = [item for item in final if item.order.durable]
+        if recorded:
+            try:
+                await durable.append(self.journal, [item.record for item in recorded])
+            except JournalDown as exc:
+                # The outcome is known and said; the record follows when the journal works again, or from `find`.
+                logger.error("fail.outcome broker=%s orders=%d reason=%s", self.broker.name, len(recorded), exc)
+                unsaved += [(item.record, item.fact) for item in recorded]
+        self._unsaved += unsaved
         now = time.perf_counter()
-        for order, _, _ in settled:
-            order.request.watch.mark("outcome", now)
+        for item in done:
+            if item.order.approved.incarnation != self.boards.term.incarnation:
+                self._report(item.fact)  # a new governor may have read the intent without its outcome
+            item.order.request.watch.mark("outcome", now)
+            item.order.call.answer(item.reply)
 
     def _settled(self, order_id: str, state: str, reply: Reply) -> Settled:
         return Settled(order_id, state, replies.stored(reply), self.clock.now())
@@ -218,23 +251,40 @@ class Executor:
 
     async def _reconcile(self) -> None:
         """Settle every intent that has no outcome by looking up its tag; never by sending it again."""
-        if self._unsaved:
-            unsaved = list(self._unsaved)
-            await self.journal.append(unsaved)
-            del self._unsaved[: len(unsaved)]
+        self._touched = set(self._in_hand)
+        await self._save_unsaved()
         for intent in await self.journal.open_intents(self.broker.name):
-            if intent.order_id in self._in_hand:
+            if intent.order_id in self._touched:
                 continue
-            found = await self.broker.find(intent.order_id)
+            # The governor may not know that it is unknown: its executor may have crashed before it could tell.
+            proposal = proposal_of(intent)
+            unknown = Unknown("it is being reconciled")
+            self._report(Executed(intent.order_id, proposal, unknown, trio.current_time()))
+            found = await self._find(intent.order_id)
             if found is None:
                 continue
             reply, state = reconciled_reply(intent, found)
             await self.journal.append([self._settled(intent.order_id, state, reply)])
             outcome = found if isinstance(found, Placed) else None
-            self._report(Executed(intent.order_id, proposal_of(intent), outcome, trio.current_time()))
+            self._report(Executed(intent.order_id, proposal, outcome, trio.current_time(), reconciled=True))
             logger.warning("reconcile.order broker=%s order=%s state=%s", self.broker.name, intent.order_id, state)
         self._reconciled = True
         self._link("ready", None)
+
+    async def _save_unsaved(self) -> None:
+        if not self._unsaved:
+            return
+        unsaved = list(self._unsaved)
+        await self.journal.append([record for record, _ in unsaved])
+        del self._unsaved[: len(unsaved)]
+        for _, fact in unsaved:
+            if fact is not None:
+                self._report(fact)
+
+    async def _find(self, tag: str) -> Placed | Absent | None:
+        with trio.move_on_after(FIND_WITHIN_S):
+            return await self.broker.find(tag)
+        raise BrokerUnavailable(f"it has not answered for {FIND_WITHIN_S:g} s")
 
     # --- telling -------------------------------------------------------------------------------------------------
 
@@ -242,8 +292,10 @@ class Executor:
         link = self.boards.links.of(self.broker.name)
         link.orders, link.orders_error = state, error
 
-    def _tell(self, approved: Approved, outcome: Outcome | None) -> None:
-        self._report(Executed(approved.approval_id, approved.proposal, outcome, trio.current_time()))
+    def _tell(self, approved: Approved, outcome: Outcome | None) -> Executed:
+        fact = Executed(approved.approval_id, approved.proposal, outcome, trio.current_time())
+        self._report(fact)
+        return fact
 
     def _report(self, fact: Executed) -> None:
         try:

@@ -16,8 +16,9 @@ from typing import Any
 import attrs
 import trio
 
+from actors import durable
 from actors.boards import Boards, Halt
-from actors.known import as_before
+from actors.known import as_before, as_it_stands
 from actors.messages import (
     AccountSampled,
     Execute,
@@ -54,6 +55,9 @@ logger = logging.getLogger("quantmind.governor")
 
 BATCH = 256
 RESTORE_EVERY_S = 1.0
+RESTORE_WITHIN_S = 5.0
+"""Below what an actor has to become ready: a disk that hangs is a state here, not a crash."""
+_STRICTNESS = tuple(TradingState)
 
 
 def mailbox_key(message: object) -> str | None:
@@ -69,15 +73,26 @@ MAILBOX = MailboxPolicy(
 )
 
 
+@attrs.frozen
+class _Owed:
+    """An answer that waits for its record to be durable."""
+
+    call: Call[Reply]
+    reply: Reply
+    reserved: str | None = None
+    """The reservation that falls if the record can't be written."""
+    stands: bool = False
+    """It says no, or lets risk be reduced: said also when the record can't be written."""
+
+
 @attrs.define
 class _Verdicts:
-    """Answers that wait for their records to be durable."""
+    """Records of a batch, and beside each who hears what once it is durable."""
 
     records: list[Record] = attrs.field(factory=list)
-    owners: list[tuple[Call[Reply], Reply, str | None] | None] = attrs.field(factory=list)
-    """Beside each record: who hears what once it is durable, and the reservation that falls if it is not."""
+    owners: list[_Owed | None] = attrs.field(factory=list)
 
-    def add(self, record: Record, owner: tuple[Call[Reply], Reply, str | None] | None = None) -> None:
+    def add(self, record: Record, owner: _Owed | None = None) -> None:
         self.records.append(record)
         self.owners.append(owner)
 
@@ -106,16 +121,25 @@ class Governor:
     _blocked: str | None = attrs.field(default="the governor is reading its record", init=False)
     _incarnation: int = attrs.field(default=0, init=False)
     _restore_at: float = attrs.field(default=float("-inf"), init=False)
+    _since: float = attrs.field(default=0.0, init=False)
+    """When this incarnation began: an older sample may lack what was executed before it."""
+    _tightened: dict[str, Setting] = attrs.field(factory=dict, init=False)
+    """Settings that hold already and still have to become durable, by key."""
 
     async def __call__(self, inbox: Inbox[Call[Reply] | GovernorFact]) -> None:
         self._incarnation = inbox.incarnation
         self.boards.term.incarnation = inbox.incarnation
+        self._since = trio.current_time()
+        self._recall_samples()
         await self._restore()
         inbox.ready()
         async for batch in inbox.batches(BATCH):
             if self._blocked is not None and trio.current_time() >= self._restore_at:
                 await self._restore()
             pending = _Verdicts()
+            if self.journal.down is None:
+                for setting in self._tightened.values():
+                    pending.add(setting)  # first, so that what is asked now comes later in the record
             for message in batch:
                 if isinstance(message, Call):
                     self._answer(message, pending)
@@ -126,33 +150,61 @@ class Governor:
 
     # --- what it learns ------------------------------------------------------------------------------------------
 
+    def _recall_samples(self) -> None:
+        """What was last seen of each account, so that reductions can be proved at once; opens wait for a new sample."""
+        for broker in self.policies:
+            sample = self.boards.links.of(broker).sample
+            if sample is not None:
+                self._promises.sampled(sample, self.clock.now())
+
     async def _restore(self) -> None:
         """Read promises, states and multipliers back; until that works nothing may add exposure."""
         self._restore_at = trio.current_time() + RESTORE_EVERY_S
         try:
-            settings = await self.journal.settings()
-            reservations = await self.journal.open_reservations()
-            intents = [intent for broker in self.policies for intent in await self.journal.open_intents(broker)]
-        except JournalDown as exc:
-            self._blocked = f"the journal can't be read ({exc})"
-            logger.error("fail.restore reason=%s", exc)
+            with trio.fail_after(RESTORE_WITHIN_S):
+                settings = await self.journal.settings()
+                reservations = await self.journal.open_reservations()
+                intents = [intent for broker in self.policies for intent in await self.journal.open_intents(broker)]
+        except (JournalDown, trio.TooSlowError) as exc:
+            self._blocked = f"the journal can't be read ({str(exc) or 'it does not answer'})"
+            logger.error("fail.restore reason=%s", self._blocked)
             return
-        states = {item.key: item.value for item in settings}
+        stored = {item.key: item.value for item in settings if item.value is not None}
         for broker in self.policies:
-            value = states.get(f"state:{broker}")
-            if value is None:
-                halt = Halt(TradingState.ACTIVE, "as configured", self.clock.now())
-            else:
-                halt = Halt(TradingState(value["state"]), value["cause"], value["since"])
-            self.boards.halts.set(broker, halt)
-        for key, value in states.items():
-            if key.startswith("multiplier:") and value is not None:
-                self.boards.multipliers.set(key.removeprefix("multiplier:"), Decimal(value["value"]))
+            self._restore_state(broker, stored.get(f"state:{broker}"))
+        for key, value in stored.items():
+            if key.startswith("multiplier:"):
+                self._restore_multiplier(key, Decimal(value["value"]))
         now = trio.current_time()
         self._promises.restore(reservations, now=now, wall=self.clock.now())
         for intent in intents:
             self._promises.restore_intent(intent, now)
         self._blocked = None
+
+    # The boards outlive a governor. What stands there and is tighter than the record was set while the journal could
+    # not write: a restart may never widen it.
+
+    def _restore_state(self, broker: str, stored: dict[str, Any] | None) -> None:
+        if stored is None:
+            halt = Halt(TradingState.ACTIVE, "as configured", self.clock.now())
+        else:
+            halt = Halt(TradingState(stored["state"]), stored["cause"], stored["since"])
+        before = self.boards.halts.all().get(broker)
+        if before is None or _STRICTNESS.index(before.state) <= _STRICTNESS.index(halt.state):
+            self.boards.halts.set(broker, halt)
+        else:
+            self._tighten(_state_setting(broker, before, self.clock.now()))
+
+    def _restore_multiplier(self, key: str, stored: Decimal) -> None:
+        ea_name = key.removeprefix("multiplier:")
+        before = self.boards.multipliers.read(ea_name)
+        if stored <= before:
+            self.boards.multipliers.set(ea_name, stored)
+        elif before < 1:
+            self._tighten(Setting(key, {"value": str(before), "by": "restart"}, self.clock.now()))
+
+    def _tighten(self, setting: Setting) -> None:
+        self._tightened[setting.key] = setting
 
     def _learn(self, fact: GovernorFact, pending: _Verdicts) -> None:
         match fact:
@@ -209,6 +261,9 @@ class Governor:
         if position is None:
             if not execute:
                 return None
+            if self._promises.sample(broker) is None:
+                message = f"the positions of {broker} have not been read yet; nothing was done, send it again"
+                return replies.error("broker_unavailable", message)
             return replies.error("unknown_ticket", f"{broker} has no open position {proposal.ticket}; see /positions")
         if isinstance(proposal, Close) and proposal.symbol != position.symbol:
             return replies.error(
@@ -260,7 +315,8 @@ class Governor:
             at=wall,
             reservation=None if reserved is None else self._promises.record(reserved),
         )
-        pending.add(decision, (call.move(), reply, reserved))
+        stands = not approved or (isinstance(verdict, Approved) and verdict.reduces)
+        pending.add(decision, _Owed(call.move(), reply, reserved, stands))
 
     def _set_multiplier(self, call: Call[Reply], request: SetMultiplier, pending: _Verdicts) -> None:
         current = self.boards.multipliers.read(request.ea_name)
@@ -278,19 +334,24 @@ class Governor:
         value = {"value": str(request.value), "by": request.by}
         setting = Setting(f"multiplier:{request.ea_name}", value, self.clock.now())
         reply: Reply = {"status": "success", "risk_multiplier": request.value}
-        pending.add(setting, (call.move(), reply, None))
+        pending.add(setting, _Owed(call.move(), reply))
 
     def _set_state(self, call: Call[Reply], request: SetTradingState, pending: _Verdicts) -> None:
+        if request.broker is not None and request.broker not in self.policies:
+            call.answer(replies.error("unknown_broker", f"there is no enabled broker {request.broker}"))
+            return
         now = self.clock.now()
         brokers = list(self.policies) if request.broker is None else [request.broker]
         cause = f"{request.reason} (by {request.by})"
         reply: Reply = {"status": "success", "state": request.state.value, "brokers": brokers, "reason": request.reason}
         for number, broker in enumerate(brokers):
-            if request.state is not TradingState.ACTIVE:
-                self.boards.halts.set(broker, Halt(request.state, cause, now))  # tighter counts at once
-            value = {"state": request.state.value, "cause": cause, "since": now}
+            halt = Halt(request.state, cause, now)
+            before = self.boards.halts.read(broker)
+            if _STRICTNESS.index(request.state) >= _STRICTNESS.index(before.state):
+                self.boards.halts.set(broker, halt)  # tighter counts at once
+            setting = _state_setting(broker, halt, now)
             last = number == len(brokers) - 1
-            pending.add(Setting(f"state:{broker}", value, now), (call.move(), reply, None) if last else None)
+            pending.add(setting, _Owed(call.move(), reply) if last else None)
         logger.warning("set.state state=%s brokers=%s cause=%s", request.state.value, ",".join(brokers), cause)
 
     # --- making it durable ---------------------------------------------------------------------------------------
@@ -298,24 +359,39 @@ class Governor:
     async def _settle(self, pending: _Verdicts) -> None:
         """Append the batch's records, then say what they promise; nothing is promised that is not on disk."""
         try:
-            results = await self.journal.append(pending.records)
+            results = await durable.append(self.journal, pending.records)
         except JournalDown as exc:
             logger.error("fail.append records=%d reason=%s", len(pending.records), exc)
-            for owner in pending.owners:
+            for record, owner in zip(pending.records, pending.owners, strict=True):
+                if isinstance(record, Setting) and self._holds(record):
+                    self._tighten(record)
                 if owner is not None:
-                    self._not_durable(*owner, reason=str(exc))
+                    self._not_durable(owner, reason=str(exc))
             return
         for record, owner, result in zip(pending.records, pending.owners, results, strict=True):
             if isinstance(record, Setting):
+                self._tightened.pop(record.key, None)
                 self._apply(record)
             if owner is None:
                 continue
-            call, reply, reserved = owner
             if isinstance(result, Duplicate):
-                self._promises.forget(reserved)
-                call.answer(as_before(result.known, getattr(record, "fingerprint", "")))
+                self._promises.forget(owner.reserved)
+                owner.call.answer(self._repeated(record, result))
             else:
-                call.answer(reply)
+                owner.call.answer(owner.reply)
+
+    def _repeated(self, record: Record, duplicate: Duplicate) -> Reply:
+        assert isinstance(record, Decision)
+        first = as_before(duplicate.known, record.fingerprint)
+        return as_it_stands(first, self.boards.halts.read(record.broker), self.clock.now())
+
+    def _holds(self, setting: Setting) -> bool:
+        """Whether the boards say already what the setting says."""
+        kind, _, name = setting.key.partition(":")
+        assert setting.value is not None
+        if kind == "state":
+            return self.boards.halts.read(name).state is TradingState(setting.value["state"])
+        return self.boards.multipliers.read(name) == Decimal(setting.value["value"])
 
     def _apply(self, setting: Setting) -> None:
         kind, _, name = setting.key.partition(":")
@@ -326,20 +402,25 @@ class Governor:
         elif kind == "multiplier":
             self.boards.multipliers.set(name, Decimal(setting.value["value"]))
 
-    def _not_durable(self, call: Call[Reply], reply: Reply, reserved: str | None, *, reason: str) -> None:
-        self._promises.forget(reserved)
-        if reserved is None and "reasons" in reply:
-            call.answer(reply)  # it promises nothing; only a repeat would be judged anew
+    def _not_durable(self, owed: _Owed, *, reason: str) -> None:
+        self._promises.forget(owed.reserved)
+        reply = owed.reply
+        if owed.stands:
+            owed.call.answer(reply)  # it promises nothing; only a repeat would be judged anew
             return
         message = f"the journal can't write ({reason}); nothing new is approved until it works again"
-        if reserved is not None:
-            refusal = {**reply, "status": "rejected", "approved": False, "approved_volume": 0}
+        if "reasons" in reply:
+            refusal = {**reply, "status": "rejected", "approved": False}
+            if "approved_volume" in refusal:
+                refusal["approved_volume"] = Decimal(0)
             for name in ("approval_id", "valid_until", "valid_for_ms"):
                 refusal.pop(name, None)
             refusal["reasons"] = [replies.reason(Reason("journal", message))]
-            call.answer(refusal)
+            owed.call.answer(refusal)
         else:
-            call.answer(replies.error("internal", f"{message}; what was tightened holds until the gateway restarts"))
+            owed.call.answer(
+                replies.error("internal", f"{message}; what was tightened holds and is written down when it does")
+            )
 
     # --- the situation -------------------------------------------------------------------------------------------
 
@@ -358,13 +439,14 @@ class Governor:
             )
         halt = self.boards.halts.read(broker)
         limits = self.ea_limits(proposal.origin.ea_name)
+        sample = self._promises.sample(broker)
         return Situation(
             now=now,
             incarnation=self._incarnation,
             policy=self.policies[broker],
             state=halt.state,
             state_cause=halt.cause,
-            sample=self._promises.sample(broker),
+            sample=None if sample is None or sample.taken_at < self._since else sample,
             positions=positions,
             market=market,
             reservations=self._promises.reservations(broker),
@@ -381,3 +463,7 @@ class Governor:
 def _symbol_of(positions: Mapping[int, Position], ticket: int) -> str:
     position = positions.get(ticket)
     return "" if position is None else position.symbol
+
+
+def _state_setting(broker: str, halt: Halt, now: float) -> Setting:
+    return Setting(f"state:{broker}", {"state": halt.state.value, "cause": halt.cause, "since": halt.since}, now)

@@ -11,8 +11,10 @@ from typing import Any
 
 import attrs
 
+from actors.boards import Halt
 from actors.messages import Reply
-from actors.runtime import ActorError, Call
+from actors.runtime import ActorError, Call, NotDelivered
+from quantmind.domain.risk import TradingState
 from quantmind.ports import Known
 from quantmind.wire import replies
 
@@ -69,6 +71,8 @@ class KnownCommands:
         """The first has its answer: everyone who joined gets it, and it is kept or the id is freed."""
         joined, entry.joined = entry.joined, []
         if isinstance(outcome, ActorError):
+            if isinstance(outcome, NotDelivered) and self._entries.get(key) is entry:
+                del self._entries[key]  # nobody had it: the id is free
             entry.lost = True
             for call in joined:
                 call.refuse(outcome)
@@ -90,6 +94,18 @@ def _remembered(reply: Reply) -> bool:
     if reply["status"] != "error":
         return True
     return reply["code"] in _REMEMBERED_ERRORS and "order_id" in reply
+
+
+def as_it_stands(first: Reply, halt: Halt, now: float) -> Reply:
+    """A repeat's answer: the first's, unless it was an approval that no longer holds. `now` is Unix seconds."""
+    if first["status"] != "success" or "valid_until" not in first:
+        return first
+    left = float(first["valid_until"]) - now
+    if left <= 0:
+        return replies.expired_approval("the approval has ended; ask again with a new request_id", first)
+    if halt.state is not TradingState.ACTIVE and "max_volume" in first:
+        return replies.expired_approval(f"trading is {halt.state.value} since then ({halt.cause})", first)
+    return {**first, "valid_for_ms": int(left * 1000)}
 
 
 def as_before(known: Known, fingerprint: str) -> Reply:

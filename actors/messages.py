@@ -221,6 +221,8 @@ class Executed:
     """None: it was never sent."""
     at: float
     """Monotonic seconds."""
+    reconciled: bool = False
+    """It was found again by its tag: it happened some time before `at`."""
 
 
 @attrs.frozen

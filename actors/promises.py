@@ -63,6 +63,8 @@ class Promises:
     _accounts: dict[str, _Account] = attrs.field(factory=dict, init=False)
     _ended: OrderedDict[str, str] = attrs.field(factory=OrderedDict, init=False)
     """approval id → EA name, of promises that are over."""
+    _final: OrderedDict[str, None] = attrs.field(factory=OrderedDict, init=False)
+    """Orders whose outcome was told: it may be told twice and counts once."""
 
     # --- reading -------------------------------------------------------------------------------------------------
 
@@ -131,8 +133,7 @@ class Promises:
             found = account.reservations.pop(approval_id, None)
             if found is not None:
                 self._ended[approval_id] = found.ea_name
-                if len(self._ended) > REMEMBERED_ENDED:
-                    self._ended.popitem(last=False)
+                _trim(self._ended)
 
     def forget(self, approval_id: str | None) -> None:
         """The promise was never made."""
@@ -157,6 +158,8 @@ class Promises:
                 result.volume,
                 found.volume,
             )
+        if found.executed:  # the gateway places it itself and knows better
+            return {"status": "success", "approval_id": found.approval_id, "reserved": found.volume}
         settled = attrs.evolve(found, settled_at=now if found.settled_at is None else found.settled_at)
         self._of(found.broker).reservations[found.approval_id] = settled
         return {"status": "success", "approval_id": found.approval_id, "reserved": found.volume}
@@ -181,23 +184,53 @@ class Promises:
         return released
 
     def executed(self, fact: Executed) -> None:
-        """An executor's order has its outcome."""
-        proposal, outcome = fact.proposal, fact.outcome
-        account = self._of(proposal.broker)
+        """What is known of an executor's order. May be told more than once."""
+        outcome = fact.outcome
+        account = self._of(fact.proposal.broker)
         if isinstance(outcome, Unknown):
-            origin = proposal.origin
+            if fact.order_id not in self._final:
+                self._not_known(account, fact)
+            return
+        first = fact.order_id not in self._final
+        self._final[fact.order_id] = None
+        _trim(self._final)
+        account.unknowns.pop(fact.order_id, None)
+        if not isinstance(outcome, Placed):
+            self.release(fact.order_id)
+        elif not first:
+            pass
+        elif fact.reconciled or not self._apply(account, fact, outcome):
+            # What it left behind can't be told from here: its exposure is held until a later sample shows it.
+            held = account.reservations.get(fact.order_id)
+            if held is not None:
+                account.reservations[fact.order_id] = attrs.evolve(held, unknown=False, settled_at=fact.at)
+        else:
+            self.release(fact.order_id)
+
+    def _not_known(self, account: _Account, fact: Executed) -> None:
+        proposal, origin = fact.proposal, fact.proposal.origin
+        if fact.order_id not in account.unknowns:  # since when it is unknown does not begin anew
             symbol = proposal.symbol if not isinstance(proposal, Modify) else self._symbol(account, proposal.ticket)
             account.unknowns[fact.order_id] = UnknownOrder(
                 fact.order_id, proposal.broker, origin.ea_name, origin.magic, symbol, fact.at
             )
-            held = account.reservations.get(fact.order_id)
-            if held is not None:
-                account.reservations[fact.order_id] = attrs.evolve(held, unknown=True)
-            return
-        account.unknowns.pop(fact.order_id, None)
-        self.release(fact.order_id)
-        if isinstance(outcome, Placed):
-            self._apply(account, fact, outcome)
+        held = account.reservations.get(fact.order_id)
+        if held is not None:
+            account.reservations[fact.order_id] = attrs.evolve(held, unknown=True)
+        elif isinstance(proposal, Open):
+            account.reservations[fact.order_id] = Reservation(
+                approval_id=fact.order_id,
+                broker=proposal.broker,
+                ea_name=origin.ea_name,
+                magic=origin.magic,
+                symbol=proposal.symbol,
+                side=proposal.side,
+                volume=proposal.volume,
+                valid_until=0.0,
+                expires_at=fact.at,
+                executed=True,
+                unknown=True,
+            )
 
     def restore_intent(self, intent: Intent, now: float) -> None:
         """An intent without outcome: unknown until its executor says what became of it."""
@@ -215,7 +248,7 @@ class Promises:
             magic=intent.magic,
             symbol=intent.symbol,
             side=None if side is None else Side(side),
-            volume=Decimal(intent.body["volume"]),
+            volume=Decimal(intent.body.get("approved_volume") or intent.body["volume"]),
             valid_until=intent.at,
             expires_at=now,
             executed=True,
@@ -224,11 +257,14 @@ class Promises:
 
     # --- inside --------------------------------------------------------------------------------------------------
 
-    def _apply(self, account: _Account, fact: Executed, placed: Placed) -> None:
+    def _apply(self, account: _Account, fact: Executed, placed: Placed) -> bool:
+        """Correct the positions by what was just executed. False: they don't show it."""
         proposal = fact.proposal
+        if account.sample is not None and account.sample.taken_at > fact.at:
+            return True  # the sample shows it already
         if isinstance(proposal, Open):
             if not placed.ticket or placed.price is None or proposal.side is None:
-                return
+                return False
             position: Position | None = Position(
                 ticket=placed.ticket,
                 symbol=proposal.symbol,
@@ -247,7 +283,7 @@ class Promises:
             ticket = proposal.ticket
             before = account.positions.get(ticket)
             if before is None:
-                return
+                return False
             if isinstance(proposal, Close):
                 left = before.volume - (placed.volume if placed.volume is not None else before.volume)
                 position = attrs.evolve(before, volume=left) if left > 0 else None
@@ -255,6 +291,7 @@ class Promises:
                 position = attrs.evolve(before, sl=placed.sl, tp=placed.tp)
         account.changes[ticket] = _Change(fact.at, position)
         account.refresh()
+        return True
 
     def _symbol(self, account: _Account, ticket: int) -> str:
         position = account.positions.get(ticket)
@@ -279,6 +316,8 @@ def _over(item: Reservation, sampled_at: float) -> str | None:
     if item.unknown:
         return None
     if item.executed:
+        if item.settled_at is not None and sampled_at > item.settled_at:
+            return "a later sample shows it"
         if sampled_at >= item.expires_at + LOST_AFTER_S:
             logger.error("lose.outcome approval=%s ea=%s", item.approval_id, item.ea_name)
             return "its outcome was never told"
@@ -288,3 +327,8 @@ def _over(item: Reservation, sampled_at: float) -> str | None:
     if sampled_at >= item.expires_at + SETTLE_AFTER_S:
         return "a sample was taken after its end"
     return None
+
+
+def _trim(table: OrderedDict[str, Any]) -> None:
+    if len(table) > REMEMBERED_ENDED:
+        table.popitem(last=False)
