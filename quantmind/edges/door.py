@@ -101,6 +101,12 @@ class Door:
             self.statistics.malformed += 1
             self._finish(replies.error(fault.code, fault.message), fault.request_id, answer)
             return
+        # A bug here must not end the socket for everyone, and the sender must not wait in silence.
+        except Exception:
+            logger.exception("fail.decode via=%s bytes=%d", self.via, len(raw))
+            self.statistics.malformed += 1
+            self._finish(replies.error("internal", "the message could not be read; nothing was done"), None, answer)
+            return
         envelope = command.envelope
         if identity is None:
             identity = self._identify(command, answer)

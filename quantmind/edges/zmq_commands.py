@@ -15,6 +15,8 @@ from quantmind.wire import replies
 
 logger = logging.getLogger("quantmind.zmq")
 
+LOOK_EVERY_S = 0.01
+
 
 @attrs.define
 class ZmqCommands:
@@ -26,15 +28,21 @@ class ZmqCommands:
     async def __call__(self, inbox: Inbox[Any]) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.door.sweep)
-            nursery.start_soon(self._read)
+            reading = trio.CancelScope()
+            nursery.start_soon(self._read, reading)
             inbox.ready()
             await inbox.wait_stopping()
+            reading.cancel()
+            # Who has been let in still gets an answer; the supervisor's grace bounds it.
+            while self.door.in_flight:  # noqa: ASYNC110  # once in a process, and the door tells nobody
+                await trio.sleep(LOOK_EVERY_S)
             nursery.cancel_scope.cancel()
 
-    async def _read(self) -> None:
-        while True:
-            for incoming in await self.socket.receive_batch():
-                self._take(incoming)
+    async def _read(self, scope: trio.CancelScope) -> None:
+        with scope:
+            while True:
+                for incoming in await self.socket.receive_batch():
+                    self._take(incoming)
 
     def _take(self, incoming: Incoming) -> None:
         route = incoming.route
