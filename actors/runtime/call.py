@@ -20,11 +20,12 @@ from .errors import ActorError
 from .reply import Holder, Reply
 
 R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 
 @attrs.frozen
-class Request(Generic[R]):
-    """Base of messages that expect an answer of type `R`. Subclass it as a frozen attrs class."""
+class Request(Generic[R_co]):
+    """Base of messages that expect an answer of type `R_co`. Subclass it as a frozen attrs class."""
 
 
 @final

@@ -111,6 +111,7 @@ async def test_a_trial_ends_with_one_crash(nursery, autojump_clock):
     await lose(ref, 2)
     await trio.sleep(61)
     await lose(ref, 1)
+    await trio.testing.wait_all_tasks_blocked()
     assert tree.snapshot().children[0].state is State.PARKED
     await trio.sleep(61 + 20)
     await lose(ref, 2)
