@@ -49,7 +49,9 @@ from quantmind.domain.clock import Clock
 from quantmind.domain.risk import EaLimits, Policy
 from quantmind.edges.data import DataPublisher
 from quantmind.edges.door import Door
+from quantmind.edges.http import HttpEdge, HttpStatistics
 from quantmind.edges.latency import Latencies
+from quantmind.edges.rest import RestContext, make_app
 from quantmind.edges.ws import WsAddress, WsListener, pool_capacity
 from quantmind.edges.zmq_commands import ZmqCommands
 from quantmind.net.zmq import PubSocket, RouterSocket
@@ -80,8 +82,7 @@ class Doors:
     """Sockets that were bound at start. They outlive the actors that read them."""
 
     websocket: WsAddress
-    rest: Any
-    """A listening `socket.socket`."""
+    rest: WsAddress
     commands: RouterSocket
     publisher: PubSocket
 
@@ -100,6 +101,7 @@ class Parts:
     limits: Limits
     doors: Doors
     version: str
+    addresses: Callable[[], Mapping[str, str]]
     journal_status: Callable[[], Mapping[str, Any]]
 
 
@@ -156,7 +158,43 @@ def build_tree(parts: Parts) -> Tree:
     lag = LoopLag()
     zmq_door = _door(parts, "zmq", commands, latencies)
     http_door = _door(parts, "http", commands, latencies)
+
+    http_statistics = HttpStatistics()
     roots: list[Supervisor] = []
+
+    def snapshot() -> Snapshot:
+        return roots[0].snapshot()
+
+    context = RestContext(
+        boards=parts.boards,
+        ticks=last_ticks,
+        door=http_door,
+        governor=governor,
+        snapshot=snapshot,
+        authenticator=parts.authenticator,
+        clock=parts.clock,
+        settings=parts.config.gateway.rest,
+        latencies=latencies,
+        version=parts.version,
+        addresses=parts.addresses,
+        parts={
+            "websocket": lambda: {"clients": len(clients), **attrs.asdict(clients.statistics)},
+            "hub": lambda: {"epoch": last_ticks.epoch, **attrs.asdict(hub_statistics)},
+            "zmq_commands": lambda: {
+                "in_flight": zmq_door.in_flight,
+                **attrs.asdict(zmq_door.statistics),
+                "socket": attrs.asdict(parts.doors.commands.statistics()),
+            },
+            "http_commands": lambda: {"in_flight": http_door.in_flight, **attrs.asdict(http_door.statistics)},
+            "publish": lambda: attrs.asdict(parts.doors.publisher.statistics()),
+            "http": http_statistics.snapshot,
+            "loop": lambda: attrs.asdict(lag),
+            "journal": parts.journal_status,
+        },
+    )
+
+    def make_http() -> HttpEdge:
+        return HttpEdge(make_app(context), parts.doors.rest, beside=http_door.sweep, statistics=http_statistics)
 
     def make_listener() -> WsListener:
         return WsListener(
@@ -184,6 +222,7 @@ def build_tree(parts: Parts) -> Tree:
         [
             supervise(sessions),
             ActorSpec("ws", make_listener, mailbox=QUIET),
+            ActorSpec("http", make_http, mailbox=QUIET),
             ActorSpec("zmq_commands", lambda: ZmqCommands(parts.doors.commands, zmq_door), mailbox=QUIET),
         ],
         Strategy.ONE_FOR_ONE,

@@ -23,7 +23,6 @@ from quantmind.domain.risk import EaLimits, Policy
 from quantmind.edges.ws import WsAddress
 from quantmind.errors import StartError
 from quantmind.net.errors import NetError
-from quantmind.net.listen import close_listener, open_listener
 from quantmind.net.zmq import PubSocket, RouterSocket, ZmqContext
 from quantmind.ports import Broker
 from quantmind.wire.auth import Authenticator
@@ -79,6 +78,7 @@ def open_gateway(config: Config, *, token: str | None = None) -> Iterator[Gatewa
         doors = _bind(config, stack)
         brokers = {name: _broker(name, broker) for name, broker in config.enabled_brokers.items()}
         journal = SqliteJournal(folder.journal, durable=config.gateway.journal.durable)
+        addresses = _addresses(config, doors)
         parts = Parts(
             config=config,
             brokers=brokers,
@@ -90,9 +90,9 @@ def open_gateway(config: Config, *, token: str | None = None) -> Iterator[Gatewa
             limits=_limits(config, tuple(brokers)),
             doors=doors,
             version=__version__,
+            addresses=lambda: addresses,
             journal_status=lambda: {"down": journal.down, **attrs.asdict(journal.statistics)},
         )
-        addresses = _addresses(config, doors)
         yield Gateway(
             config=config,
             tree=build_tree(parts),
@@ -166,8 +166,9 @@ def _bind(config: Config, stack: contextlib.ExitStack) -> Doors:
         websocket = WsAddress(gateway.websocket.host, gateway.websocket.port)
         stack.callback(websocket.close)
         websocket.open()
-        rest = open_listener(gateway.rest.host, gateway.rest.port)
-        stack.callback(close_listener, rest)
+        rest = WsAddress(gateway.rest.host, gateway.rest.port)
+        stack.callback(rest.close)
+        rest.open()
         context = stack.enter_context(ZmqContext())
         commands = RouterSocket.bind(context, gateway.commands.host, gateway.commands.port)
         publisher = PubSocket.bind(context, gateway.data.host, gateway.data.publish_port)
@@ -182,7 +183,7 @@ def _addresses(config: Config, doors: Doors) -> dict[str, str]:
         "websocket": f"ws://{_host(gateway.websocket.host)}:{doors.websocket.port}/",
         "commands": f"tcp://{_host(gateway.commands.host)}:{doors.commands.port}",
         "publish": f"tcp://{_host(gateway.data.host)}:{doors.publisher.port}",
-        "rest": f"http://{_host(gateway.rest.host)}:{doors.rest.getsockname()[1]}/",
+        "rest": f"http://{_host(gateway.rest.host)}:{doors.rest.port}/",
     }
 
 
