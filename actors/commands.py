@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 import trio
 
+from actors import durable
 from actors.boards import Boards
 from actors.known import Entry, Key, KnownCommands, as_before, as_it_stands
 from actors.messages import HandleCommand, Judge, Reply, ReportResult, SetMultiplier
@@ -84,11 +85,10 @@ class Commands:
 
     async def _load(self) -> None:
         try:
-            with trio.fail_after(READ_WITHIN_S):
-                self.known.load(await self.journal.known(self.known.capacity))
-        except (JournalDown, trio.TooSlowError) as exc:
+            self.known.load(await durable.within(self.journal.known(self.known.capacity), READ_WITHIN_S))
+        except JournalDown as exc:
             # The governor opens nothing while the journal is down, and when it is up its unique key catches a repeat.
-            logger.error("fail.load_known reason=%s", str(exc) or "it does not answer")
+            logger.error("fail.load_known reason=%s", exc)
 
     def _handle(self, call: Call[Reply], lost: list[tuple[Call[Reply], Entry]]) -> None:
         request = call.request
@@ -209,10 +209,9 @@ class Commands:
         key = _key(command)
         assert key is not None
         try:
-            with trio.fail_after(READ_WITHIN_S):
-                found = await self.journal.lookup(*key)
-        except (JournalDown, trio.TooSlowError) as exc:
-            why = f"the journal can't be read now ({str(exc) or 'it does not answer'})"
+            found = await durable.within(self.journal.lookup(*key), READ_WITHIN_S)
+        except JournalDown as exc:
+            why = f"the journal can't be read now ({exc})"
             if command.execute:
                 call.answer(replies.unknown(f"{why}; ask again with the same request_id"))
             else:

@@ -253,7 +253,7 @@ class Executor:
         """Settle every intent that has no outcome by looking up its tag; never by sending it again."""
         self._touched = set(self._in_hand)
         await self._save_unsaved()
-        for intent in await self.journal.open_intents(self.broker.name):
+        for intent in await durable.within(self.journal.open_intents(self.broker.name)):
             if intent.order_id in self._touched:
                 continue
             # The governor may not know that it is unknown: its executor may have crashed before it could tell.
@@ -264,7 +264,7 @@ class Executor:
             if found is None:
                 continue
             reply, state = reconciled_reply(intent, found)
-            await self.journal.append([self._settled(intent.order_id, state, reply)])
+            await durable.append(self.journal, [self._settled(intent.order_id, state, reply)])
             outcome = found if isinstance(found, Placed) else None
             self._report(Executed(intent.order_id, proposal, outcome, trio.current_time(), reconciled=True))
             logger.warning("reconcile.order broker=%s order=%s state=%s", self.broker.name, intent.order_id, state)
@@ -275,7 +275,7 @@ class Executor:
         if not self._unsaved:
             return
         unsaved = list(self._unsaved)
-        await self.journal.append([record for record, _ in unsaved])
+        await durable.append(self.journal, [record for record, _ in unsaved])
         del self._unsaved[: len(unsaved)]
         for _, fact in unsaved:
             if fact is not None:

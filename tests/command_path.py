@@ -1,0 +1,432 @@
+"""The command path as the tree has it, small enough for one test: door, commands, governor, executor, a paper broker.
+
+With a mock clock use `InlineJournal`: the real records and SQL, but in the caller's own step and with switches.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import attrs
+import trio
+
+from actors import commands as commands_actor
+from actors import executor as executor_actor
+from actors import governor as governor_actor
+from actors.boards import Boards, Catalog
+from actors.commands import Commands, Routing
+from actors.executor import Executor
+from actors.governor import Governor
+from actors.known import KnownCommands
+from actors.messages import AccountSampled, SetTradingState
+from actors.recorder import Recorder
+from actors.runtime import (
+    ActorSpec,
+    Backoff,
+    Inbox,
+    LifecycleEvent,
+    Ref,
+    RestartWindow,
+    Strategy,
+    Supervisor,
+    supervise,
+)
+from quantmind.adapters.journal import SqliteJournal
+from quantmind.adapters.journal import records as rows
+from quantmind.adapters.journal.schema import prepare
+from quantmind.adapters.mock.account import PaperAccount, Terms
+from quantmind.adapters.mock.broker import MockBroker
+from quantmind.adapters.mock.feed import FeedStep
+from quantmind.domain.orders import Absent, Outcome, Placed
+from quantmind.domain.quotes import Quote
+from quantmind.domain.risk import Approved, EaLimits, Policy, TradingState
+from quantmind.domain.symbols import usual_spec
+from quantmind.edges.door import Door
+from quantmind.edges.latency import Latencies
+from quantmind.edges.zmq_commands import ZmqCommands
+from quantmind.errors import JournalDown
+from quantmind.net.zmq import RouterSocket
+from quantmind.ports import Decision, Duplicate, Intent, Journal, Known, Record, Setting
+from quantmind.wire import replies
+from quantmind.wire.auth import Authenticator
+
+TOKEN = "owner-token-0123456789"
+EA_TOKEN = "ea-token-0123456789"
+READ_TOKEN = "read-token-0123456789"
+EPOCH = 1_795_424_400.0
+SYMBOLS = ("EURUSD", "GBPUSD")
+PRICES = {"EURUSD": (1.0850, 1.0851), "GBPUSD": (1.2500, 1.2502)}
+QUICK = Backoff(first=0.01, cap=0.05)
+OFTEN = RestartWindow(1000, 1.0)
+
+
+@attrs.define(eq=False)
+class WallClock:
+    """Wall time that runs with Trio's clock and can be set."""
+
+    shift: float = EPOCH
+
+    def now(self) -> float:
+        return self.shift + trio.current_time()
+
+
+@attrs.define(eq=False)
+class InlineJournal:
+    """The Journal port on SQLite, in the caller's own step, with switches.
+
+    `fails`: raise JournalDown. `hangs`: never answer; `late`: answer never, but keep the records all the same.
+    `gate`: wait for it after the records are durable, before the caller hears so.
+    """
+
+    path: Path | str = ":memory:"
+    fails: str | None = None
+    hangs: bool = False
+    late: bool = False
+    before: Callable[[Sequence[Record]], Any] | None = None
+    """Awaited before records become durable."""
+    gate: trio.Event | None = None
+    gate_for: type[Any] = object
+    appended: list[Record] = attrs.field(factory=list)
+    connection: sqlite3.Connection = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.connection = sqlite3.connect(self.path, isolation_level=None)
+        prepare(self.connection, durable=False)
+
+    @property
+    def down(self) -> str | None:
+        return self.fails
+
+    async def append(self, records: Sequence[Record]) -> Sequence[Duplicate | None]:
+        await self._trouble()
+        if self.before is not None:
+            await self.before(records)
+        self.connection.execute("BEGIN IMMEDIATE")
+        results = rows.write_all(self.connection, records)
+        self.connection.execute("COMMIT")
+        self.appended += records
+        if self.late:
+            await trio.sleep_forever()
+        if self.gate is not None and any(isinstance(record, self.gate_for) for record in records):
+            await self.gate.wait()
+        return results
+
+    async def known(self, limit: int) -> Sequence[Known]:
+        await self._trouble()
+        return rows.newest(self.connection, limit)
+
+    async def lookup(self, ea_name: str, request_id: str) -> Known | None:
+        await self._trouble()
+        return rows.lookup(self.connection, ea_name, request_id)
+
+    async def open_intents(self, broker: str) -> Sequence[Intent]:
+        await self._trouble()
+        return rows.open_intents(self.connection, broker)
+
+    async def open_reservations(self) -> Sequence[Decision]:
+        await self._trouble()
+        return rows.open_reservations(self.connection)
+
+    async def settings(self) -> Sequence[Setting]:
+        await self._trouble()
+        return rows.settings(self.connection)
+
+    async def _trouble(self) -> None:
+        await trio.lowlevel.checkpoint()
+        if self.hangs:
+            await trio.sleep_forever()
+        if self.fails is not None:
+            raise JournalDown(self.fails)
+
+
+class StillFeed:
+    """A feed without ticks."""
+
+    paced = True
+
+    def open(self) -> None: ...
+    def start(self) -> None: ...
+    def close(self) -> None: ...
+    def advance(self, now: float) -> FeedStep:
+        return FeedStep(())
+
+
+@attrs.define(eq=False)
+class WatchedBroker:
+    """A paper broker that counts what is sent to it, and stops or breaks where it is told to."""
+
+    inner: MockBroker
+    sent: list[tuple[str, Approved]] = attrs.field(factory=list)
+    sent_at: list[float] = attrs.field(factory=list)
+    before: Callable[[], Any] | None = None
+    """Awaited before an order is carried out."""
+    after: Callable[[], Any] | None = None
+    """Awaited after an order was carried out, before its outcome is told."""
+
+    @property
+    def name(self) -> str:
+        return self.inner.name
+
+    @property
+    def paced(self) -> bool:
+        return True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    async def place(self, order: Approved, tag: str) -> Outcome:
+        if self.before is not None:
+            await self.before()
+        self.sent.append((tag, order))
+        self.sent_at.append(trio.current_time())
+        outcome = await self.inner.place(order, tag)
+        if self.after is not None:
+            await self.after()
+        return outcome
+
+    async def find(self, tag: str) -> Placed | Absent | None:
+        return await self.inner.find(tag)
+
+    @property
+    def opened(self) -> int:
+        """Deals that opened a position."""
+        return sum(deal.entry.value == "in" for deal in self.inner.account.deals)
+
+    @property
+    def tags_sent_twice(self) -> list[str]:
+        tags = [tag for tag, _ in self.sent]
+        return [tag for tag in tags if tags.count(tag) > 1]
+
+
+def make_broker(name: str = "demo", balance: int = 1_000_000) -> WatchedBroker:
+    """A connected paper account with still prices."""
+    account = PaperAccount(Terms(initial_balance=Decimal(balance)), [usual_spec(symbol) for symbol in SYMBOLS])
+    for symbol, (bid, ask) in PRICES.items():
+        account.tick(Quote(symbol, bid, ask, 1))
+    return WatchedBroker(MockBroker(name=name, account=account, feed=StillFeed()))
+
+
+@attrs.define(eq=False)
+class CommandPath:
+    """A running command path."""
+
+    root: Supervisor
+    boards: Boards
+    journal: Any
+    broker: WatchedBroker
+    clock: Any
+    door: Door
+    governor: Ref[Any]
+    known: KnownCommands
+    events: list[LifecycleEvent]
+    nursery: trio.Nursery
+    sampling: bool = True
+    replies_heard: int = 0
+
+    async def ask(self, message: Mapping[str, Any] | bytes, within: float = 30.0) -> dict[str, Any]:
+        """Send one message in by the door, and its answer as the wire has it."""
+        raw = message if isinstance(message, bytes) else json.dumps(message).encode()
+        done = trio.Event()
+        answers: list[Any] = []
+
+        def keep(reply: Any) -> None:
+            answers.append(reply)
+            done.set()
+
+        self.door.submit(raw, keep)
+        with trio.fail_after(within):
+            await done.wait()
+        await trio.lowlevel.checkpoint()
+        assert len(answers) == 1, "exactly one answer"
+        self.replies_heard += 1
+        decoded: dict[str, Any] = json.loads(replies.encode(answers[0]))
+        return decoded
+
+    def later(self, message: Mapping[str, Any] | bytes) -> Later:
+        """Ask without waiting."""
+        later = Later()
+
+        async def ask() -> None:
+            later.reply = await self.ask(message)
+            later.done.set()
+
+        self.nursery.start_soon(ask)
+        return later
+
+    async def sample(self) -> None:
+        """Read the account and tell the governor, as a poller does; prices are confirmed."""
+        self.confirm_prices()
+        sample = await self.broker.inner.sample()
+        self.boards.links.of(self.broker.name).sample = sample
+        self.governor.tell_nowait(AccountSampled(sample))
+        await trio.sleep(0.001)
+
+    def confirm_prices(self) -> None:
+        now = trio.current_time()
+        self.boards.prices.confirm(self.broker.name, [Quote(s, b, a, 1) for s, (b, a) in PRICES.items()], now)
+
+    async def set_state(self, state: str, broker: str | None = None) -> dict[str, Any]:
+        return await self.governor.ask(SetTradingState(broker, TradingState(state), "a test", "tester"))
+
+    async def crash(self, path: str) -> None:
+        """Crash an actor and wait until it is up again."""
+        assert self.root.fail(path, RuntimeError(f"{path} was crashed by a test"))
+        await self.settle()
+
+    async def settle(self, seconds: float = 0.2) -> None:
+        """Let restarts happen."""
+        await trio.sleep(seconds)
+
+    async def _sample_for_ever(self) -> None:
+        while True:
+            if self.sampling:
+                with contextlib.suppress(Exception):
+                    await self.sample()
+            await trio.sleep(0.5)
+
+
+@attrs.define(eq=False)
+class Later:
+    reply: dict[str, Any] | None = None
+    done: trio.Event = attrs.field(factory=trio.Event)
+
+    async def wait(self) -> dict[str, Any]:
+        with trio.fail_after(30):
+            await self.done.wait()
+        assert self.reply is not None
+        return self.reply
+
+
+@contextlib.asynccontextmanager
+async def open_command_path(
+    *,
+    journal: Any = None,
+    broker: WatchedBroker | None = None,
+    clock: Any = None,
+    socket: RouterSocket | None = None,
+    policy: Policy | None = None,
+    ea_limits: Callable[[str], EaLimits] | None = None,
+    brokers: tuple[str, ...] | None = None,
+    approval_ttl_s: float = 5.0,
+    max_in_flight: int = 1024,
+    require_token: bool = False,
+    sampling: bool = True,
+    warning_ms: float = 1e9,
+) -> AsyncIterator[CommandPath]:
+    """Run the path until the block ends. With a `socket` its commands are served too."""
+    journal = InlineJournal() if journal is None else journal
+    broker = make_broker() if broker is None else broker
+    clock = WallClock() if clock is None else clock
+    names = (broker.name,) if brokers is None else brokers
+    await broker.inner.connect()
+    boards = Boards(Catalog(names))
+    boards.catalog.set(broker.name, [usual_spec(symbol) for symbol in SYMBOLS])
+    known = KnownCommands()
+    refs: dict[str, Ref[Any]] = {}
+    events: list[LifecycleEvent] = []
+
+    executors = Supervisor(
+        "brokers",
+        [
+            ActorSpec(
+                f"executor:{broker.name}",
+                lambda: Executor(broker, journal, boards, refs["governor"], clock),
+                mailbox=executor_actor.MAILBOX,
+            )
+        ],
+        window=OFTEN,
+        backoff=QUICK,
+        park_after_window=True,
+    )
+
+    def make_governor() -> Governor:
+        return Governor(
+            boards=boards,
+            journal=journal,
+            clock=clock,
+            policies={name: Policy(max_open_positions=1000) if policy is None else policy for name in names},
+            ea_limits=(lambda _: EaLimits()) if ea_limits is None else ea_limits,
+            executors={broker.name: executors.ref(f"executor:{broker.name}")},
+            approval_ttl_s=approval_ttl_s,
+            myself=refs["governor"],
+        )
+
+    def make_commands() -> Commands:
+        return Commands(Routing(names, {}), boards, known, journal, refs["governor"], clock, 10.0)
+
+    execution = Supervisor(
+        "execution",
+        [
+            supervise(executors),
+            ActorSpec("governor", make_governor, mailbox=governor_actor.MAILBOX),
+            ActorSpec("commands", make_commands, mailbox=commands_actor.MAILBOX),
+        ],
+        Strategy.REST_FOR_ONE,
+        OFTEN,
+        QUICK,
+    )
+    refs["governor"] = execution.ref("governor")
+    specs = [supervise(execution)]
+    if isinstance(journal, SqliteJournal):
+        specs.insert(0, ActorSpec("journal", lambda: Recorder(journal)))
+    door = Door(
+        "zmq",
+        execution.ref("commands"),
+        Authenticator(
+            {
+                TOKEN: ("owner", frozenset({"admin"})),
+                EA_TOKEN: ("robot", frozenset({"ea"})),
+                READ_TOKEN: ("reader", frozenset({"read"})),
+            }
+        ),
+        clock,
+        Latencies(warning_ms),
+        max_in_flight,
+        require_token,
+    )
+    if socket is not None:
+        specs.append(ActorSpec("zmq_commands", lambda: ZmqCommands(socket, door)))
+    root = Supervisor("gateway", specs, Strategy.REST_FOR_ONE, OFTEN, QUICK, on_event=events.append)
+    async with trio.open_nursery() as nursery:
+        if socket is None:
+            nursery.start_soon(door.sweep)
+        await nursery.start(root.run)
+        path = CommandPath(
+            root, boards, journal, broker, clock, door, refs["governor"], known, events, nursery, sampling
+        )
+        await path.sample()
+        await trio.sleep(0.01)
+        nursery.start_soon(path._sample_for_ever)
+        yield path
+        with trio.move_on_after(10):
+            await root.stop()
+        nursery.cancel_scope.cancel()
+
+
+def opening(request_id: str | None = None, **fields: Any) -> dict[str, Any]:
+    """A trade_open for a verdict."""
+    message = {"type": "trade_open", "ea_name": "alpha", "symbol": "EURUSD", "volume": 0.1, "magic": 7, "side": "buy"}
+    return {**message, **({} if request_id is None else {"request_id": request_id}), **fields}
+
+
+def order(clock: Any, request_id: str = "r1", **fields: Any) -> dict[str, Any]:
+    """A trade_open that is to be executed."""
+    given = {"execute": True, "token": EA_TOKEN, "expires_at": clock.now() + 30}
+    return opening(request_id, **{**given, **fields})
+
+
+def closing(clock: Any, ticket: int, request_id: str, **fields: Any) -> dict[str, Any]:
+    """A trade_close that is to be executed."""
+    given = {"execute": True, "token": EA_TOKEN, "expires_at": clock.now() + 30}
+    message = {"type": "trade_close", "ea_name": "alpha", "symbol": "EURUSD", "ticket": ticket, "magic": 7}
+    return {**message, "request_id": request_id, **given, **fields}
+
+
+__all__ = ["CommandPath", "InlineJournal", "Journal", "closing", "open_command_path", "opening", "order"]
+_ = Inbox
