@@ -161,7 +161,7 @@ class Session:
     _scope: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     _connected_at: float = attrs.field(default=0.0, init=False)
     _accepted: bool = attrs.field(default=False, init=False)
-    _given_up: bool = attrs.field(default=False, init=False)
+    _ending: tuple[int, str] | None = attrs.field(default=None, init=False)
     _known_to_hub: bool = attrs.field(default=False, init=False)
     _scopes: tuple[str, ...] | None = attrs.field(default=None, init=False)
     _messages: int = attrs.field(default=0, init=False)
@@ -188,9 +188,8 @@ class Session:
                     nursery.start_soon(self._ask_again)
                     await self._serve(connection, nursery)
                     nursery.cancel_scope.cancel()
-                if self._given_up:
-                    self._fail(connection, "internal", "your ticks can't be delivered; connect again")
-                    await connection.close(SERVER_FAULT, "internal error")
+                if self._ending is not None:
+                    await connection.close(*self._ending)
         finally:
             self.clients.leave(self)
             if self._accepted and self._connection is not None:
@@ -260,8 +259,13 @@ class Session:
             connection.push(ws_messages.status("stopping"))
         else:
             self.clients.statistics.refuse("stopping")
-        await connection.close(GOING_AWAY, "server stopping")
-        self._scope.cancel()
+        self._end(GOING_AWAY, "server stopping")
+
+    # Its tasks end at once, and its place is free; only then it is closed, which a silent peer can draw out.
+    def _end(self, code: int, reason: str) -> None:
+        if self._ending is None:
+            self._ending = (code, reason)
+            self._scope.cancel()
 
     async def _beat(self, connection: ServerConnection) -> None:
         interval_s = self.config.heartbeat_interval_s
@@ -277,8 +281,7 @@ class Session:
                     return
             if patience.cancelled_caught:
                 logger.info("drop.client client=%d reason=no_pong", self.number)
-                await connection.close(SERVER_FAULT, "no pong")
-                return
+                self._end(SERVER_FAULT, "no pong")
 
     # ------------------------------------------------------------------ what the client says
 
@@ -461,8 +464,9 @@ class Session:
 
     def give_up(self) -> None:
         """End the session: the hub can't push to it."""
-        self._given_up = True
-        self._scope.cancel()
+        if self._connection is not None:
+            self._fail(self._connection, "internal", "your ticks can't be delivered; connect again")
+        self._end(SERVER_FAULT, "internal error")
 
     # ------------------------------------------------------------------ what can be seen
 

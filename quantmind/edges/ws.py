@@ -16,6 +16,7 @@ from actors.runtime import ActorSpec, Inbox, NotDelivered, Pool, Ref, Restart
 from actors.session import SESSION_MAILBOX, Authenticate, Clients, Session
 from quantmind.config.model import WebSocketConfig
 from quantmind.domain.clock import Clock
+from quantmind.net.errors import NetError
 from quantmind.net.listen import accept_connections, close_listener, open_listener
 
 logger: Final = logging.getLogger("quantmind.ws")
@@ -87,10 +88,14 @@ class WsListener:
         listener = self.address.open()
         inbox.ready()
         logger.info("open.listener host=%s port=%d", self.address.host, self.address.port)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(accept_connections, listener, self._accept)
-            await inbox.wait_stopping()
-            nursery.cancel_scope.cancel()
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(accept_connections, listener, self._accept)
+                await inbox.wait_stopping()
+                nursery.cancel_scope.cancel()
+        except* NetError:
+            self.address.close()  # it will not mend: the next incarnation opens another one
+            raise
         self.address.close()
 
     def _accept(self, raw: socket.socket) -> None:
