@@ -4,11 +4,12 @@ Hypercorn speaks the protocol (`TCPServer`, one for each connection); accepting,
 
 - `hypercorn.trio.serve` takes a listener that is bound already only as `fd://N`. It makes that inheritable, so a
   worker process would keep our port, and sets SO_REUSEADDR, which Windows refuses on an exclusive socket. Here the
-  listener stays as it is and is never closed, so the next incarnation goes on with it.
+  listener stays as it is, and a crash does not close it: the next incarnation goes on where this one was.
 - There, a bug in one connection ends the server. Here it ends that connection.
 - There, a response that its client does not take is sent under a shield without a limit, and stopping waits for
   that client. Here each write has a limit, and the end closes what is left.
 - There, a client that has gone keeps its connection until the keep-alive time is over. Here it ends at once.
+- There, an HTTP/2 connection without requests stays for ever, and the codec logs tokens. Here it is HTTP/1 only.
 """
 
 from __future__ import annotations
@@ -16,15 +17,19 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import attrs
+import h11
 import trio
 from hypercorn.config import Config
+from hypercorn.events import Event, Updated
+from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
-from hypercorn.utils import wrap_app
+from hypercorn.utils import parse_socket_addr, wrap_app
 
 from actors.runtime import Inbox
 from quantmind.net.errors import NetError
@@ -37,6 +42,14 @@ WRITE_WITHIN_S: Final = 20.0
 GRACE_S: Final = 3.0
 MAX_CONNECTIONS: Final = 512
 MAX_HEAD_BYTES: Final = 16 * 1024
+
+
+class Address(Protocol):
+    """Where to listen. Both calls may be repeated; `open` after `close` gives the same port."""
+
+    def open(self) -> socket.socket: ...
+
+    def close(self) -> None: ...
 
 
 @attrs.define(eq=False)
@@ -64,12 +77,12 @@ class HttpEdge:
 
     It accepts as soon as it runs and until it is asked to stop, or the listener is closed under it. Then idle
     connections close at once, requests in flight have `grace_s` to end, and what is left is cut. Cancelled, it cuts
-    at once. New connections wait in the listener's queue until the next incarnation, so whoever owns the listener
-    closes it first when the gateway as a whole stops.
+    at once.
 
     Args:
         app: an ASGI app; its lifespan is not run.
-        listener: bound and listening; stays open.
+        listener: an address, which is opened here if it is not yet and closed as soon as the actor is asked to stop;
+            or a socket that listens and that its owner closes. A crash closes neither: what connects meanwhile waits.
         beside: runs as long as there are connections, such as `Door.sweep`.
         keep_alive_s: an idle connection is closed after this long, and so is one whose request head is not there.
         write_within_s: an answer that its client has not taken after this long ends the connection.
@@ -78,7 +91,7 @@ class HttpEdge:
     """
 
     app: Callable[..., Awaitable[None]]
-    listener: socket.socket
+    listener: socket.socket | Address
     beside: Callable[[], Awaitable[None]] | None = None
     statistics: HttpStatistics = attrs.field(factory=HttpStatistics)
     keep_alive_s: float = KEEP_ALIVE_S
@@ -89,6 +102,9 @@ class HttpEdge:
     _none_left: trio.Event = attrs.field(factory=trio.Event, init=False)
 
     async def __call__(self, inbox: Inbox[Any]) -> None:
+        listener = self.listener if isinstance(self.listener, socket.socket) else self.listener.open()
+        if listener.fileno() == -1:
+            raise NetError("the HTTP listener is closed; its owner must open a new one")
         context = WorkerContext(None)
         config = self._config()
         async with trio.open_nursery() as around:
@@ -97,9 +113,11 @@ class HttpEdge:
             async with trio.open_nursery() as connections:
                 try:
                     async with trio.open_nursery() as accepting:
-                        accepting.start_soon(self._accept, connections, config, context)
+                        accepting.start_soon(self._accept, listener, connections, config, context)
                         inbox.ready()
                         await inbox.wait_stopping()
+                        if not isinstance(self.listener, socket.socket):
+                            self.listener.close()
                         accepting.cancel_scope.cancel()
                     await context.terminated.set()
                     with trio.move_on_after(self.grace_s):
@@ -114,8 +132,6 @@ class HttpEdge:
             around.cancel_scope.cancel()
 
     def _config(self) -> Config:
-        # A client may speak HTTP/2, and its codec writes every header at DEBUG: tokens too.
-        logging.getLogger("hpack").setLevel(logging.WARNING)
         config = Config()
         config.accesslog = None
         config.errorlog = logger
@@ -124,10 +140,9 @@ class HttpEdge:
         config.h11_max_incomplete_size = MAX_HEAD_BYTES
         return config
 
-    async def _accept(self, connections: trio.Nursery, config: Config, context: WorkerContext) -> None:
-        if self.listener.fileno() == -1:
-            raise NetError("the HTTP listener is closed; the gateway's owner of it must open a new one")
-
+    async def _accept(
+        self, listener: socket.socket, connections: trio.Nursery, config: Config, context: WorkerContext
+    ) -> None:
         def handle(raw: socket.socket) -> None:
             if len(self._live) >= self.max_connections:
                 self.statistics.turned_away += 1
@@ -139,7 +154,7 @@ class HttpEdge:
             connections.start_soon(self._serve, stream, config, context)
 
         try:
-            await accept_connections(self.listener, handle)
+            await accept_connections(listener, handle)
         except trio.ClosedResourceError:
             logger.debug("close.listener connections=%d", len(self._live))
 
@@ -148,9 +163,7 @@ class HttpEdge:
         try:
             app = wrap_app(self.app, 0, "asgi")
             # Its types know TLS streams only, its code both.
-            server = TCPServer(app, config, context, ConnectionState({}), stream)  # type: ignore[arg-type]
-            stream.on_end = server.idle_task.stop
-            await server.run()
+            await _Connection(app, config, context, ConnectionState({}), stream).run()  # type: ignore[arg-type]
         except* Exception:
             self.statistics.failed += 1
             logger.exception("fail.connection")
@@ -163,30 +176,59 @@ class HttpEdge:
                 self._none_left.set()
 
 
-async def _nothing() -> None:
-    pass
+class _Http1(H11Protocol):
+    # Leaves out the ways to HTTP/2: an offer to upgrade is not taken up, and its preface is a wrong request.
+    async def _check_protocol(self, event: h11.Request) -> None:
+        pass
+
+
+class _Connection(TCPServer):
+    # As Hypercorn's, but for HTTP/1 only, and over as soon as the client has gone.
+    _gone = False
+
+    async def run(self) -> None:
+        try:
+            sock = self.stream.socket
+            client = parse_socket_addr(sock.family, sock.getpeername())
+            server = parse_socket_addr(sock.family, sock.getsockname())
+            async with TaskGroup() as self._task_group:
+                self.protocol = _Http1(  # type: ignore[assignment]
+                    self.app,
+                    self.config,
+                    self.context,
+                    self._task_group,
+                    ConnectionState({}),
+                    False,
+                    client,
+                    server,
+                    self.protocol_send,
+                )
+                await self.idle_task.restart(self._task_group, self._idle_timeout)
+                await self._read_data()
+                self._gone = True
+                await self.idle_task.stop()
+        except OSError:
+            pass  # it was over before it began
+        finally:
+            await self._close()
+
+    async def protocol_send(self, event: Event) -> None:
+        if self._gone and isinstance(event, Updated):
+            return  # an answer that was still under way: there is no next request to wait for
+        await super().protocol_send(event)
 
 
 class _Stream:
-    """A connection as Hypercorn knows it, whose writes have a limit and whose end is told."""
+    """A connection as Hypercorn knows it, whose writes have a limit."""
 
     def __init__(self, raw: socket.socket, write_within_s: float) -> None:
         self._stream = trio.SocketStream(trio.socket.from_stdlib_socket(raw))
         self._write_within_s = write_within_s
         self.socket = self._stream.socket
         self.stalled = False
-        self.on_end: Callable[[], Awaitable[None]] = _nothing
-        """Called once when the client has gone: Hypercorn's wait for its next request is over then."""
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        try:
-            data = await self._stream.receive_some(max_bytes)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            await self.on_end()
-            raise
-        if not data:
-            await self.on_end()
-        return data
+        return await self._stream.receive_some(max_bytes)
 
     async def send_all(self, data: bytes) -> None:
         with trio.move_on_after(self._write_within_s) as scope:
