@@ -99,7 +99,7 @@ class Family(Node):
           task_status: given by `nursery.start`.
 
         Raises:
-          StartFailed: a child did not become ready on its first start.
+          StartFailed: a child did not become ready on its very first start.
           RestartLimitReached: there were more restarts than the window allows.
         """
         if self._nursery is not None:
@@ -191,7 +191,7 @@ class Family(Node):
         if run.error is None and restart is not Restart.PERMANENT:
             self._retire(slot, "it has done its work")
             return
-        if run.ready_at is None and not slot.arrived and self._first_start_is_fatal and not self._parks:
+        if run.ready_at is None and not slot.proven and self._first_start_is_fatal and not self._parks:
             raise StartFailed(f"{slot.path} ended before it was ready: {_why(run)}")
         if restart is Restart.TEMPORARY:
             self._retire(slot, "it has ended")
@@ -251,7 +251,10 @@ class Family(Node):
         if waiting is not State.PARKED:
             slot.mailbox.open()
         slot.enter(waiting)
-        slot.run = run = Incarnation(slot)
+        run = Incarnation(slot)
+        if slot.run is not None and not slot.run.gate.is_set():
+            run.gate = slot.run.gate  # it ended before it was ready: who waits for it waits for the next one
+        slot.run = run
         self._nursery.start_soon(run.live, delay, after, self._reports.send_nowait, name=slot.path)
         return run.gate
 

@@ -16,7 +16,7 @@ class Restart(enum.Enum):
     PERMANENT = "permanent"
     """Always run again, also after a normal end."""
     TRANSIENT = "transient"
-    """Run again only after a crash."""
+    """Run again only after a crash, its own or one of a sibling whose strategy includes it."""
     TEMPORARY = "temporary"
     """Never run again, not even when a sibling's strategy took it down."""
 

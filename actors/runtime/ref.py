@@ -9,7 +9,7 @@ import trio
 
 from .call import Call, Request
 from .errors import ActorError, NotDelivered
-from .mailbox import Mailbox
+from .mailbox import Mailbox, MailboxStatistics
 from .reply import Reply
 
 M_contra = TypeVar("M_contra", contravariant=True)
@@ -158,3 +158,7 @@ class Ref(Generic[M_contra]):
             handed.undeliver(f"{self.name}: {error}")
             return False
         return True
+
+    def statistics(self) -> MailboxStatistics:
+        """What waits in the actor's mailbox, and what has happened to messages so far."""
+        return self._mailbox.statistics()

@@ -139,6 +139,8 @@ class Slot:
     """It was parked, and has not been ready long enough since."""
     arrived: bool = False
     """It was ready once in this run of the family, or will not be."""
+    proven: bool = False
+    """It has been ready at least once, so that not becoming ready is a crash and no fault of the set-up."""
     retired: bool = False
     """It will not run again in this run of the family."""
     last_error: str | None = None
@@ -175,6 +177,7 @@ class Slot:
 
     def ready(self, run: Incarnation) -> None:
         """The incarnation can work."""
+        self.proven = True
         self.mailbox.open()  # it was closed while the actor was parked
         if not run.expected:
             self.enter(State.RUNNING)

@@ -121,8 +121,10 @@ async def test_a_batch_settles_each_message_with_the_next(nursery, autojump_cloc
     for number in range(3):
         tree.ref("a").pass_on_nowait(Call.open(Do(number), on_reply=lambda outcome: outcomes.append(type(outcome))))
     nursery.start_soon(tree.run)
+    assert tree.ref("a").statistics().queued == 3
     await trio.testing.wait_all_tasks_blocked()
     assert outcomes == [0, ReplyLost, int, 1, 2, ReplyLost]
+    assert tree.ref("a").statistics().queued == 0
     nursery.cancel_scope.cancel()
 
 

@@ -110,6 +110,26 @@ async def test_a_nested_start_failure_is_a_start_failure_of_the_whole(autojump_c
         await tree.run()
 
 
+async def test_not_becoming_ready_again_is_a_crash_for_its_own_supervisor(nursery, autojump_clock):
+    """When a nested supervisor runs again, a child that was ready once and is not now is repaired there."""
+    trouble = iter([False, True, True, False])
+
+    async def shaky(inbox):
+        if next(trouble):
+            raise OSError("not yet")
+        async for call in inbox:
+            call.answer(inbox.incarnation)
+
+    inner = Sup("inner", [ActorSpec("x", lambda: shaky), fragile()])
+    tree = Sup("outer", [supervise(inner)], window=RestartWindow(1, 1000))
+    await nursery.start(tree.run)
+    tree.fail("inner", RuntimeError("drill"))
+    assert await inner.ref("x").ask(Request()) == 4
+    assert await inner.ref("a").ask(Request()) == 2
+    assert tree.snapshot().children[0].incarnation == 2
+    nursery.cancel_scope.cancel()
+
+
 async def test_a_stop_reaches_all_levels_in_reverse(autojump_clock):
     """Stopping the root stops nested supervisors in their place of the order, theirs in reverse too."""
     log = []
