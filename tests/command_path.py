@@ -90,6 +90,8 @@ class InlineJournal:
     late: bool = False
     before: Callable[[Sequence[Record]], Any] | None = None
     """Awaited before records become durable."""
+    read_intents: Callable[[str], Any] | None = None
+    """Instead of reading them."""
     gate: trio.Event | None = None
     gate_for: type[Any] = object
     appended: list[Record] = attrs.field(factory=list)
@@ -127,6 +129,9 @@ class InlineJournal:
 
     async def open_intents(self, broker: str) -> Sequence[Intent]:
         await self._trouble()
+        if self.read_intents is not None:
+            found: Sequence[Intent] = await self.read_intents(broker)
+            return found
         return rows.open_intents(self.connection, broker)
 
     async def open_reservations(self) -> Sequence[Decision]:

@@ -1,0 +1,346 @@
+"""The judge: no default approves, and what is approved passes as it is."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from quantmind.domain.accounts import Account, Position, Sample
+from quantmind.domain.orders import Close, Modify, Open, Origin, Proposal, Side
+from quantmind.domain.risk import (
+    Approved,
+    Denied,
+    EaLimits,
+    Market,
+    Policy,
+    Reason,
+    Reservation,
+    Situation,
+    Terms,
+    TradingState,
+    UnknownOrder,
+    judge,
+)
+from quantmind.domain.risk.rules import ADDING, Cap, Refusal
+from quantmind.domain.symbols import usual_spec
+
+ACCOUNT = Account(1, "s", "USD", 100, "hedging", *[Decimal(1000)] * 5)
+ORIGIN = Origin("alpha", 7)
+SPEC = usual_spec("EURUSD")
+
+
+def position(ticket: int, side: Side = Side.BUY, volume: str = "1", **more: Any) -> Position:
+    return Position(ticket, "EURUSD", side, Decimal(volume), Decimal(1), Decimal(1), Decimal(0), 0, **more)
+
+
+def situation(*positions: Position, **more: Any) -> Situation:
+    given_: dict[str, Any] = {
+        "now": 100.0,
+        "incarnation": 3,
+        "policy": Policy(),
+        "state": TradingState.ACTIVE,
+        "state_cause": "as configured",
+        "sample": Sample("demo", ACCOUNT, positions, 0, 99.5),
+        "positions": {p.ticket: p for p in positions},
+        "market": Market(SPEC, Decimal("1.1"), Decimal("1.2"), 0.1),
+    }
+    return Situation(**{**given_, **more})
+
+
+def opening(volume: str | Decimal = "0.1", **more: Any) -> Open:
+    return Open(ORIGIN, "demo", "EURUSD", Decimal(volume), Side.BUY, **more)
+
+
+def decide(proposal: Proposal, at: Situation, **more: Any) -> Approved | Denied:
+    return judge(proposal, at, approval_id="x", deadline=105.0, **more)
+
+
+def spoke(verdict: Approved | Denied) -> set[str]:
+    return {reason.rule for reason in verdict.terms.reasons}
+
+
+steps = st.integers(1, 20_000).map(lambda n: Decimal(n) / 1000)
+multipliers = st.integers(0, 100).map(lambda n: Decimal(n) / 100)
+specs = st.builds(
+    lambda step, low, high: attrs.evolve(SPEC, volume_step=step, volume_min=step * low, volume_max=step * (low + high)),
+    st.sampled_from([Decimal(t) for t in ("0.001", "0.01", "0.1", "1", "0.25", "0.03")]),
+    st.integers(1, 50),
+    st.integers(0, 5000),
+)
+situations = st.builds(
+    lambda spec, cap, ea, multiplier: situation(
+        policy=Policy(max_volume=cap),
+        market=Market(spec, Decimal(1), Decimal(1), 0.0),
+        ea=EaLimits(ea, multiplier),
+    ),
+    specs,
+    steps,
+    st.none() | steps,
+    multipliers,
+)
+
+
+@given(steps, situations, st.booleans())
+def test_approved_passes_as_it_is(volume: Decimal, at: Situation, reduce: bool) -> None:
+    """What is approved is on the grid and under every cap; without `reduce` it is exactly what was asked."""
+    verdict = decide(opening(volume, reduce=reduce), at)
+    spec = at.market.spec
+    assert spec is not None
+    largest = verdict.terms.max_volume
+    assert largest is not None
+    assert largest == 0 or spec.on_volume_grid(largest)
+    caps = [at.policy.max_volume * at.ea.multiplier, spec.volume_max * at.ea.multiplier]
+    if at.ea.max_volume is not None:
+        caps.append(at.ea.max_volume * at.ea.multiplier)
+    assert largest <= min(caps)
+    if isinstance(verdict, Approved):
+        assert isinstance(verdict.proposal, Open)
+        traded = verdict.proposal.volume
+        assert spec.on_volume_grid(traded)
+        assert 0 < traded <= min(volume, largest)
+        assert reduce or traded == volume
+        assert (verdict.incarnation, verdict.deadline, verdict.reduces) == (3, 105.0, False)
+        assert reduce or not verdict.terms.reasons
+    else:
+        assert verdict.terms.reasons, "a refusal says why"
+
+
+@given(steps, situations)
+def test_what_max_volume_says_is_approved(volume: Decimal, at: Situation) -> None:
+    """Asking again for max_volume is approved."""
+    largest = decide(opening(volume), at).terms.max_volume
+    assume(largest)
+    assert isinstance(decide(opening(largest or 0), at), Approved)
+
+
+@given(steps, situations, multipliers)
+def test_lower_multiplier_never_raises(volume: Decimal, at: Situation, other: Decimal) -> None:
+    """A lower multiplier allows no more, and approves nothing that a higher one does not."""
+    lower = attrs.evolve(at, ea=attrs.evolve(at.ea, multiplier=min(other, at.ea.multiplier)))
+    high, low = decide(opening(volume), at), decide(opening(volume), lower)
+    assert (low.terms.max_volume or 0) <= (high.terms.max_volume or 0)
+    assert not (isinstance(low, Approved) and isinstance(high, Denied))
+
+
+@given(steps, steps, situations)
+def test_a_smaller_volume_passes_where_a_larger_does(one: Decimal, other: Decimal, at: Situation) -> None:
+    """Of two tradable volumes the smaller passes wherever the larger does."""
+    small, large = sorted((one, other))
+    spec = at.market.spec
+    assume(spec is not None and spec.on_volume_grid(small))
+    if isinstance(decide(opening(large), at), Approved):
+        assert isinstance(decide(opening(small), at), Approved)
+
+
+@pytest.mark.parametrize("text", ["-1", "NaN", "Infinity", "-Infinity", "2"])
+def test_odd_multipliers(text: str) -> None:
+    """A multiplier that is no number from 0 to 1 counts as 0, one above as 1."""
+    verdict = decide(opening(), situation(ea=EaLimits(None, Decimal(text))))
+    assert verdict.terms.risk_multiplier == (1 if text == "2" else 0)
+    assert isinstance(verdict, Approved if text == "2" else Denied)
+
+
+def raises(*_: object) -> Any:
+    raise ZeroDivisionError("bug")
+
+
+def says_yes(*_: object) -> Any:
+    return True
+
+
+def says_nan(*_: object) -> Any:
+    return Cap(Decimal("NaN"), Reason("says_nan", ""))
+
+
+def refuses(*_: object) -> Any:
+    return Refusal(Reason("refuses", "no"))
+
+
+class Nameless:
+    """A rule without a name."""
+
+    def __call__(self, *_: object) -> Any:
+        raise KeyError("bug")
+
+
+broken = st.sampled_from([raises, says_yes, says_nan, refuses, Nameless()])
+
+
+@given(
+    st.lists(st.sampled_from(ADDING), max_size=8), broken, st.integers(0, 8), st.sampled_from(["open", "leg", "loosen"])
+)
+def test_no_sequence_approves_when_a_rule_is_broken(rules: list[Any], bad: Any, at: int, what: str) -> None:
+    """Whatever other rules there are: one that raises, or says what no rule may say, is a refusal that names it."""
+    hedge = situation(position(1), position(2, Side.SELL), position(3, sl=Decimal("0.9")))
+    proposal: Proposal = opening()
+    if what == "leg":
+        proposal = Close(ORIGIN, "demo", "EURUSD", 2)
+    elif what == "loosen":
+        proposal = Modify(ORIGIN, "demo", 3, new_sl=Decimal("0.8"))
+    verdict = decide(proposal, hedge, rules=[*rules[:at], bad, *rules[at:]])
+    assert isinstance(verdict, Denied)
+    assert getattr(bad, "__name__", "Nameless") in spoke(verdict)
+
+
+def test_no_rules_approve_nothing() -> None:
+    """Without a rule that says how much, nothing passes."""
+    assert isinstance(decide(opening(), situation(), rules=[]), Denied)
+
+
+def test_only_the_judge_approves() -> None:
+    """An approval can't be made by hand."""
+    with pytest.raises(TypeError, match="only quantmind"):
+        Approved("x", opening(), Terms(Decimal(1), None), 1, 1.0, True, object())
+
+
+REFUSING: dict[str, dict[str, Any]] = {
+    "journal": {"blocked": "it is full"},
+    "trading_state": {"state": TradingState.HALTED},
+    "no_unknown": {"unknowns": (UnknownOrder("o", "demo", "alpha", 7, "EURUSD", 99.0),)},
+    "symbols": {"market": Market(None, Decimal(1), Decimal(1), 0.0)},
+    "equity_fresh": {"sample": None},
+    "price_fresh": {"market": Market(SPEC)},
+    "max_open_positions": {"policy": Policy(max_open_positions=0)},
+    "max_volume": {"policy": Policy(max_volume=Decimal("0.05"))},
+}
+
+
+@given(st.sets(st.sampled_from(sorted(REFUSING)), min_size=1))
+def test_every_rule_that_speaks_stands_there(which: set[str]) -> None:
+    """All reasons are named, not only the first."""
+    at = situation()
+    for name in sorted(which, key=lambda n: n == "symbols"):
+        more = REFUSING[name]
+        if name == "price_fresh" and "symbols" in which:
+            more = {"market": Market(None)}
+        elif name == "symbols" and "price_fresh" in which:
+            continue
+        elif name in ("max_open_positions", "max_volume"):
+            old = at.policy
+            new = more["policy"]
+            more = {
+                "policy": Policy(
+                    max_open_positions=min(old.max_open_positions, new.max_open_positions),
+                    max_volume=min(old.max_volume, new.max_volume),
+                )
+            }
+        at = attrs.evolve(at, **more)
+    verdict = decide(opening(), at)
+    assert isinstance(verdict, Denied)
+    # how much may be traded is said when nothing else refuses
+    assert spoke(verdict) == (which - {"max_volume"} or which)
+
+
+@pytest.mark.parametrize(
+    ("more", "refused"),
+    [
+        ({"unknowns": (UnknownOrder("o", "demo", "alpha", 8, "EURUSD", 99.0),)}, False),
+        ({"unknowns": (UnknownOrder("o", "demo", "alpha", 7, "GBPUSD", 99.0),)}, False),
+        ({"unknowns": (UnknownOrder("o", "demo", "alpha", 7, "", 99.0),)}, True),
+        ({"unknowns": (UnknownOrder("o", "demo", "beta", 8, "GBPUSD", 70.0),)}, True),
+        ({"unknowns": (UnknownOrder("o", "demo", "beta", 8, "GBPUSD", 70.1),)}, False),
+        ({"sample": Sample("demo", ACCOUNT, (), 0, 98.0)}, False),
+        ({"sample": Sample("demo", ACCOUNT, (), 0, 97.9)}, True),
+        ({"market": Market(SPEC, Decimal(1), Decimal(1), 5.0)}, False),
+        ({"market": Market(SPEC, Decimal(1), Decimal(1), 5.1)}, True),
+        ({"market": Market(SPEC, None, Decimal(1), 0.0)}, True),
+    ],
+)
+def test_edges(more: dict[str, Any], refused: bool) -> None:
+    """Ages count up to their limit, and an unknown order blocks its like."""
+    assert isinstance(decide(opening(), situation(**more)), Denied if refused else Approved)
+
+
+def test_promises_count() -> None:
+    """What is promised counts as if it were open."""
+    held = Reservation("r", "demo", "a", 1, "EURUSD", None, Decimal(1), 0.0, 0.0, executed=False)
+    at = situation(position(1), policy=Policy(max_open_positions=2), reservations=(held,))
+    assert spoke(decide(opening(), at)) == {"max_open_positions"}
+
+
+# --- reductions ----------------------------------------------------------------------------------------------------
+
+HALTED = {"state": TradingState.HALTED, "blocked": "down", "sample": None, "market": Market(None)}
+
+
+@pytest.mark.parametrize(
+    ("positions", "ticket", "volume", "passes"),
+    [
+        ([position(1)], 1, None, True),
+        ([position(1)], 1, "0.3", True),
+        ([position(1), position(2, Side.SELL, "0.4")], 1, "0.5", True),
+        ([position(1), position(2, Side.SELL, "0.4")], 1, None, True),
+        ([position(1), position(2, Side.SELL, "0.4")], 2, None, False),
+        ([position(1), position(2, Side.SELL, "0.5")], 1, None, False),
+        ([position(1), position(2, Side.SELL)], 1, "0.1", False),
+        ([position(1)], 99, None, True),
+    ],
+)
+def test_a_close_reduces_when_the_net_falls(
+    positions: list[Position], ticket: int, volume: str | None, passes: bool
+) -> None:
+    """A close passes whatever the rules say when the net falls; one leg of a hedge does not reduce."""
+    close = Close(ORIGIN, "demo", "EURUSD", ticket, None if volume is None else Decimal(volume))
+    at = attrs.evolve(situation(*positions), **HALTED)
+    verdict = decide(close, at)
+    assert isinstance(verdict, Approved if passes else Denied)
+    if isinstance(verdict, Approved):
+        assert verdict.reduces
+    else:
+        assert isinstance(decide(close, situation(*positions)), Approved), "while trading is active it may"
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(Side), st.integers(1, 50)), min_size=1, max_size=5),
+    st.integers(0, 4),
+    st.none() | st.integers(1, 80),
+)
+def test_a_proved_reduction_never_grows_the_net(book: list[tuple[Side, int]], which: int, part: int | None) -> None:
+    """What passes as a reduction leaves a smaller net in lots."""
+    positions = [position(n, side, str(Decimal(lots) / 10)) for n, (side, lots) in enumerate(book, 1)]
+    chosen = positions[which % len(positions)]
+    close = Close(ORIGIN, "demo", "EURUSD", chosen.ticket, None if part is None else Decimal(part) / 10)
+    verdict = decide(close, attrs.evolve(situation(*positions), **HALTED))
+    net = sum(p.volume * p.side.sign for p in positions)
+    after = net - min(close.volume or chosen.volume, chosen.volume) * chosen.side.sign
+    assert isinstance(verdict, Approved) == (abs(after) < abs(net))
+
+
+@pytest.mark.parametrize(
+    ("side", "current", "new", "passes"),
+    [
+        (Side.BUY, "1.0", "1.1", True),
+        (Side.BUY, "1.0", "1.0", True),
+        (Side.BUY, "1.0", "0.9", False),
+        (Side.BUY, "1.0", "0", False),
+        (Side.BUY, None, "0.5", True),
+        (Side.BUY, None, "0", True),
+        (Side.BUY, "1.0", None, True),
+        (Side.SELL, "1.0", "0.9", True),
+        (Side.SELL, "1.0", "1.1", False),
+        (Side.SELL, "1.0", "0", False),
+    ],
+)
+def test_a_stop_that_comes_nearer_reduces(side: Side, current: str | None, new: str | None, passes: bool) -> None:
+    """Tightening passes whatever the rules say; loosening and removing a stop is new risk."""
+    held = position(1, side, sl=None if current is None else Decimal(current))
+    change = Modify(ORIGIN, "demo", 1, None if new is None else Decimal(new), Decimal("1.5"))
+    at = attrs.evolve(situation(held), **HALTED)
+    assert isinstance(decide(change, at), Approved if passes else Denied)
+
+
+@pytest.mark.parametrize("state", list(TradingState))
+def test_stops_of_a_ticket_that_is_not_seen(state: TradingState) -> None:
+    """The stops of a ticket that we don't see may change only while trading is active."""
+    verdict = decide(Modify(ORIGIN, "demo", 99, Decimal(1)), situation(state=state))
+    assert isinstance(verdict, Approved) == (state is TradingState.ACTIVE)
+
+
+def test_decisions_can_be_made_again() -> None:
+    """The same situation and proposal give the same verdict."""
+    assert decide(opening("0.3"), situation()) == decide(opening("0.3"), situation())
