@@ -90,9 +90,10 @@ class HttpProblem(Exception):
         )
 
 
-def unauthorized(detail: str) -> HttpProblem:
+def unauthorized(detail: str, **fields: Any) -> HttpProblem:
     """401, with the header that says how to authenticate."""
-    return HttpProblem(401, "unauthorized", detail, headers=(("WWW-Authenticate", 'Bearer realm="quantmind"'),))
+    challenge = ("WWW-Authenticate", 'Bearer realm="quantmind"')
+    return HttpProblem(401, "unauthorized", detail, headers=(challenge,), **fields)
 
 
 def busy(detail: str, **fields: Any) -> HttpProblem:
@@ -159,6 +160,6 @@ def trade_problem(reply: dict[str, Any]) -> HttpProblem | None:
     if code == "busy":
         return busy(detail, **fields)
     if code == "unauthorized":
-        return unauthorized(detail)
+        return unauthorized(detail, **fields)
     headers = (("Retry-After", "1"),) if code == "broker_unavailable" else ()
     return HttpProblem(_STATUS_OF.get(code, 422), code, detail, headers=headers, **fields)

@@ -134,6 +134,8 @@ class Gate:
         """The path of the request, which must be for one of our hosts."""
         hosts = [value for name, value in scope["headers"] if name.lower() == b"host"]
         path: str = scope["path"]
+        if not scope["query_string"].isascii():
+            raise HttpProblem(400, "invalid_target", "the query has bytes that are not ASCII; percent-encode them")
         if not path.startswith("/") and path != "*":
             # The target may be a whole URL; then its own host counts too.
             try:

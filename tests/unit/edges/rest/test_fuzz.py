@@ -1,0 +1,244 @@
+"""Whatever is sent: the decoders give a value or a problem, and the app never answers 500.
+
+With CI=true the decoders see 40,000 inputs, locally 800.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from decimal import Decimal
+
+import pytest
+import trio
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from unit.edges.rest.harness import OWNER, open_world
+
+from quantmind.edges.rest.app import ROUTES
+from quantmind.wire import commands
+from quantmind.wire.problems import TITLES, HttpProblem, trade_problem
+from quantmind.wire.rest import (
+    StateChange,
+    check_command,
+    decode_state,
+    decode_trade,
+    page,
+    page_limit,
+    parse_query,
+    refuse_token,
+    ticket_after,
+)
+
+EXAMPLES = 10_000 if os.environ.get("CI") == "true" else 200
+BRIEF = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+
+FIELDS = ["symbol", "action_type", "volume", "stop_loss", "sl", "take_profit", "tp", "broker", "order_type", "price"]
+FIELDS += ["comment", "state", "reason", "flatten", "type", "ea_name", "magic", "request_id", "execute", "side"]
+LEAVES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=8),
+    st.sampled_from(["BUY", "SELL", "EURUSD", "market", "limit", "halted", "active", "trade_open", "heartbeat"]),
+)
+VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3))
+OBJECTS = st.dictionaries(st.sampled_from(FIELDS) | st.text(max_size=6), VALUES, max_size=8)
+NUMBERS = st.sampled_from(
+    ["1E+999999999", "NaN", "-0", "1e5", "00", "0.1", "9" * 400, "1e-400", "-1", "true", '"1"', "[]"]
+)
+NEAR = st.builds(
+    lambda number, name: f'{{"symbol":"EURUSD","action_type":"BUY","volume":0.1,"{name}":{number}}}'.encode(),
+    NUMBERS,
+    st.sampled_from(FIELDS),
+)
+BODIES = st.one_of(
+    st.binary(max_size=200),
+    OBJECTS.map(lambda value: json.dumps(value).encode()),
+    VALUES.map(lambda value: json.dumps(value).encode()),
+    NEAR,
+    st.sampled_from(
+        [b"[" * 5000, b'{"a":' * 3000, b'"\\ud800"', b'{"symbol":"\\ud800"}', b"\xff\xfe", b"null", b"1" * 5000]
+    ),
+)
+
+
+def sound(problem: HttpProblem) -> None:
+    """A problem document that a client can read."""
+    body = json.loads(problem.encode())
+    assert 400 <= problem.status < 500
+    assert body["status"] == problem.status
+    assert body["code"] in TITLES
+    assert body["detail"]
+    assert len(body["detail"]) < 1500
+    assert len(problem.encode()) < 4000
+
+
+@BRIEF
+@given(BODIES)
+@example(b'{"symbol":"EURUSD","action_type":"BUY","volume":1E+999999999}')
+def test_trade_bodies(raw):
+    """A command that the commands' own decoder takes, or a problem."""
+    try:
+        command = decode_trade(raw, ea_name="rest:owner", request_id="k")
+    except HttpProblem as problem:
+        sound(problem)
+        return
+    decoded = commands.decode(command)
+    assert isinstance(decoded, commands.Trade)
+    assert decoded.execute
+    assert decoded.side is not None
+    sent = json.loads(raw, parse_float=Decimal, parse_int=Decimal)
+    assert decoded.volume == sent["volume"]
+
+
+@BRIEF
+@given(BODIES)
+def test_state_bodies(raw):
+    """A change of state with a reason, or a problem."""
+    try:
+        change = decode_state(raw)
+    except HttpProblem as problem:
+        sound(problem)
+        return
+    assert isinstance(change, StateChange)
+    assert 1 <= len(change.reason) <= 200
+
+
+@BRIEF
+@given(BODIES)
+def test_command_bodies(raw):
+    """Taken exactly when the commands' own decoder takes it."""
+    try:
+        check_command(raw)
+    except HttpProblem as problem:
+        sound(problem)
+        with pytest.raises(commands.CommandFault):
+            commands.decode(raw)
+        return
+    commands.decode(raw)
+
+
+QUERIES = st.one_of(
+    st.binary(max_size=100),
+    st.lists(
+        st.tuples(st.sampled_from(["limit", "after", "broker", "match", "token", "x"]), st.text(max_size=8)), max_size=4
+    ).map(lambda pairs: "&".join(f"{name}={value}" for name, value in pairs).encode("utf-8", "surrogatepass")),
+)
+
+
+@BRIEF
+@given(QUERIES)
+def test_queries(raw):
+    """Known parameters, each once and with a value, or a problem; a token is never taken."""
+    try:
+        refuse_token(raw)
+        query = parse_query(raw, ("limit", "after", "broker", "match"))
+        limit, after = page_limit(query), ticket_after(query)
+    except HttpProblem as problem:
+        sound(problem)
+        return
+    assert set(query) <= {"limit", "after", "broker", "match"}
+    assert all(query.values())
+    assert 1 <= limit <= 1000
+    assert after is None or after >= 0
+
+
+@given(st.sets(st.integers(0, 50)), st.integers(1, 10))
+def test_pages_give_each_item_once(items, limit):
+    """Following `next` from the start gives everything in order."""
+    found, after = [], None
+    while True:
+        taken, after = page(items, lambda item: item, after, limit)
+        found += taken
+        if after is None:
+            break
+    assert found == sorted(items)
+
+
+@given(st.sampled_from(["rejected", "unknown", "error"]), st.sampled_from(sorted(TITLES)), st.text(max_size=20))
+def test_every_reply_has_a_status(status, code, message):
+    """No reply of the command path is left without an answer over HTTP."""
+    problem = trade_problem({"status": status, "code": code, "message": message, "reasons": [], "request_id": "k"})
+    assert problem is not None
+    assert 400 <= problem.status <= 504
+    assert json.loads(problem.encode())["request_id"] == "k"
+
+
+HEADER = st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=20)
+VISIBLE = st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="?#")
+PATHS = st.one_of(
+    st.sampled_from([route.rule.replace("<symbol>", "EURUSD") for route in ROUTES]),
+    st.text(VISIBLE, max_size=20).map(lambda text: "/" + text),
+)
+WHOLE = settings(
+    max_examples=300 if os.environ.get("CI") == "true" else 40, deadline=None, suppress_health_check=list(HealthCheck)
+)
+
+
+@WHOLE
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["GET", "POST", "PUT", "HEAD", "OPTIONS"]),
+            PATHS,
+            QUERIES,
+            st.dictionaries(
+                st.sampled_from(["Origin", "Host", "Content-Type", "Idempotency-Key", "Authorization", "Accept"]),
+                HEADER,
+                max_size=3,
+            ),
+            BODIES,
+        ),
+        max_size=10,
+    )
+)
+def test_the_app_never_answers_500(asks):
+    """Random methods, paths, queries, headers and bodies: an answer below 500 (or 503), and problems in their form."""
+
+    async def main() -> None:
+        async with open_world() as world:
+            for method, path, query, headers, body in asks:
+                response = await ask(world.app, method, path, query, headers, body)
+                status, kind = response
+                assert status < 500 or status == 503, (method, path, query, headers, body)
+                if status >= 400:
+                    assert kind == b"application/problem+json"
+
+    trio.run(main)
+
+
+async def ask(app, method, path, query, headers, body) -> tuple[int, bytes]:
+    """One request as a server gives it to the app."""
+    raw = {"host": "127.0.0.1", "x-token": OWNER, "content-type": "application/json"}
+    raw |= {name.lower(): value for name, value in headers.items()}
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "asgi": {"spec_version": "2.1", "version": "3.0"},
+        "method": method,
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": query,
+        "root_path": "",
+        "headers": [(name.encode(), value.encode("latin-1")) for name, value in raw.items()],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 5005),
+        "extensions": {},
+        "state": {},
+    }
+    got: list[dict] = []
+    waiting = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive():
+        if not waiting:
+            await trio.sleep_forever()
+        return waiting.pop()
+
+    async def send(message):
+        got.append(message)
+
+    await app(scope, receive, send)
+    return got[0]["status"], dict(got[0]["headers"]).get(b"content-type", b"")
