@@ -21,7 +21,7 @@ from quantmind.errors import JournalDown
 from quantmind.ports import Journal
 from quantmind.wire import replies
 from quantmind.wire.auth import Identity
-from quantmind.wire.commands import Heartbeat, RiskUpdate, Trade, TradeResult
+from quantmind.wire.commands import Heartbeat, RiskUpdate, Trade, TradeResult, fingerprint_of
 
 logger = logging.getLogger("quantmind.commands")
 
@@ -148,7 +148,6 @@ class Commands:
             if refusal is not None:
                 call.answer(refusal)
                 return
-        fingerprint = command.fingerprint()
         key = _key(command)
         entry = None if key is None else self.known.get(key)
         if entry is not None:
@@ -158,7 +157,7 @@ class Commands:
         if late is not None:
             call.answer(late)
             return
-        self._forward(call, command, broker, fingerprint, key)
+        self._forward(call, command, broker, key)
 
     def _repeat(
         self,
@@ -182,15 +181,17 @@ class Commands:
             assert entry.reply is not None
             call.answer(self._again(entry.reply, broker))
 
-    def _forward(self, call: Call[Reply], command: Trade, broker: str, fingerprint: str, key: Key | None) -> None:
+    def _forward(self, call: Call[Reply], command: Trade, broker: str, key: Key | None) -> None:
         request = call.request
         assert isinstance(request, HandleCommand)
         request.watch.mark("commands", time.perf_counter())
+        body = command.body()
+        fingerprint = fingerprint_of(body)
         judge = Judge(
             command.proposal(broker),
             command.execute,
             fingerprint,
-            command.body(),
+            body,
             request.watch,
             self._latest_start(command, request),
         )
@@ -235,7 +236,7 @@ class Commands:
             if late is not None:
                 call.answer(late)
             else:
-                self._forward(call, command, broker, fingerprint, key)
+                self._forward(call, command, broker, key)
         elif found.reply is None or found.fingerprint != fingerprint:
             call.answer(as_before(found, fingerprint))
         else:

@@ -439,6 +439,7 @@ class Governor:
             )
         halt = self.boards.halts.read(broker)
         limits = self.ea_limits(proposal.origin.ea_name)
+        multiplier = self.boards.multipliers.read(proposal.origin.ea_name)
         sample = self._promises.sample(broker)
         return Situation(
             now=now,
@@ -451,7 +452,7 @@ class Governor:
             market=market,
             reservations=self._promises.reservations(broker),
             unknowns=self._promises.unknowns(broker),
-            ea=attrs.evolve(limits, multiplier=self.boards.multipliers.read(proposal.origin.ea_name)),
+            ea=limits if limits.multiplier == multiplier else attrs.evolve(limits, multiplier=multiplier),
             blocked=self._blocked or self._journal_down(),
         )
 

@@ -127,6 +127,7 @@ _KINDS: dict[str, type[_Common]] = {
 TYPES = tuple(_KINDS)
 _decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_Raw)
 _plain = msgspec.json.Decoder()
+_encode = msgspec.json.Encoder().encode
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
@@ -203,7 +204,7 @@ class Trade(msgspec.Struct, frozen=True, kw_only=True):
 
     def fingerprint(self) -> str:
         """A hash of `body`, equal for equal orders however their numbers were written."""
-        return hashlib.blake2b(msgspec.json.encode(self.body()), digest_size=16).hexdigest()
+        return fingerprint_of(self.body())
 
 
 class TradeResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -233,6 +234,11 @@ class RiskUpdate(msgspec.Struct, frozen=True, kw_only=True):
 
     envelope: Envelope
     risk_multiplier: Decimal
+
+
+def fingerprint_of(body: dict[str, Any]) -> str:
+    """The fingerprint of the trade with this `Trade.body`."""
+    return hashlib.blake2b(_encode(body), digest_size=16).hexdigest()
 
 
 Command = Trade | TradeResult | Heartbeat | RiskUpdate

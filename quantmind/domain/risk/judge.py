@@ -123,7 +123,7 @@ def _judge_open(
             terms = attrs.evolve(terms, reasons=(reason,))
         return Denied(proposal, terms)
     return approve(
-        attrs.evolve(proposal, volume=volume),
+        proposal if volume == proposal.volume else attrs.evolve(proposal, volume=volume),
         terms,
         approval_id=approval_id,
         incarnation=situation.incarnation,
