@@ -52,8 +52,9 @@ from quantmind.edges.door import Door
 from quantmind.edges.http import HttpEdge, HttpStatistics
 from quantmind.edges.latency import Latencies
 from quantmind.edges.rest import RestContext, make_app
-from quantmind.edges.ws import WsAddress, WsListener, pool_capacity
+from quantmind.edges.ws import WsListener, pool_capacity
 from quantmind.edges.zmq_commands import ZmqCommands
+from quantmind.net.listen import ListenAddress
 from quantmind.net.zmq import PubSocket, RouterSocket
 from quantmind.ports import Broker, Journal
 from quantmind.wire.auth import Authenticator
@@ -81,8 +82,8 @@ class Limits:
 class Doors:
     """Sockets that were bound at start. They outlive the actors that read them."""
 
-    websocket: WsAddress
-    rest: WsAddress
+    websocket: ListenAddress
+    rest: ListenAddress
     commands: RouterSocket
     publisher: PubSocket
 

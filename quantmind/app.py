@@ -20,9 +20,9 @@ from quantmind.adapters.journal import SqliteJournal
 from quantmind.adapters.state_folder import EXIT_UNAVAILABLE, StateFolder
 from quantmind.config import BrokerConfig, Config, MockBrokerConfig
 from quantmind.domain.risk import EaLimits, Policy
-from quantmind.edges.ws import WsAddress
 from quantmind.errors import StartError
 from quantmind.net.errors import NetError
+from quantmind.net.listen import ListenAddress
 from quantmind.net.zmq import PubSocket, RouterSocket, ZmqContext
 from quantmind.ports import Broker
 from quantmind.wire.auth import Authenticator
@@ -163,10 +163,10 @@ def _bind(config: Config, stack: contextlib.ExitStack) -> Doors:
     """Open every listening socket; they outlive the actors that read them."""
     gateway = config.gateway
     try:
-        websocket = WsAddress(gateway.websocket.host, gateway.websocket.port)
+        websocket = ListenAddress(gateway.websocket.host, gateway.websocket.port)
         stack.callback(websocket.close)
         websocket.open()
-        rest = WsAddress(gateway.rest.host, gateway.rest.port)
+        rest = ListenAddress(gateway.rest.host, gateway.rest.port)
         stack.callback(rest.close)
         rest.open()
         context = stack.enter_context(ZmqContext())

@@ -17,7 +17,7 @@ from actors.session import SESSION_MAILBOX, Authenticate, Clients, Session
 from quantmind.config.model import WebSocketConfig
 from quantmind.domain.clock import Clock
 from quantmind.net.errors import NetError
-from quantmind.net.listen import accept_connections, close_listener, open_listener
+from quantmind.net.listen import ListenAddress, accept_connections
 
 logger: Final = logging.getLogger("quantmind.ws")
 
@@ -34,36 +34,6 @@ def pool_capacity(config: WebSocketConfig) -> int:
 
 
 @attrs.define(eq=False)
-class WsAddress:
-    """Where the door listens. Outlives the listener's incarnations: a restart misses no connection.
-
-    `port` 0 becomes the one that was taken, and stays.
-    """
-
-    host: str
-    port: int
-    _listener: socket.socket | None = attrs.field(default=None, init=False)
-
-    def open(self) -> socket.socket:
-        """Listen, if it does not yet.
-
-        Raises:
-            AddressTaken: another program listens there.
-            NetError: the address can't be used.
-        """
-        if self._listener is None:
-            self._listener = open_listener(self.host, self.port)
-            self.port = self._listener.getsockname()[1]
-        return self._listener
-
-    def close(self) -> None:
-        """Listen no more. Safe to repeat."""
-        listener, self._listener = self._listener, None
-        if listener is not None:
-            close_listener(listener)
-
-
-@attrs.define(eq=False)
 class WsListener:
     """The actor that accepts WebSocket clients. Asked to stop it listens no more; sessions end by their pool.
 
@@ -73,7 +43,7 @@ class WsListener:
         authenticate: a token's scopes or None, in constant time.
     """
 
-    address: WsAddress
+    address: ListenAddress
     config: WebSocketConfig
     pool: Pool
     hub: Ref[HubMessage]

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Final, NoReturn
 
+import attrs
 import trio
 
 from quantmind.net.errors import AddressTaken, NetError
@@ -128,3 +129,33 @@ def close_listener(listener: socket.socket) -> None:
     if listener.fileno() != -1:
         trio.lowlevel.notify_closing(listener)
         listener.close()
+
+
+@attrs.define(eq=False)
+class ListenAddress:
+    """An address to listen on. Outlives whoever accepts there: what connects during a restart waits.
+
+    `port` 0 becomes the one that was taken, and stays.
+    """
+
+    host: str
+    port: int
+    _listener: socket.socket | None = attrs.field(default=None, init=False)
+
+    def open(self) -> socket.socket:
+        """Listen, if it does not yet.
+
+        Raises:
+            AddressTaken: another program listens there.
+            NetError: the address can't be used.
+        """
+        if self._listener is None:
+            self._listener = open_listener(self.host, self.port)
+            self.port = self._listener.getsockname()[1]
+        return self._listener
+
+    def close(self) -> None:
+        """Listen no more. Safe to repeat."""
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            close_listener(listener)

@@ -18,8 +18,9 @@ from actors.session import Clients, WsStatistics
 from quantmind.config.model import WebSocketConfig
 from quantmind.domain.quotes import Quote
 from quantmind.domain.symbols import usual_spec
-from quantmind.edges.ws import WsAddress, WsListener, pool_capacity
+from quantmind.edges.ws import WsListener, pool_capacity
 from quantmind.net.errors import PeerGone
+from quantmind.net.listen import ListenAddress
 from quantmind.net.ws import ClientConnection, connect
 
 TOKENS = {"good-token": ("read",), "all-token": ("read", "admin")}
@@ -41,7 +42,7 @@ class WsGateway:
 
     config: WebSocketConfig
     catalog: Catalog
-    address: WsAddress
+    address: ListenAddress
     clients: Clients
     tree: Supervisor
     pool: Pool
@@ -116,7 +117,7 @@ async def open_gateway(
     last, demand, hub_statistics = LastTicks(), Demand(), HubStatistics()
     clients = Clients(settings.max_clients)
     pool = Pool("clients", capacity=pool_capacity(settings))
-    address = WsAddress(settings.host, settings.port)
+    address = ListenAddress(settings.host, settings.port)
     address.open()
 
     def hub() -> Hub:
