@@ -15,7 +15,7 @@ import pytest
 import trio
 from unit.edges.rest.harness import OWNER, World, open_server, request
 
-from quantmind.edges.rest.app import ROUTES
+from quantmind.edges.rest import ROUTES
 
 CASES = [
     pytest.param(case, id=f"{file.stem}: {case['name']}")

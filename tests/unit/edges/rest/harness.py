@@ -23,8 +23,7 @@ from quantmind.domain.symbols import usual_spec
 from quantmind.edges.door import Door
 from quantmind.edges.http import HttpEdge
 from quantmind.edges.latency import Latencies
-from quantmind.edges.rest import RestContext, make_app
-from quantmind.edges.rest.app import RestApp
+from quantmind.edges.rest import RestApp, RestContext, make_app
 from quantmind.net.listen import close_listener, open_listener
 from quantmind.wire.auth import SCOPES, Authenticator
 from quantmind.wire.market import Tick, make_tick

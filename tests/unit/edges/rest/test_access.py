@@ -7,7 +7,7 @@ import json
 import pytest
 from unit.edges.rest.harness import HEADERS, JSON, make_world, open_world
 
-from quantmind.edges.rest.app import ROUTES
+from quantmind.edges.rest import ROUTES
 from quantmind.edges.rest.gate import host_allowed
 from quantmind.wire.auth import SCOPES, Authenticator
 
