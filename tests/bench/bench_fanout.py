@@ -2,8 +2,8 @@
 
     python tests/bench/bench_fanout.py [--clients 100] [--symbols 25] [--polls-per-s 10] [--seconds 5] [--repeats 3]
 
-Each poll brings a tick of 40 % of the symbols, as the paper broker's walk does. Servers run in processes of their own, one after the other in a new order
-each repeat; one client process reads from all connections. Printed: messages a client got, the server's CPU time per
+Each poll brings a tick of 40 % of the symbols, as the paper broker's walk does. Servers run in processes of their own,
+one after the other in a new order each repeat; one client process reads from all connections. Printed: messages a client got, the server's CPU time per
 message, the age of a message when it was read (by its own `time_msc`, so to the millisecond), and the ratio of CPU to
 the peer's sequential sends. Needs Linux (/proc) and `pip install .[bench]`.
 """
@@ -144,7 +144,8 @@ def main() -> None:
     base = statistics.median(cpu for _, cpu, _ in results["websockets, send each"])
     print(json.dumps(vars(options)))
     print(
-        "| server | messages/s | CPU us/message | x websockets' sends | age p50 ms | age p99 ms |\n|---|---|---|---|---|---|"
+        "| server | messages/s | CPU us/message | x websockets' sends | age p50 ms | age p99 ms |\n"
+        "|---|---|---|---|---|---|"
     )
     for name, rows in results.items():
         cpu = statistics.median(row[1] for row in rows)
