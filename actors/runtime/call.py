@@ -74,7 +74,7 @@ class Call(Generic[R]):
         if reply.turn != self._turn or reply.idle():
             return
         with contextlib.suppress(trio.RunFinishedError):  # no asker is left in that run
-            reply.token.run_sync_soon(reply.forgotten, self._turn)
+            reply.token.run_sync_soon(reply.forgotten)
 
     @property
     def deadline(self) -> float:

@@ -261,11 +261,8 @@ class Family(Node):
     def _park(self, slot: Slot) -> None:
         slot.on_trial = True
         slot.restarts += 1
-        slot.arrived = True
         why = f"{slot.path} is parked after too many crashes and is tried every {self._retry_every} seconds"
         self._close(slot, why)
-        if slot.run is not None:
-            slot.run.gate.set()
         self.emit(Parked(slot.path, self.now(), self._retry_every))
         self._launch(slot, State.PARKED, self._retry_every)
 

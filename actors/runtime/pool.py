@@ -114,8 +114,6 @@ class Pool(Family):
 
     async def _end_all(self) -> None:
         runs = [slot.run for slot in self._slots.values() if slot.run is not None]
-        for run in runs:
-            run.request_end()
         async with trio.open_nursery() as nursery:
             for run in runs:
                 nursery.start_soon(run.end, run.slot.spec.grace)

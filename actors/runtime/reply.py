@@ -77,10 +77,9 @@ class Reply:
         else:
             self.settle(ReplyLost(why) if self.committed else NotDelivered(why))
 
-    def forgotten(self, turn: int) -> None:
-        """The call with this turn was garbage collected."""
-        if turn == self.turn:
-            self.lose("the call was forgotten without an answer")
+    def forgotten(self) -> None:
+        """The call with the duty was garbage collected."""
+        self.lose("the call was forgotten without an answer")
 
     def abandon(self) -> bool:
         """The asker goes away. False when it was answered already."""

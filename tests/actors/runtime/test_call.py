@@ -369,6 +369,7 @@ async def test_a_moved_call_is_answered_later(run, autojump_clock, log):
             if len(waiting) == 3:
                 for number, kept in enumerate(waiting):
                     kept.answer(number)
+                assert not inbox.held
 
     _, ref = await run(later=later)
     for _ in range(3):

@@ -116,6 +116,7 @@ async def test_a_batch_settles_each_message_with_the_next(nursery, autojump_cloc
                 if call.request.number == 1:
                     call.answer(1)
                 outcomes.append(call.request.number)
+            outcomes.append("end of batch")
 
     tree = one(reader)
     for number in range(3):
@@ -123,7 +124,7 @@ async def test_a_batch_settles_each_message_with_the_next(nursery, autojump_cloc
     nursery.start_soon(tree.run)
     assert tree.ref("a").statistics().queued == 3
     await trio.testing.wait_all_tasks_blocked()
-    assert outcomes == [0, ReplyLost, int, 1, 2, ReplyLost]
+    assert outcomes == [0, ReplyLost, int, 1, "end of batch", 2, ReplyLost, "end of batch"]
     assert tree.ref("a").statistics().queued == 0
     nursery.cancel_scope.cancel()
 

@@ -165,6 +165,18 @@ async def test_closing_answers_what_is_queued_and_refuses_the_rest():
     box.open()
     box.put_nowait("again")
     assert drain(box) == ["again"]
+    assert (box.statistics().peak, box.statistics().dropped, box.statistics().refused) == (1, 1, 3)
+
+
+def test_the_peak_is_remembered_over_closing():
+    """The most that ever waited stays known when a mailbox is closed and opened again."""
+    box = Mailbox(MailboxPolicy())
+    for number in range(5):
+        box.put_nowait(number)
+    box.close("over")
+    box.open()
+    box.put_nowait(5)
+    assert (box.statistics().peak, box.statistics().queued, box.statistics().dropped) == (5, 1, 5)
 
 
 async def test_a_reader_that_ends_between_waking_and_taking_loses_nothing():

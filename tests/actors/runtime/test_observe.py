@@ -217,6 +217,9 @@ async def test_the_fault_switch_needs_somebody_to_fail(autojump_clock):
                 tree.fail(bad, OSError())
         with pytest.raises(LookupError, match="takes no messages"):
             tree.ref("execution")
+        await trio.sleep(5)
+        assert tree.fail("execution/governor", OSError())
+        await trio.sleep(5)
         await tree.stop()
     assert not tree.fail("execution/governor", OSError())
 

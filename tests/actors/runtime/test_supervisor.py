@@ -125,9 +125,13 @@ async def test_strategies_end_in_reverse_and_restart_in_order(nursery, autojump_
     tree = Sup("s", [actor("a", 1), actor("b", 5, "boom"), actor("c", 3), actor("d", 2)], strategy)
     await nursery.start(tree.run)
     log.clear()
+    began = trio.current_time()
     tree.ref("b").tell_nowait("boom")
     await trio.sleep(100)
     assert log == expected
+    ready_after = {"a": 1, "b": 5, "c": 3, "d": 2}
+    last = max(trio.current_time() - child.in_state_s for child in tree.snapshot().children)
+    assert last == began + 1 + sum(ready_after[entry[1:]] for entry in expected if entry[0] == "!")
     nursery.cancel_scope.cancel()
 
 
@@ -298,6 +302,22 @@ async def test_a_crash_before_the_first_readiness_is_a_fault_of_the_set_up(autoj
     assert log == ["+a", "!a", "-a"]
 
 
+async def test_a_child_that_has_done_its_work_before_it_was_ready_holds_back_nobody(
+    nursery, autojump_clock, actor, log
+):
+    """A transient or temporary child may just do something and return; what stands behind it starts then."""
+
+    async def job(inbox):
+        await trio.sleep(2)
+        log.append("done")
+
+    jobs = [ActorSpec(str(rule), lambda: job, restart=rule) for rule in (Restart.TRANSIENT, Restart.TEMPORARY)]
+    tree = Sup("s", [*jobs, actor("a")])
+    await nursery.start(tree.run)
+    assert log == ["done", "done", "+a", "!a"]
+    nursery.cancel_scope.cancel()
+
+
 async def test_a_factory_that_raises_is_a_crash(autojump_clock):
     """An exception while the actor is made counts as one while it runs."""
 
@@ -414,6 +434,7 @@ async def test_stop_while_a_sibling_is_being_ended_for_a_restart(autojump_clock,
         await trio.sleep(1)
         await tree.stop()
     assert log == ["-a", "-c", "-b"]
+    assert [child.restarts for child in tree.snapshot().children] == [0, 0, 0]
 
 
 async def test_two_crashes_at_once_are_each_repaired(nursery, autojump_clock, actor, log):
@@ -424,10 +445,12 @@ async def test_two_crashes_at_once_are_each_repaired(nursery, autojump_clock, ac
         Strategy.REST_FOR_ONE,
     )
     await nursery.start(tree.run)
+    log.clear()
     for name in "cab":
         tree.ref(name).tell_nowait("boom")
     await trio.sleep(60)
     assert log[-6:] == ["+a", "!a", "+b", "!b", "+c", "!c"]
+    assert log.count("+c") == log.count("-c")
     assert set(states(tree).values()) == {State.RUNNING}
     nursery.cancel_scope.cancel()
 
