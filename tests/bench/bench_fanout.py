@@ -3,7 +3,8 @@
     python tests/bench/bench_fanout.py [--clients 100] [--symbols 25] [--polls-per-s 10] [--seconds 5] [--repeats 3]
 
 Each poll brings a tick of 40 % of the symbols, as the paper broker's walk does. Servers run in processes of their own,
-one after the other in a new order each repeat; one client process reads from all connections. Printed: messages a client got, the server's CPU time per
+one after the other in a new order each repeat; one client process reads from all connections. Printed: messages a
+client got, the CPU time of the server per
 message, the age of a message when it was read (by its own `time_msc`, so to the millisecond), and the ratio of CPU to
 the peer's sequential sends. Needs Linux (/proc) and `pip install .[bench]`.
 """
