@@ -31,6 +31,8 @@ MAILBOX = MailboxPolicy(
 BATCH = 256
 FURTHEST_EXPIRY_S = 60.0
 NEXT_HEARTBEAT_S = 5
+LOAD_WITHIN_S = 8.0
+"""Below what an actor has to become ready."""
 READ_WITHIN_S = 2.0
 """A journal that takes longer is as good as down for whoever asks it now."""
 
@@ -85,7 +87,7 @@ class Commands:
 
     async def _load(self) -> None:
         try:
-            self.known.load(await durable.within(self.journal.known(self.known.capacity), READ_WITHIN_S))
+            self.known.load(await durable.within(self.journal.known(self.known.capacity), LOAD_WITHIN_S))
         except JournalDown as exc:
             # The governor opens nothing while the journal is down, and when it is up its unique key catches a repeat.
             logger.error("fail.load_known reason=%s", exc)

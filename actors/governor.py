@@ -175,10 +175,10 @@ class Governor:
         for key, value in stored.items():
             if key.startswith("multiplier:"):
                 self._restore_multiplier(key, Decimal(value["value"]))
-        now = trio.current_time()
-        self._promises.restore(reservations, now=now, wall=self.clock.now())
+        now, wall = trio.current_time(), self.clock.now()
+        self._promises.restore(reservations, now=now, wall=wall)
         for intent in intents:
-            self._promises.restore_intent(intent, now)
+            self._promises.restore_intent(intent, now=now, wall=wall)
         self._blocked = None
 
     # The boards outlive a governor. What stands there and is tighter than the record was set while the journal could

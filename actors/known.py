@@ -20,6 +20,8 @@ from quantmind.wire import replies
 
 Key = tuple[str, str]
 
+CLOCK_SLACK_MS = 50.0
+
 _REMEMBERED_ERRORS = frozenset({"broker_refused", "broker_unavailable"})
 """Error codes that are outcomes after an intent. Every other error frees the id."""
 
@@ -101,7 +103,8 @@ def as_it_stands(first: Reply, halt: Halt, now: float) -> Reply:
     if first["status"] != "success" or "valid_until" not in first:
         return first
     left = float(first["valid_until"]) - now
-    if left <= 0:
+    # More than it ever had is a clock that was set back: its exposure is not held any more.
+    if left <= 0 or left * 1000 > float(first["valid_for_ms"]) + CLOCK_SLACK_MS:
         return replies.expired_approval("the approval has ended; ask again with a new request_id", first)
     if halt.state is not TradingState.ACTIVE and "max_volume" in first:
         return replies.expired_approval(f"trading is {halt.state.value} since then ({halt.cause})", first)

@@ -123,7 +123,8 @@ class Promises:
                 side=None if stored["side"] is None else Side(stored["side"]),
                 volume=Decimal(stored["volume"]),
                 valid_until=stored["valid_until"],
-                expires_at=now + max(0.0, stored["valid_until"] - wall),
+                # A clock that was set back does not lengthen it.
+                expires_at=now + max(0.0, min(stored["valid_until"] - wall, stored["valid_until"] - item.at)),
                 executed=False,
             )
 
@@ -232,11 +233,12 @@ class Promises:
                 unknown=True,
             )
 
-    def restore_intent(self, intent: Intent, now: float) -> None:
-        """An intent without outcome: unknown until its executor says what became of it."""
+    def restore_intent(self, intent: Intent, *, now: float, wall: float) -> None:
+        """An intent without outcome: unknown, since it was written, until its executor says what became of it."""
         account = self._of(intent.broker)
+        since = now - max(0.0, wall - intent.at)
         account.unknowns[intent.order_id] = UnknownOrder(
-            intent.order_id, intent.broker, intent.ea_name, intent.magic, intent.symbol, now
+            intent.order_id, intent.broker, intent.ea_name, intent.magic, intent.symbol, since
         )
         if intent.body.get("type") != "trade_open":
             return

@@ -96,7 +96,7 @@ def test_an_approval_as_it_stands() -> None:
     """Until its end an approval says how long is left; after it, or under a halt, it is none."""
     now = as_it_stands(APPROVAL, ACTIVE, 100.0)
     assert (now["approved"], now["valid_for_ms"]) == (True, 500)
-    for halt, at in ((ACTIVE, 100.5), (ACTIVE, 200.0), (HALTED, 100.0)):
+    for halt, at in ((ACTIVE, 100.5), (ACTIVE, 200.0), (HALTED, 100.0), (ACTIVE, 95.0), (ACTIVE, -3600.0)):
         over = as_it_stands(APPROVAL, halt, at)
         assert (over["status"], over["approved"]) == ("rejected", False)
         assert over["reasons"][0]["rule"] == "approval_expired"

@@ -188,6 +188,26 @@ def test_an_outcome_that_is_never_told_is_let_go_at_last() -> None:
     assert held(promises) == []
 
 
+@pytest.mark.parametrize(("wall", "ends"), [(0.0, 105.0), (3.0, 102.0), (60.0, 100.0), (-3600.0, 105.0)])
+def test_a_restart_and_the_clock(wall: float, ends: float) -> None:
+    """A restored promise ends when it would have; a clock set back or ahead does not hold it longer than its life."""
+    record = promised(100).record("a")
+    decision = Decision("a", "demo", "alpha", 7, "EURUSD", None, "f", True, {}, {}, WALL + 100, record)
+    restored = Promises()
+    restored.restore([decision], now=100, wall=WALL + 100 + wall)
+    (item,) = restored.reservations("demo")
+    assert item.expires_at == pytest.approx(ends)
+
+
+def test_an_unknown_order_is_as_old_as_its_intent() -> None:
+    """A restart of everything does not begin the 30 s of an unknown order anew."""
+    intent = Intent("x", "demo", "alpha", 7, "EURUSD", "x", "f", {"type": "trade_modify"}, WALL)
+    promises = Promises()
+    promises.restore_intent(intent, now=5, wall=WALL + 40)
+    assert promises.unknowns("demo")[0].since == -35
+    assert promises.reservations("demo") == ()
+
+
 def test_an_older_sample_is_ignored() -> None:
     """Samples that come out of order change nothing."""
     promises = Promises()
@@ -265,7 +285,7 @@ class Restarts(RuleBasedStateMachine):
         fresh = Promises()
         fresh.restore(self.decisions.values(), now=self.now, wall=WALL + self.now + min(skew, 0.0))
         for intent in self.intents.values():
-            fresh.restore_intent(intent, self.now)
+            fresh.restore_intent(intent, now=self.now, wall=WALL + self.now)
         after = {item.approval_id: item.volume for item in fresh.reservations("demo")}
         for name in self.must_hold:
             assert after[name] >= before.get(name, Decimal(0)), "a restart freed exposure"
