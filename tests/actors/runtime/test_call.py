@@ -369,13 +369,13 @@ async def test_a_moved_call_is_answered_later(run, autojump_clock, log):
             if len(waiting) == 3:
                 for number, kept in enumerate(waiting):
                     kept.answer(number)
-                assert not inbox.held
+                log(len(inbox.held))
 
     _, ref = await run(later=later)
     for _ in range(3):
         ref.pass_on_nowait(Call.open(Do(), on_reply=log))
     await trio.sleep(1)
-    assert log == [0, 1, 2]
+    assert log == [0, 1, 2, 0]
 
 
 async def test_a_moved_call_ends_with_its_incarnation(run, autojump_clock, log):

@@ -111,7 +111,7 @@ async def test_a_batch_settles_each_message_with_the_next(nursery, autojump_cloc
     outcomes = []
 
     async def reader(inbox):
-        async for batch in inbox.batches(2):
+        async for batch in inbox.batches(3):
             for call in batch:
                 if call.request.number == 1:
                     call.answer(1)
@@ -119,12 +119,15 @@ async def test_a_batch_settles_each_message_with_the_next(nursery, autojump_cloc
             outcomes.append("end of batch")
 
     tree = one(reader)
-    for number in range(3):
+    for number in range(4):
         tree.ref("a").pass_on_nowait(Call.open(Do(number), on_reply=lambda outcome: outcomes.append(type(outcome))))
     nursery.start_soon(tree.run)
-    assert tree.ref("a").statistics().queued == 3
+    assert tree.ref("a").statistics().queued == 4
     await trio.testing.wait_all_tasks_blocked()
-    assert outcomes == [0, ReplyLost, int, 1, "end of batch", 2, ReplyLost, "end of batch"]
+    assert outcomes == [
+        *(0, ReplyLost, int, 1, 2, ReplyLost, "end of batch"),
+        *(3, ReplyLost, "end of batch"),
+    ]
     assert tree.ref("a").statistics().queued == 0
     nursery.cancel_scope.cancel()
 
