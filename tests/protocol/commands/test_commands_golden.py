@@ -269,3 +269,53 @@ async def test_stopping_answers_what_was_let_in(tmp_path: Path) -> None:
         with trio.fail_after(10):
             (incoming,) = await peer.dealer.receive_batch(1)
         assert json.loads(incoming.body or b"")["status"] == "success"
+
+
+async def test_crashes_of_everyone_under_traffic(tmp_path: Path) -> None:
+    """With the real journal and socket: whoever crashes, each request has one answer and each id one deal at most."""
+    actors = [
+        "journal",
+        "zmq_commands",
+        "execution/commands",
+        "execution/governor",
+        "execution/brokers/executor:demo",
+    ]
+    async with served(tmp_path, {}) as (context, socket, path):
+        peer = Peer(context, socket.port, "dealer")
+        assert peer.dealer is not None
+        expires = SystemClock().now() + 50
+        wire = {"execute": True, "token": "ea-token-0123456789", "expires_at": expires, "volume": 0.01}
+        orders = {f"r{n}": json.dumps(opening(f"r{n}", **wire)).encode() for n in range(120)}
+        heard: dict[str, Any] = {}
+
+        async def listen(count: int) -> None:
+            assert peer.dealer is not None
+            with trio.fail_after(30):
+                while len(heard) < count:
+                    for incoming in await peer.dealer.receive_batch():
+                        reply = json.loads(incoming.body or b"")
+                        assert reply["request_id"] not in heard, "one answer each"
+                        heard[reply["request_id"]] = reply
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(listen, len(orders))
+            for n, payload in enumerate(orders.values()):
+                peer.dealer.send(payload)
+                await trio.sleep(0.005)
+                if n % 12 == 5:
+                    path.root.fail(actors[n // 12 % len(actors)], RuntimeError("crashed by a test"))
+        await trio.sleep(3)  # a sample, and what was unknown is reconciled
+        first, tickets = dict(heard), []
+        for request_id, payload in orders.items():
+            heard.clear()
+            peer.dealer.send(payload)
+            await listen(1)
+            last = heard[request_id]
+            assert last["status"] != "unknown", last
+            if first[request_id]["status"] == "success":
+                assert last["ticket"] == first[request_id]["ticket"]
+            if last["status"] == "success":
+                tickets.append(last["ticket"])
+        assert path.broker.tags_sent_twice == []
+        assert sorted(tickets) == [position.ticket for position in path.broker.inner.account.positions()]
+        assert path.broker.opened == len(tickets) > 0
