@@ -23,7 +23,8 @@ from quantmind.domain.stopwatch import Stopwatch
 from quantmind.edges.latency import Latencies
 from quantmind.wire import replies
 from quantmind.wire.auth import NOBODY, Authenticator, Identity
-from quantmind.wire.commands import Command, CommandFault, Trade, decode
+from quantmind.wire.commands import Command, Trade, decode
+from quantmind.wire.guards import CommandFault
 
 logger = logging.getLogger("quantmind.door")
 

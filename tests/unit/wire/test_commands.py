@@ -15,14 +15,13 @@ from hypothesis import strategies as st
 from quantmind.domain.orders import Close, Modify, Open, OrderType, Side
 from quantmind.wire.commands import (
     TYPES,
-    CommandFault,
     Heartbeat,
     RiskUpdate,
     Trade,
     TradeResult,
     decode,
-    too_deep,
 )
+from quantmind.wire.guards import CommandFault, too_deep
 
 EXAMPLES = 10_000 if os.environ.get("CI") else 500
 CODES = {"invalid_json", "invalid_message", "unknown_type", "unknown_field"}
