@@ -19,6 +19,25 @@ from quantmind.domain.symbols import VALID_NAME
 from quantmind.wire.guards import MAX_DEPTH, CommandFault, refuse_repeated_key, too_deep
 from quantmind.wire.numbers import BadNumber, decimal_from_json
 
+__all__ = [
+    "MAX_COMMENT",
+    "MAX_DEPTH",
+    "MAX_EA_NAME",
+    "MAX_ID",
+    "MAX_TICKET",
+    "TYPES",
+    "Command",
+    "CommandFault",
+    "Envelope",
+    "Heartbeat",
+    "RiskUpdate",
+    "Trade",
+    "TradeResult",
+    "decode",
+    "fingerprint_of",
+    "too_deep",
+]
+
 MAX_ID = 64
 MAX_EA_NAME = 64
 MAX_COMMENT = 31
