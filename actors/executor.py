@@ -275,8 +275,12 @@ class Executor:
         if not self._unsaved:
             return
         unsaved = list(self._unsaved)
-        await durable.append(self.journal, [record for record, _ in unsaved])
+        results = await durable.append(self.journal, [record for record, _ in unsaved])
         del self._unsaved[: len(unsaved)]
+        for result in results:
+            if result is not None:
+                # Sent while the journal was down, by a process that could not know that its id was used before.
+                logger.error("repeat.order ea=%s request_id=%s", result.known.ea_name, result.known.request_id)
         for _, fact in unsaved:
             if fact is not None:
                 self._report(fact)
