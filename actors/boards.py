@@ -7,7 +7,7 @@ vanish with the actor that wrote it.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -31,16 +31,21 @@ class Halt:
 class HaltLatch:
     """What each account may do now. Written by the governor; the executor reads it just before it sends.
 
-    An account that nobody has set yet is halted: what was not restored is not active.
+    An account that nobody has set yet is halted: what was not restored is not active. `on_change` hears of each
+    state that is another than before.
     """
 
+    on_change: Callable[[str, Halt], None] | None = None
     _states: dict[str, Halt] = attrs.field(factory=dict, init=False)
 
     def read(self, broker: str) -> Halt:
         return self._states.get(broker, Halt(TradingState.HALTED, "the governor has not started yet", 0.0))
 
     def set(self, broker: str, halt: Halt) -> None:
+        before = self._states.get(broker)
         self._states[broker] = halt
+        if self.on_change is not None and (before is None or before.state is not halt.state):
+            self.on_change(broker, halt)
 
     def all(self) -> Mapping[str, Halt]:
         return dict(self._states)
@@ -55,15 +60,22 @@ class Term:
 
 @attrs.define(eq=False)
 class Multipliers:
-    """Each EA's own multiplier, 0 to 1. Written by the governor. An EA that never said one has 1."""
+    """Each EA's own multiplier, 0 to 1. Written by the governor. An EA that never said one has 1.
 
+    `on_change` hears of each value that is another than before.
+    """
+
+    on_change: Callable[[str, Decimal], None] | None = None
     _by_ea: dict[str, Decimal] = attrs.field(factory=dict, init=False)
 
     def read(self, ea_name: str) -> Decimal:
         return self._by_ea.get(ea_name, Decimal(1))
 
     def set(self, ea_name: str, value: Decimal) -> None:
+        before = self.read(ea_name)
         self._by_ea[ea_name] = value
+        if self.on_change is not None and value != before:
+            self.on_change(ea_name, value)
 
 
 @attrs.frozen

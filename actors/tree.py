@@ -51,6 +51,7 @@ from quantmind.edges.data import DataPublisher
 from quantmind.edges.door import Door
 from quantmind.edges.http import HttpEdge, HttpStatistics
 from quantmind.edges.latency import Latencies
+from quantmind.edges.pushes import Pushes
 from quantmind.edges.rest import RestContext, make_app
 from quantmind.edges.ws import WsListener, pool_capacity
 from quantmind.edges.zmq_commands import ZmqCommands
@@ -127,6 +128,8 @@ def build_tree(parts: Parts) -> Tree:
     execution, governor, commands = _execution(parts)
     last_ticks, hub_statistics, demand = LastTicks(), HubStatistics(), Demand()
     publisher = DataPublisher(parts.doors.publisher)
+    pushes = Pushes(publisher)
+    parts.boards.halts.on_change, parts.boards.multipliers.on_change = pushes.state, pushes.multiplier
     sessions = Pool("sessions", capacity=pool_capacity(parts.config.gateway.websocket))
 
     def make_hub() -> Hub:
