@@ -187,7 +187,7 @@ def check_answers(trader: Trader, gateway: Gateway) -> None:
 
 
 async def test_a_broker_dead_at_start_holds_up_nothing_else(tmp_path: Path) -> None:
-    """With one broker that can't be reached the gateway is ready, serves the other, and refuses the orders of the dead."""
+    """With one broker out of reach the gateway is ready, serves the other, and refuses the orders of the dead one."""
     brokers = {"dead": WALK, "demo": WALK}
     config = load(write_config(tmp_path, brokers, poll_interval_ms=20, account_interval_ms=50), {})
     with open_gateway(config, token=TOKEN) as gateway:
