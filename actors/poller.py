@@ -36,7 +36,8 @@ class Poller:
     """One incarnation of a broker's poller. Ready at once: a broker that can't be reached is a state.
 
     A live feed never waits for the hub: while there is no room it keeps the newest tick of each symbol, and counts
-    those that it replaced. A replay waits.
+    those that it replaced. What it owes then waits in line as everyone's messages do, so that clients who keep the
+    hub's mailbox full hold it up and never starve it. A replay waits.
 
     Args:
         hub: gets ticks and the state of the feed.
@@ -61,6 +62,8 @@ class Poller:
     backoff: Backoff = attrs.field(factory=lambda: Backoff(first=0.5, cap=30.0))
     _last: dict[str, Quote] = attrs.field(factory=dict, init=False)
     _owed: dict[str, Quote] = attrs.field(factory=dict, init=False)
+    _late: trio.Event = attrs.field(factory=trio.Event, init=False)
+    """Something waits for room at the hub: whatever comes now goes behind it."""
     _connected: trio.Event = attrs.field(factory=trio.Event, init=False)
     _attempt: int = attrs.field(default=0, init=False)
     _waiting: bool = attrs.field(default=False, init=False)
@@ -78,15 +81,20 @@ class Poller:
         inbox.ready()
         self._confirmed_at = trio.current_time()
         self._show("connecting")
-        async with trio.open_nursery() as nursery:
-            if self.start_feed is not None and self.wanted is not None:
-                self._waiting = True
-                nursery.start_soon(self._start_when_wanted, self.start_feed, self.wanted)
-            nursery.start_soon(self._run_feed)
-            nursery.start_soon(self._watch_feed)
-            nursery.start_soon(self._sample_account)
-            await inbox.wait_stopping()
-            nursery.cancel_scope.cancel()
+        try:
+            async with trio.open_nursery() as nursery:
+                if self.start_feed is not None and self.wanted is not None:
+                    self._waiting = True
+                    nursery.start_soon(self._start_when_wanted, self.start_feed, self.wanted)
+                nursery.start_soon(self._run_feed)
+                nursery.start_soon(self._watch_feed)
+                nursery.start_soon(self._catch_up)
+                nursery.start_soon(self._sample_account)
+                await inbox.wait_stopping()
+                nursery.cancel_scope.cancel()
+        except Exception as crash:
+            self._say_silent(crash)
+            raise
 
     async def _start_when_wanted(self, start: Callable[[], None], wanted: Callable[[str], Awaitable[None]]) -> None:
         await wanted(self.broker.name)
@@ -169,14 +177,14 @@ class Poller:
             self.boards.prices.confirm(name, newest.values(), now)
             self._confirmed_at = now
             self._enter("live")
-        if changed or self._owed:
+        if changed:
             await self._tell_ticks(changed, now, lossless)
         if poll.ended:
             self.boards.prices.confirm_all(name, now)
             self._enter("ended")
 
     async def _tell_ticks(self, quotes: Sequence[Quote], now: float, lossless: bool) -> None:
-        if self._owed:
+        if lossless and self._owed:
             quotes = [*self._owed.values(), *quotes]
             self._owed.clear()
         name, link = self.broker.name, self._link
@@ -184,7 +192,7 @@ class Poller:
             batch = TickBatch(name, quotes[start : start + BATCH], now)
             if lossless:
                 await self._tell_surely(batch)
-            elif not self._tell_hub(batch):
+            elif self._late.is_set() or not self._tell_hub(batch):
                 self._owe(quotes[start:])
                 return
             link.ticks += len(batch.quotes)
@@ -195,6 +203,39 @@ class Poller:
             if quote.symbol in self._owed:
                 self._link.dropped += 1
             self._owed[quote.symbol] = quote
+        self._late.set()
+
+    # In a task of its own, since it waits. Both in turn: under load there are always new ticks.
+    async def _catch_up(self) -> None:
+        while True:
+            await self._late.wait()
+            while self._owed or self._untold:
+                if self._owed:
+                    await self._tell_owed()
+                if self._untold:
+                    await self._tell_late_state()
+            self._late = trio.Event()
+
+    async def _tell_owed(self) -> None:
+        quotes = [self._owed.pop(symbol) for symbol in list(self._owed)[:BATCH]]
+        try:
+            await self.hub.tell(TickBatch(self.broker.name, quotes, trio.current_time()))
+        except NotDelivered:
+            newer = self._owed
+            self._owed = {quote.symbol: quote for quote in quotes}
+            self._owe(list(newer.values()))
+            await trio.sleep(HUB_RETRY_S)
+        else:
+            self._link.ticks += len(quotes)
+
+    async def _tell_late_state(self) -> None:
+        message = self._feed_state()
+        try:
+            await self.hub.tell(message)
+        except NotDelivered:
+            await trio.sleep(HUB_RETRY_S)
+        else:
+            self._told = message.state
 
     async def _tell_surely(self, batch: TickBatch) -> None:
         while True:
@@ -217,7 +258,7 @@ class Poller:
     def _degrade(self, reason: str) -> None:
         self._show("degraded", reason)
 
-    # What clients are told of. The hub may have no room now: the watch tries again.
+    # What clients are told of.
     def _enter(self, state: str) -> None:
         if self._link.feed != state:
             self._show(state)
@@ -225,19 +266,34 @@ class Poller:
             self._state = state
             self._tell_state()
 
+    @property
+    def _untold(self) -> bool:
+        return self._state is not None and self._state != self._told
+
     def _tell_state(self) -> None:
-        if self._state is None or self._state == self._told:
+        if not self._untold:
             return
-        age_ms = round((trio.current_time() - self._confirmed_at) * 1000)
-        if self._tell_hub(FeedState(self.broker.name, None, self._state, age_ms)):
+        if self._late.is_set() or not self._tell_hub(self._feed_state()):
+            self._late.set()
+        else:
             self._told = self._state
+
+    def _feed_state(self) -> FeedState:
+        age_ms = round((trio.current_time() - self._confirmed_at) * 1000)
+        return FeedState(self.broker.name, None, self._state or "stale", age_ms)
+
+    # Nobody watches the feed until the next incarnation does, and that may be parked for a minute.
+    def _say_silent(self, crash: Exception) -> None:
+        self._show("failed", f"its poller crashed: {_told_of(crash)}")
+        self._state = "stale"
+        self._tell_hub(self._feed_state())
 
     def _show(self, state: str, error: str | None = None) -> None:
         link = self._link
         if (link.feed, link.feed_error) == (state, error) and link.feed_since:
             return
         link.feed, link.feed_error, link.feed_since = state, error, self.clock.now()
-        level = logging.WARNING if state in ("degraded", "stale") else logging.INFO
+        level = logging.WARNING if state in ("degraded", "stale", "failed") else logging.INFO
         logger.log(level, "change.feed broker=%s state=%s reason=%s", self.broker.name, state, error or "-")
 
     # In a task of its own, since a poll may hang.
@@ -279,3 +335,9 @@ class Poller:
             self.governor.tell_nowait(AccountSampled(sample))
         except NotDelivered as error:  # the next one says all that this one does
             logger.debug("skip.sample broker=%s reason=%s", self.broker.name, error)
+
+
+def _told_of(crash: BaseException) -> str:
+    while isinstance(crash, BaseExceptionGroup):
+        crash = crash.exceptions[0]
+    return f"{type(crash).__name__}: {crash}"

@@ -221,13 +221,55 @@ async def test_a_live_feed_does_not_wait_and_keeps_the_newest(world: World, auto
     world.broker.polls = [Poll([quote(float(n)), quote(float(n), "GBPUSD")]) for n in range(1, 5)]
     async with world.running():
         await trio.sleep(0.55)
-        assert isinstance(world.told()[0], SymbolsKnown)
         assert len(world.broker.polled_at) == 6
+        told = world.told()
         await trio.sleep(0.1)
-        # GBPUSD and EURUSD are quiet by now, and their last price arrives all the same.
-        assert [(each.symbol, each.bid) for each in world.ticks()] == [("EURUSD", 4.0), ("GBPUSD", 4.0)]
-    assert world.link.dropped == 6
-    assert world.link.ticks == 2
+        told += world.told()
+    assert isinstance(told[0], SymbolsKnown)
+    batches = [[(each.symbol, each.bid) for each in item.quotes] for item in told if isinstance(item, TickBatch)]
+    # The first one waits for room. GBPUSD and EURUSD are quiet by now, and their last price arrives all the same.
+    assert batches == [[("EURUSD", 1.0), ("GBPUSD", 1.0)], [("EURUSD", 4.0), ("GBPUSD", 4.0)]]
+    assert world.link.dropped == 4
+    assert world.link.ticks == 4
+
+
+async def test_senders_that_keep_the_hub_full_do_not_silence_a_live_feed(
+    world: World, autojump_clock: MockClock
+) -> None:
+    """Ticks and the state of the feed wait in line as everybody does, so each message is a turn nearer."""
+    world.hub = Mailbox(MailboxPolicy(capacity=2))
+    crowd, took = Ref[Any]("hub", world.hub), 0
+    world.broker.polls = [Poll([quote(float(n))]) for n in range(1, 1000)]
+
+    async def crowd_in() -> None:
+        while True:
+            await crowd.tell("a client's message")
+
+    async with world.running(), trio.open_nursery() as nursery:
+        for _ in range(20):
+            nursery.start_soon(crowd_in)
+        got: list[Any] = []
+        for _ in range(500):
+            await trio.sleep(0.01)
+            took += world.hub.load_nowait()
+            got.append(world.hub.pop_nowait())
+        nursery.cancel_scope.cancel()
+    ticks = [each.bid for message in got if isinstance(message, TickBatch) for each in message.quotes]
+    # 22 places are in front of each message, at 0.01 s a turn: some four a second in five seconds.
+    assert len(ticks) >= 8
+    assert ticks == sorted(set(ticks))
+    assert [message.state for message in got if isinstance(message, FeedState)] == ["live"]
+    assert took == 500
+
+
+async def test_a_crash_is_said_since_nobody_watches_the_feed_then(world: World, autojump_clock: MockClock) -> None:
+    """Clients hear that it is silent, and the link says why, however long the poller stays away."""
+    world.broker.polls = [Poll([quote(1.0)]), RuntimeError("a bug")]
+    with pytest.raises(ExceptionGroup):
+        async with world.running():
+            await trio.sleep(1)
+    assert (world.link.feed, world.link.feed_error) == ("failed", "its poller crashed: RuntimeError: a bug")
+    assert [state for state, _ in world.states()] == ["live", "stale"]
 
 
 @pytest.mark.parametrize("way", ["unpaced", "lossless"])
