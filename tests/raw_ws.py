@@ -25,7 +25,10 @@ class RawClient:
         )
         head = b""
         while b"\r\n\r\n" not in head:
-            head += self.socket.recv(4096)
+            chunk = self.socket.recv(4096)
+            if not chunk:
+                raise ConnectionError(f"turned away after {head!r}")
+            head += chunk
         assert head.startswith(b"HTTP/1.1 101"), head
         self._chunks: list[bytes] = [head.partition(b"\r\n\r\n")[2]]
         self._thread: threading.Thread | None = None
