@@ -69,12 +69,13 @@ def open_gateway(config: Config, *, token: str | None = None) -> Iterator[Gatewa
         token: the token that has every scope; None takes the one in the state folder, made at first start.
 
     Raises:
-        StartError: an address is taken, or the state folder can't be used.
+        StartError: an address is taken, or the state folder can't be used or is another gateway's.
     """
     folder = StateFolder.open(config.gateway.state_dir)
-    token_from = "QUANTMIND_TOKEN" if token is not None else str(folder.token_file)
-    token = token if token is not None else folder.token()
     with contextlib.ExitStack() as stack:
+        stack.enter_context(folder.held())
+        token_from = "QUANTMIND_TOKEN" if token is not None else str(folder.token_file)
+        token = token if token is not None else folder.token()
         doors = _bind(config, stack)
         brokers = {name: _broker(name, broker) for name, broker in config.enabled_brokers.items()}
         journal = SqliteJournal(folder.journal, durable=config.gateway.journal.durable)

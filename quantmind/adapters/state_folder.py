@@ -1,17 +1,31 @@
-"""The gateway's folder on disk: its token, its journal's file, and where it listens now."""
+"""The gateway's folder on disk: its token, its journal's file, and where it listens now. One gateway at a time."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
+import logging
 import os
 import secrets
 import stat
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import attrs
 
 from quantmind.errors import StartError
 
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+logger = logging.getLogger("quantmind.state")
+
+LOCK_FILE = "lock"
 JOURNAL_FILE = "journal.sqlite3"
 TOKEN_FILE = "token"  # noqa: S105  # a file's name
 ADDRESSES_FILE = "gateway.json"
@@ -41,6 +55,39 @@ class StateFolder:
             raise StartError(message, EXIT_UNAVAILABLE) from exc
         return cls(path)
 
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep every other gateway out for the length of the block; the system lets go if the process dies.
+
+        Two on one journal would each take the other's orders in flight for lost ones.
+
+        Raises:
+            StartError: another gateway has it, or it can't be locked.
+        """
+        try:
+            descriptor = os.open(self.path / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as exc:
+            raise StartError(f"{self.path / LOCK_FILE} can't be opened ({exc.strerror})", EXIT_UNAVAILABLE) from exc
+        try:
+            try:
+                _lock(descriptor)
+            except OSError as exc:
+                raise self._not_ours(exc) from exc
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _not_ours(self, error: OSError) -> StartError:
+        if error.errno in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):
+            number = self._noted().get("pid")
+            who = "another gateway" if number is None else f"another gateway (process {number})"
+            text = f"{who} uses the state folder {self.path}; stop it, or give this one its own with --state"
+        else:
+            text = (
+                f"the state folder {self.path} can't be locked ({error.strerror}); set one on a local disk by --state"
+            )
+        return StartError(text, EXIT_UNAVAILABLE)
+
     @property
     def journal(self) -> Path:
         return self.path / JOURNAL_FILE
@@ -62,8 +109,14 @@ class StateFolder:
         except OSError as exc:
             raise StartError(f"{self.token_file} can't be written ({exc.strerror})", EXIT_UNAVAILABLE) from exc
         token = secrets.token_urlsafe(32)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(token + "\n")
+        try:
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write(token + "\n")
+        except OSError as exc:
+            # An empty one would be in the way of the next start.
+            with contextlib.suppress(OSError):
+                self.token_file.unlink()
+            raise StartError(f"{self.token_file} can't be written ({exc.strerror})", EXIT_UNAVAILABLE) from exc
         return token
 
     def _read_token(self) -> str:
@@ -83,20 +136,39 @@ class StateFolder:
         return token
 
     def write_addresses(self, addresses: dict[str, str]) -> None:
-        """Note where the gateway listens, for the other subcommands."""
+        """Note where the gateway listens, for the other subcommands; it runs without the note, too."""
         temporary = self.path / f"{ADDRESSES_FILE}.new"
-        temporary.write_text(json.dumps({"pid": os.getpid(), "addresses": addresses}), encoding="utf-8")
-        temporary.replace(self.path / ADDRESSES_FILE)
+        try:
+            temporary.write_text(json.dumps({"pid": os.getpid(), "addresses": addresses}), encoding="utf-8")
+            temporary.replace(self.path / ADDRESSES_FILE)
+        except OSError as exc:
+            logger.warning("fail.note file=%s reason=%s", self.path / ADDRESSES_FILE, exc.strerror)
+            with contextlib.suppress(OSError):
+                temporary.unlink()
 
     def forget_addresses(self) -> None:
         """The gateway no longer listens."""
-        (self.path / ADDRESSES_FILE).unlink(missing_ok=True)
+        try:
+            (self.path / ADDRESSES_FILE).unlink(missing_ok=True)
+        except OSError as exc:
+            logger.warning("fail.note file=%s reason=%s", self.path / ADDRESSES_FILE, exc.strerror)
 
     def read_addresses(self) -> dict[str, str]:
         """Where a gateway with this state listens; empty when none is known."""
+        addresses = self._noted().get("addresses")
+        return addresses if isinstance(addresses, dict) else {}
+
+    def _noted(self) -> dict[str, Any]:
         try:
             noted = json.loads((self.path / ADDRESSES_FILE).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
-        addresses = noted.get("addresses") if isinstance(noted, dict) else None
-        return addresses if isinstance(addresses, dict) else {}
+        return noted if isinstance(noted, dict) else {}
+
+
+# Ends with the descriptor, also when the process dies. Not waited for.
+def _lock(descriptor: int) -> None:
+    if sys.platform == "win32":
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+    else:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
