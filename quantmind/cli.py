@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -30,6 +31,9 @@ from quantmind.net.errors import NetError, PeerGone
 EXIT_USAGE = 2
 EXIT_UNAVAILABLE = 69
 EXIT_GAVE_UP = 70
+LOG_WITHIN_S = 2.0
+
+logger = logging.getLogger("quantmind.cli")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -92,13 +96,35 @@ def _config_path(options: argparse.Namespace) -> Path:
 
 
 def _run(config: Config, options: argparse.Namespace) -> int:
-    logs.set_up(as_json=options.json_log, verbose=options.verbose)
+    log = logs.set_up(as_json=options.json_log, verbose=options.verbose)
     token = os.environ.get("QUANTMIND_TOKEN") or None
     announce = partial(_announce, as_json=options.json, config=config)
-    return trio.run(partial(serve, config, token=token, announce=announce))
+    try:
+        exit_code = trio.run(partial(serve, config, token=token, announce=announce))
+    finally:
+        written = log.finish(LOG_WITHIN_S)
+    if not written:
+        os._exit(exit_code)  # nobody takes our log, and the interpreter would wait for the thread that writes it
+    return exit_code
 
 
 def _announce(addresses: dict[str, str], token_from: str, *, as_json: bool, config: Config) -> None:
+    try:
+        _print_addresses(addresses, token_from, as_json=as_json, config=config)
+    except OSError as exc:
+        # Whoever started us has stopped listening (`quantmind run | head -1`), which is no reason not to trade.
+        logger.warning("lose.announcement reason=%s", exc.strerror)
+        _forget_stdout()
+
+
+def _forget_stdout() -> None:
+    """What is left in its buffer would be an error at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def _print_addresses(addresses: dict[str, str], token_from: str, *, as_json: bool, config: Config) -> None:
     if as_json:
         print(json.dumps({"ready": True, "addresses": addresses, "token": token_from}), flush=True)
         return
@@ -157,7 +183,7 @@ def _ticks(config: Config, options: argparse.Namespace) -> int:
         print(f"quantmind: {exc}", file=sys.stderr)
         return EXIT_UNAVAILABLE
     except BrokenPipeError:
-        sys.stderr.close()  # whoever read our output has gone
+        _forget_stdout()  # whoever read our output has gone
     return 0
 
 

@@ -84,7 +84,7 @@ class StateFolder:
             text = f"{who} uses the state folder {self.path}; stop it, or give this one its own with --state"
         else:
             text = (
-                f"the state folder {self.path} can't be locked ({error.strerror}); set one on a local disk by --state"
+                f"the state folder {self.path} can't be locked ({error.strerror}); set one on a local disk"
             )
         return StartError(text, EXIT_UNAVAILABLE)
 

@@ -143,6 +143,54 @@ def test_the_first_start_makes_a_token_that_only_its_owner_reads(tmp_path: Path)
         assert (tmp_path / "state" / "token").stat().st_mode & 0o077 == 0
 
 
+def test_a_starter_that_does_not_listen_is_no_reason_to_end(tmp_path: Path) -> None:
+    """As in `quantmind run | head -1`: it serves all the same, and an orderly stop ends with 0."""
+    config = write_config(tmp_path, WALK)
+    with subprocess.Popen(
+        [sys.executable, "-m", "quantmind.cli", "run", "--config", str(config)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        for line in process.stderr:
+            if "lose.announcement" in line:
+                break
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT if sys.platform != "win32" else signal.SIGTERM)
+        rest = process.stderr.read()
+        code = process.wait(30)
+    if sys.platform != "win32":
+        assert code == 0
+        assert "Traceback" not in rest
+        assert "BrokenPipe" not in rest
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals for another process")
+def test_a_log_that_nobody_reads_holds_up_nothing(tmp_path: Path) -> None:
+    """With a full pipe at standard error it answers, and ends when it is told to."""
+    config = write_config(tmp_path, WALK)
+    with subprocess.Popen(
+        [sys.executable, "-m", "quantmind.cli", "run", "--config", str(config), "--json", "--verbose"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        port = int(json.loads(process.stdout.readline())["addresses"]["websocket"].rstrip("/").rpartition(":")[2])
+        for _ in range(300):  # some 100 kB of log, of which a pipe holds 64
+            RawClient(port).socket.close()
+        client = RawClient(port)
+        client.send({"type": "ping"})
+        while b"pong" not in client.socket.recv(4096):
+            pass
+        client.socket.close()
+        process.terminate()
+        assert process.wait(20) == 0
+
+
 def test_json_log_lines_are_objects(tmp_path: Path) -> None:
     """With --json-log every log line is one JSON object."""
     with running(write_config(tmp_path, WALK), "--json-log") as gateway:
