@@ -50,6 +50,10 @@ MAX_UNANSWERED: Final = 64
 
 DETACH_WITHIN_S: Final = 5.0
 
+STOOD_STILL_S: Final = 0.5
+"""Woken so much later than asked, it was this process that stood still (a laptop that slept, a machine that was
+moved), and whoever did not answer meanwhile is not to blame."""
+
 Authenticate = Callable[[str], tuple[str, ...] | None]
 """A token's scopes, or None. Compares in constant time."""
 
@@ -273,13 +277,14 @@ class Session:
         while True:
             due += interval_s
             await trio.sleep_until(due)
+            due = max(due, trio.current_time())
             connection.push(ws_messages.heartbeat(iso(self.clock.now()), len(self.clients), self.epoch()))
             with trio.move_on_at(due + interval_s) as patience:
                 try:
                     await connection.ping()
                 except PeerGone:
                     return
-            if patience.cancelled_caught:
+            if patience.cancelled_caught and trio.current_time() - patience.deadline < STOOD_STILL_S:
                 logger.info("drop.client client=%d reason=no_pong", self.number)
                 self._end(SERVER_FAULT, "no pong")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import time
 from collections.abc import AsyncIterator, Hashable, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import trio
 from protocol.ws.ws_gateway import TOKENS, Client, FakeClock, WsGateway, open_gateway
 
+from actors import session
 from actors.messages import Detach, HubMessage, HubStarted, Subscribe, Unsubscribe, Welcome
 from actors.runtime import Inbox, Mailbox, MailboxPolicy, Ref
 from actors.session import MAX_UNANSWERED, SESSION_MAILBOX, Clients, Session
@@ -267,6 +269,32 @@ async def test_a_peer_that_does_not_pong_is_dropped() -> None:
             data = await read_all(silent)
         assert data.count(b'"heartbeat"') == 1
         await until(lambda: gateway.statistics.closed == {1011: 1})
+        readers.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("phase_s", [0.0, 0.1, 0.2])
+async def test_a_process_that_stood_still_blames_no_peer(phase_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a laptop slept, nobody had the time to pong: they are asked again, and stay."""
+    monkeypatch.setattr(session, "STOOD_STILL_S", 0.2)
+
+    async def listen(client: Client) -> None:
+        while True:
+            await client.receive()
+
+    async with (
+        open_gateway(heartbeat_interval_s=0.3) as gateway,
+        raw_client(gateway),
+        gateway.connect() as client,
+        trio.open_nursery() as readers,
+    ):
+        readers.start_soon(listen, client)
+        await until(lambda: len(gateway.clients) == 2)
+        await trio.sleep(phase_s)
+        time.sleep(1.5)  # noqa: ASYNC251  # it holds up this whole process, which is the point
+        await trio.sleep(0.02)
+        assert len(gateway.clients) == 2
+        # Who still does not pong is dropped as ever.
+        await until(lambda: len(gateway.clients) == 1)
         readers.cancel_scope.cancel()
 
 
