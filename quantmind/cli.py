@@ -7,6 +7,7 @@ absent, 70 gave up after restarts.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import os
@@ -32,6 +33,8 @@ EXIT_USAGE = 2
 EXIT_UNAVAILABLE = 69
 EXIT_GAVE_UP = 70
 LOG_WITHIN_S = 2.0
+SPARE_DESCRIPTORS = 4096
+"""Open files beside those of WebSocket clients: the other doors' clients, the journal, and connections that end."""
 
 logger = logging.getLogger("quantmind.cli")
 
@@ -97,6 +100,7 @@ def _config_path(options: argparse.Namespace) -> Path:
 
 def _run(config: Config, options: argparse.Namespace) -> int:
     log = logs.set_up(as_json=options.json_log, verbose=options.verbose)
+    _take_descriptors(config)
     token = os.environ.get("QUANTMIND_TOKEN") or None
     announce = partial(_announce, as_json=options.json, config=config)
     try:
@@ -106,6 +110,22 @@ def _run(config: Config, options: argparse.Namespace) -> int:
     if not written:
         os._exit(exit_code)  # nobody takes our log, and the interpreter would wait for the thread that writes it
     return exit_code
+
+
+def _take_descriptors(config: Config) -> None:
+    """As many open files as we may have: the usual 1024, or 256, are fewer than the clients that we promise."""
+    if sys.platform != "win32":  # there a socket is no file, and the limit is far away
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = config.gateway.websocket.max_clients + SPARE_DESCRIPTORS
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        if soft != resource.RLIM_INFINITY and soft < most:
+            with contextlib.suppress(OSError, ValueError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+                soft = most
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            logger.warning("few.descriptors has=%d wants=%d; raise the limit with ulimit -n", soft, wanted)
 
 
 def _announce(addresses: dict[str, str], token_from: str, *, as_json: bool, config: Config) -> None:

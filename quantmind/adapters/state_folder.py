@@ -83,9 +83,7 @@ class StateFolder:
             who = "another gateway" if number is None else f"another gateway (process {number})"
             text = f"{who} uses the state folder {self.path}; stop it, or give this one its own with --state"
         else:
-            text = (
-                f"the state folder {self.path} can't be locked ({error.strerror}); set one on a local disk"
-            )
+            text = f"the state folder {self.path} can't be locked ({error.strerror}); set one on a local disk"
         return StartError(text, EXIT_UNAVAILABLE)
 
     @property

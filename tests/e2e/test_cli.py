@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -189,6 +190,30 @@ def test_a_log_that_nobody_reads_holds_up_nothing(tmp_path: Path) -> None:
         client.socket.close()
         process.terminate()
         assert process.wait(20) == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
+def test_it_takes_as_many_open_files_as_it_may_have(tmp_path: Path) -> None:
+    """The usual soft limit of 1024 is too low for 1000 clients, and where the hard one is, the log says so."""
+    import resource
+
+    for hard, warned in ((6000, False), (3000, True)):
+        limits = partial(resource.setrlimit, resource.RLIMIT_NOFILE, (256, hard))
+        with subprocess.Popen(
+            [sys.executable, "-m", "quantmind.cli", "run", "--config", str(write_config(tmp_path, WALK)), "--json"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=limits,
+        ) as process:
+            assert process.stdout is not None
+            assert "ready" in json.loads(process.stdout.readline())
+            # 1000 clients and what is spare
+            assert resource.prlimit(process.pid, resource.RLIMIT_NOFILE) == (min(hard, 5096), hard)
+            process.terminate()
+            _, log = process.communicate(timeout=30)
+        assert process.returncode == 0
+        assert ("few.descriptors has=3000" in log) == warned
 
 
 def test_json_log_lines_are_objects(tmp_path: Path) -> None:
