@@ -92,8 +92,8 @@ class Poller:
                 nursery.start_soon(self._sample_account)
                 await inbox.wait_stopping()
                 nursery.cancel_scope.cancel()
-        except Exception as crash:
-            self._say_silent(crash)
+        except BaseException as end:  # a stop comes out of the block in order
+            self._say_silent(end)
             raise
 
     async def _start_when_wanted(self, start: Callable[[], None], wanted: Callable[[str], Awaitable[None]]) -> None:
@@ -283,8 +283,8 @@ class Poller:
         return FeedState(self.broker.name, None, self._state or "stale", age_ms)
 
     # Nobody watches the feed until the next incarnation does, and that may be parked for a minute.
-    def _say_silent(self, crash: Exception) -> None:
-        self._show("failed", f"its poller crashed: {_told_of(crash)}")
+    def _say_silent(self, end: BaseException) -> None:
+        self._show("failed", f"its poller ended: {_told_of(end)}")
         self._state = "stale"
         self._tell_hub(self._feed_state())
 
@@ -337,7 +337,7 @@ class Poller:
             logger.debug("skip.sample broker=%s reason=%s", self.broker.name, error)
 
 
-def _told_of(crash: BaseException) -> str:
-    while isinstance(crash, BaseExceptionGroup):
-        crash = crash.exceptions[0]
-    return f"{type(crash).__name__}: {crash}"
+def _told_of(end: BaseException) -> str:
+    while isinstance(end, BaseExceptionGroup):
+        end = end.exceptions[0]
+    return f"{type(end).__name__}: {end}"

@@ -268,7 +268,7 @@ async def test_a_crash_is_said_since_nobody_watches_the_feed_then(world: World, 
     with pytest.raises(ExceptionGroup):
         async with world.running():
             await trio.sleep(1)
-    assert (world.link.feed, world.link.feed_error) == ("failed", "its poller crashed: RuntimeError: a bug")
+    assert (world.link.feed, world.link.feed_error) == ("failed", "its poller ended: RuntimeError: a bug")
     assert [state for state, _ in world.states()] == ["live", "stale"]
 
 

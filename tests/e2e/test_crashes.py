@@ -22,6 +22,7 @@ from quantmind.net.ws import ClientConnection, connect
 from quantmind.net.zmq import DealerSocket, ZmqContext
 
 WALK = {"type": "mt5_mock", "symbols": {"EURUSD": {}}, "feed": {"type": "random_walk", "seed": 1}}
+POLLER = "market/pollers/poller:demo"
 ACTORS = (
     "journal",
     "execution/brokers/executor:demo",
@@ -216,3 +217,31 @@ async def test_a_broker_dead_at_start_holds_up_nothing_else(tmp_path: Path) -> N
             assert link.feed == "degraded"
             assert "nobody answers" in (link.feed_error or "")
             await gateway.tree.root.stop()
+
+
+async def test_a_parked_poller_is_said_to_clients_and_in_the_status(tmp_path: Path) -> None:
+    """After too many crashes nobody watches the feed for a minute: its clients know, and its link does."""
+    async with gateway_at(tmp_path, {"demo": WALK}) as gateway, connect(gateway.addresses["websocket"]) as client:
+        await client.send(json.dumps({"type": "subscribe", "symbols": ["EURUSD"]}))
+        states: list[str] = []
+
+        async def listen() -> None:
+            while True:
+                message = json.loads(await client.receive())
+                if message["type"] == "status":
+                    states.append(message["state"])
+
+        def state() -> State:
+            return next(node.state for node in gateway.tree.snapshot().walk() if node.name == POLLER)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(listen)
+            with trio.fail_after(60):
+                while state() is not State.PARKED:
+                    if state() is State.RUNNING:
+                        gateway.tree.root.fail(POLLER, Boom("planted"))
+                    await trio.sleep(0.02)
+                while not states or states[-1] != "stale":
+                    await trio.sleep(0.02)
+            assert gateway.tree.boards.links.of("demo").feed == "failed"
+            nursery.cancel_scope.cancel()
