@@ -37,15 +37,34 @@ class HaltLatch:
 
     on_change: Callable[[str, Halt], None] | None = None
     _states: dict[str, Halt] = attrs.field(factory=dict, init=False)
+    _clouds: dict[str, Halt] = attrs.field(factory=dict, init=False)
 
     def read(self, broker: str) -> Halt:
         return self._states.get(broker, Halt(TradingState.HALTED, "the governor has not started yet", 0.0))
 
     def set(self, broker: str, halt: Halt) -> None:
-        before = self._states.get(broker)
+        before = self.shown(broker)
         self._states[broker] = halt
-        if self.on_change is not None and (before is None or before.state is not halt.state):
-            self.on_change(broker, halt)
+        self._tell(broker, before)
+
+    def cloud(self, broker: str, halt: Halt | None) -> None:
+        """What an account may do at most for a while, whatever its state is; None: nothing clouds it any more."""
+        before = self.shown(broker)
+        if halt is None:
+            self._clouds.pop(broker, None)
+        else:
+            self._clouds[broker] = halt
+        self._tell(broker, before)
+
+    def shown(self, broker: str) -> Halt:
+        """What to tell others: the state, or what clouds it where that is tighter."""
+        halt, cloud = self.read(broker), self._clouds.get(broker)
+        return cloud if cloud is not None and halt.state is TradingState.ACTIVE else halt
+
+    def _tell(self, broker: str, before: Halt) -> None:
+        after = self.shown(broker)
+        if self.on_change is not None and after.state is not before.state:
+            self.on_change(broker, after)
 
     def all(self) -> Mapping[str, Halt]:
         return dict(self._states)

@@ -57,7 +57,9 @@ class Routing:
                 "under `eas` in the configuration",
             )
         if chosen not in self.brokers:
-            return replies.error("unknown_broker", f"there is no enabled broker {chosen}; {', '.join(self.brokers)}")
+            return replies.error(
+                "unknown_broker", f"there is no enabled broker {chosen}; enabled: {', '.join(self.brokers)}"
+            )
         return chosen
 
 
@@ -109,6 +111,7 @@ class Commands:
             case Trade():
                 self._trade(call, request, command, identity, lost)
             case TradeResult():
+                self.known.use(command.approval_id)
                 report = ReportResult(
                     command.approval_id, command.envelope.ea_name, command.ticket, command.volume, command.retcode
                 )
@@ -126,7 +129,7 @@ class Commands:
         return {
             "status": "success",
             "risk_multiplier": self.boards.multipliers.read(command.envelope.ea_name),
-            "trading_state": self.boards.halts.read(broker).state.value,
+            "trading_state": self.boards.halts.shown(broker).state.value,
             "next_heartbeat_s": NEXT_HEARTBEAT_S,
             "floor": None,
             "next_floor": None,
@@ -246,6 +249,8 @@ class Commands:
             call.answer(self._again(found.reply, broker))
 
     def _again(self, first: Reply, broker: str) -> Reply:
+        if self.known.was_used(first):
+            return replies.expired_approval("what was traded on it has been reported; ask again with a new id", first)
         return as_it_stands(first, self.boards.halts.read(broker), self.clock.now())
 
     def _late(self, command: Trade, request: HandleCommand) -> Reply | None:
@@ -273,7 +278,8 @@ class Commands:
                 )
             if age < -FURTHEST_EXPIRY_S:
                 return replies.error(
-                    "invalid_message", f"timestamp is {-age:.0f} s ahead of the gateway's clock; set the EA's clock"
+                    "invalid_message",
+                    f"timestamp is {-age:.0f} s ahead of the gateway's clock; send Unix seconds by a right clock",
                 )
         if envelope.expires_at is None and envelope.timestamp is None and request.via == "zmq":
             return replies.error(

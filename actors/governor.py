@@ -211,10 +211,23 @@ class Governor:
             case AccountSampled(sample):
                 for released in self._promises.sampled(sample, self.clock.now()):
                     pending.add(released)
+                self._show_unknowns(sample.broker)
             case Executed():
                 self._promises.executed(fact)
+                self._show_unknowns(fact.proposal.broker)
             case Undelivered(order_id):
                 self._promises.release(order_id)
+
+    def _show_unknowns(self, broker: str) -> None:
+        """Say of an account with an order that is unknown for too long what the rule `no_unknown` makes of it."""
+        now, grace_s = trio.current_time(), self.policies[broker].unknown_grace_s
+        late = [order for order in self._promises.unknowns(broker) if now - order.since >= grace_s]
+        if not late:
+            self.boards.halts.cloud(broker, None)
+            return
+        cause = f"what became of order {late[0].order_id} of {late[0].ea_name} is not known"
+        since = self.clock.now() - (now - late[0].since)
+        self.boards.halts.cloud(broker, Halt(TradingState.REDUCE_ONLY, cause, since))
 
     # --- what it is asked ----------------------------------------------------------------------------------------
 

@@ -20,6 +20,9 @@ from quantmind.wire import replies
 
 Key = tuple[str, str]
 
+REMEMBERED_USED = 10_000
+"""Reported approvals: more than can be reported while an approval lasts."""
+
 CLOCK_SLACK_MS = 50.0
 
 _REMEMBERED_ERRORS = frozenset({"broker_refused", "broker_unavailable"})
@@ -47,6 +50,7 @@ class KnownCommands:
 
     capacity: int = 100_000
     _entries: OrderedDict[Key, Entry] = attrs.field(factory=OrderedDict, init=False)
+    _used: OrderedDict[str, None] = attrs.field(factory=OrderedDict, init=False)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -85,6 +89,16 @@ class KnownCommands:
             del self._entries[key]
         for call in joined:
             call.answer(outcome)
+
+    def use(self, approval_id: str) -> None:
+        """An EA has reported what it did with an approval: a repeat of its request gets no second one."""
+        self._used[approval_id] = None
+        if len(self._used) > REMEMBERED_USED:
+            self._used.popitem(last=False)
+
+    def was_used(self, first: Reply) -> bool:
+        """Whether the result of the approval in this answer has been reported."""
+        return first.get("approval_id") in self._used
 
     def _trim(self) -> None:
         # In-flight entries are few (the door's limit) and young, so the oldest is never one of them.

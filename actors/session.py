@@ -45,6 +45,8 @@ SESSION_MAILBOX: Final = MailboxPolicy(
     Overflow.CONFLATE, capacity=4, key=type, reason="it only hears of new hubs, and the newest epoch counts"
 )
 
+TOKEN_IN_URL: Final = b"a token in an address ends up in logs; send Authorization: Bearer, or an auth message\n"
+
 MAX_UNANSWERED: Final = 64
 """Subscriptions a client may have on their way while the hub does not answer."""
 
@@ -225,6 +227,11 @@ class Session:
             if not origin_allowed(handshake.headers.get("origin"), self.config.origins):
                 await self._refuse_origin(connection, handshake)
                 return
+            if "token=" in handshake.path.lower():
+                statistics.refuse("token_in_url")
+                logger.warning("refuse.client client=%d reason=token_in_url", self.number)
+                await connection.reject(400, TOKEN_IN_URL)
+                return
             await connection.accept()
         except PeerGone as gone:
             statistics.refuse("handshake")
@@ -341,7 +348,8 @@ class Session:
     def _list_symbols(self, message: GetSymbols) -> bytes:
         names = self.catalog.names()
         if message.match != "*":
-            names = [name for name in names if fnmatchcase(name, message.match)]
+            pattern = message.match.lower()
+            names = [name for name in names if fnmatchcase(name.lower(), pattern)]
         return ws_messages.symbols(names[message.offset : message.offset + message.limit], len(names), message.id)
 
     async def _check_header(self, connection: ServerConnection, headers: Mapping[str, str]) -> bool:

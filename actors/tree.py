@@ -190,7 +190,10 @@ def build_tree(parts: Parts) -> Tree:
                 "socket": attrs.asdict(parts.doors.commands.statistics()),
             },
             "http_commands": lambda: {"in_flight": http_door.in_flight, **attrs.asdict(http_door.statistics)},
-            "publish": lambda: attrs.asdict(parts.doors.publisher.statistics()),
+            "publish": lambda: {
+                **attrs.asdict(parts.doors.publisher.statistics()),
+                "failed": publisher.statistics.failed,
+            },
             "http": http_statistics.snapshot,
             "loop": lambda: attrs.asdict(lag),
             "journal": parts.journal_status,

@@ -20,6 +20,7 @@ from quantmind.adapters.journal import SqliteJournal
 from quantmind.adapters.state_folder import EXIT_UNAVAILABLE, StateFolder
 from quantmind.config import BrokerConfig, Config, MockBrokerConfig
 from quantmind.domain.risk import EaLimits, Policy
+from quantmind.edges.zmq_commands import HIGH_WATER, MAX_FRAME_BYTES
 from quantmind.errors import StartError
 from quantmind.net.errors import NetError
 from quantmind.net.listen import ListenAddress
@@ -171,7 +172,13 @@ def _bind(config: Config, stack: contextlib.ExitStack) -> Doors:
         stack.callback(rest.close)
         rest.open()
         context = stack.enter_context(ZmqContext())
-        commands = RouterSocket.bind(context, gateway.commands.host, gateway.commands.port)
+        commands = RouterSocket.bind(
+            context,
+            gateway.commands.host,
+            gateway.commands.port,
+            max_message_bytes=MAX_FRAME_BYTES,
+            high_water=HIGH_WATER,
+        )
         publisher = PubSocket.bind(context, gateway.data.host, gateway.data.publish_port)
     except NetError as exc:
         raise StartError(str(exc), EXIT_UNAVAILABLE) from exc

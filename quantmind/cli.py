@@ -21,11 +21,11 @@ import attrs
 import trio
 
 from quantmind import __version__, logs
-from quantmind.adapters.mock import ReplayError, inspect_recording
+from quantmind.adapters.mock import ReplayError, build, inspect_recording
 from quantmind.adapters.state_folder import StateFolder
 from quantmind.app import serve
 from quantmind.client.live_ticks import FeedRefused, open_ticks
-from quantmind.config import Config, ConfigError, ReplayFeed, load
+from quantmind.config import Config, ConfigError, MockBrokerConfig, ReplayFeed, load
 from quantmind.errors import StartError
 from quantmind.net.errors import NetError, PeerGone
 
@@ -42,6 +42,8 @@ logger = logging.getLogger("quantmind.cli")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; returns the exit code."""
     options = _parser().parse_args(arguments)
+    if options.command == "ticks" and options.url is not None:
+        return _ticks(options.url, options)
     try:
         config = load(_config_path(options), os.environ)
     except ConfigError as exc:
@@ -49,9 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_USAGE
     if options.state is not None:
         config = attrs.evolve(config, gateway=attrs.evolve(config.gateway, state_dir=options.state.absolute()))
-    command = {"run": _run, "check": _check, "ticks": _ticks}[options.command]
     try:
-        return command(config, options)
+        if options.command == "ticks":
+            return _ticks(_feed_address(config), options)
+        return {"run": _run, "check": _check}[options.command](config, options)
     except StartError as exc:
         print(f"quantmind: {exc}", file=sys.stderr)
         return exc.exit_code
@@ -152,7 +155,7 @@ def _print_addresses(addresses: dict[str, str], token_from: str, *, as_json: boo
         print(f"{name:<10} {address}")
     print(f"{'token':<10} {token_from}")
     symbol = next((symbol for broker in config.enabled_brokers.values() for symbol in _symbols(broker)), "EURUSD")
-    print(f"{'see ticks':<10} quantmind ticks {symbol} --config {config.path}")
+    print(f"{'see ticks':<10} quantmind ticks {symbol} --url {addresses['websocket']}")
     print("ready", flush=True)
 
 
@@ -165,7 +168,7 @@ def _symbols(broker: Any) -> Sequence[str]:
 
 def _check(config: Config, options: argparse.Namespace) -> int:
     described = config.describe()
-    faults = _recording_faults(config)
+    faults = _broker_faults(config)
     if faults:
         print("\n".join(faults), file=sys.stderr)
         return EXIT_USAGE
@@ -179,14 +182,19 @@ def _check(config: Config, options: argparse.Namespace) -> int:
     return 0
 
 
-def _recording_faults(config: Config) -> list[str]:
-    """What is wrong with the recordings that enabled brokers would replay, as far as their first lines tell."""
+def _broker_faults(config: Config) -> list[str]:
+    """What only a broker itself sees: symbols that contradict themselves, and the first lines of its recording."""
     faults = []
     for name, broker in config.enabled_brokers.items():
-        feed = getattr(broker, "feed", None)
-        if isinstance(feed, ReplayFeed):
+        if not isinstance(broker, MockBrokerConfig):
+            continue
+        try:
+            build(broker, name=name)
+        except ValueError as exc:
+            faults.append(f"{config.path}: brokers.{name}.symbols: {exc}")
+        if isinstance(broker.feed, ReplayFeed):
             try:
-                inspect_recording(feed.path, feed.symbol)
+                inspect_recording(broker.feed.path, broker.feed.symbol)
             except ReplayError as exc:
                 faults.append(f"{config.path}: brokers.{name}.feed: {exc}")
     return faults
@@ -195,8 +203,7 @@ def _recording_faults(config: Config) -> list[str]:
 # --- ticks ---------------------------------------------------------------------------------------------------------
 
 
-def _ticks(config: Config, options: argparse.Namespace) -> int:
-    url = options.url or _feed_address(config)
+def _ticks(url: str, options: argparse.Namespace) -> int:
     try:
         trio.run(partial(_show_ticks, url, options))
     except (NetError, FeedRefused, PeerGone) as exc:
@@ -212,7 +219,9 @@ def _feed_address(config: Config) -> str:
     if websocket.port == 0:
         noted = StateFolder(config.gateway.state_dir).read_addresses().get("websocket")
         if noted is None:
-            raise StartError("no running gateway has noted its address; give --url", EXIT_UNAVAILABLE)
+            folder = config.gateway.state_dir
+            message = f"no running gateway has noted its address in {folder}; start it, or give --state or --url"
+            raise StartError(message, EXIT_UNAVAILABLE)
         return noted
     host = f"[{websocket.host}]" if ":" in websocket.host else websocket.host
     return f"ws://{host}:{websocket.port}/"

@@ -25,7 +25,9 @@ class PlainFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         text = f"{iso(record.created)} {record.levelname} {record.name} {_visible(record.getMessage())}"
         if record.exc_info:
-            text = f"{text}\n{self.formatException(record.exc_info)}"
+            # Indented, since an error may quote what a client sent: no line of it can pass for one of the log's.
+            lines = self.formatException(record.exc_info).split("\n")
+            text = "\n".join([text, *(f"  {_visible(line)}" for line in lines)])
         return text
 
 

@@ -326,6 +326,42 @@ async def open_command_path(
 ) -> AsyncIterator[CommandPath]:
     """Run the path until the block ends. With a `socket` its commands are served too."""
     journal = InlineJournal() if journal is None else journal
+    async with contextlib.AsyncExitStack() as stack:
+        if isinstance(journal, InlineJournal):
+            stack.callback(journal.connection.close)
+        yield await stack.enter_async_context(
+            _open_path(
+                journal,
+                broker,
+                clock,
+                socket,
+                policy,
+                ea_limits,
+                brokers,
+                approval_ttl_s,
+                max_in_flight,
+                require_token,
+                sampling,
+                warning_ms,
+            )
+        )
+
+
+@contextlib.asynccontextmanager
+async def _open_path(
+    journal: Any,
+    broker: WatchedBroker | None,
+    clock: Any,
+    socket: RouterSocket | None,
+    policy: Policy | None,
+    ea_limits: Callable[[str], EaLimits] | None,
+    brokers: tuple[str, ...] | None,
+    approval_ttl_s: float,
+    max_in_flight: int,
+    require_token: bool,
+    sampling: bool,
+    warning_ms: float,
+) -> AsyncIterator[CommandPath]:
     broker = make_broker() if broker is None else broker
     clock = WallClock() if clock is None else clock
     names = (broker.name,) if brokers is None else brokers

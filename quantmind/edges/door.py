@@ -23,7 +23,7 @@ from quantmind.domain.stopwatch import Stopwatch
 from quantmind.edges.latency import Latencies
 from quantmind.wire import replies
 from quantmind.wire.auth import NOBODY, Authenticator, Identity
-from quantmind.wire.commands import Command, Trade, decode
+from quantmind.wire.commands import Command, decode, kind_of
 from quantmind.wire.guards import CommandFault
 
 logger = logging.getLogger("quantmind.door")
@@ -186,7 +186,7 @@ class Door:
         call: Call[Reply] = Call.open(
             request, deadline=deadline, on_reply=lambda outcome: self._answered(number, outcome)
         )
-        kind = command.kind if isinstance(command, Trade) else type(command).__name__
+        kind = kind_of(command)
         self._pending[number] = _Pending(number, call, command.envelope.request_id, kind, watch, answer, deadline)
         heapq.heappush(self._deadlines, (deadline, number))
         self.commands.pass_on_nowait(call)

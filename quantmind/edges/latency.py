@@ -59,8 +59,8 @@ class Histogram:
         for bound, count in zip((*BOUNDS_MS, self.max_ms), self.counts, strict=True):
             seen += count
             if seen >= wanted:
-                return min(bound, self.max_ms)
-        return self.max_ms
+                return round(min(bound, self.max_ms), 3)
+        return round(self.max_ms, 3)
 
 
 @attrs.define(eq=False)

@@ -15,6 +15,12 @@ from quantmind.wire import replies
 
 logger = logging.getLogger("quantmind.zmq")
 
+MAX_COMMAND_BYTES = 64 * 1024
+MAX_FRAME_BYTES = 2 * 1024 * 1024
+"""What the socket takes, so that a message that is too long has its answer; a longer one ends its connection."""
+HIGH_WATER = 2000
+"""Messages that wait for us or for a peer, at most: twice what the door has in flight."""
+
 LOOK_EVERY_S = 0.01
 
 
@@ -52,5 +58,8 @@ class ZmqCommands:
 
         if incoming.body is None:
             self.door.refuse("invalid_message", f"{incoming.fault}; send one JSON object in one frame", answer)
+        elif len(incoming.body) > MAX_COMMAND_BYTES:
+            message = f"the message has {len(incoming.body)} bytes, at most {MAX_COMMAND_BYTES} are taken"
+            self.door.refuse("invalid_message", message, answer)
         else:
             self.door.submit(incoming.body, answer)

@@ -252,6 +252,14 @@ def fingerprint_of(body: dict[str, Any]) -> str:
 Command = Trade | TradeResult | Heartbeat | RiskUpdate
 
 
+_NAMES = {TradeResult: "trade_result", Heartbeat: "heartbeat", RiskUpdate: "risk_update"}
+
+
+def kind_of(command: Command) -> str:
+    """The command's `type` on the wire."""
+    return command.kind if isinstance(command, Trade) else _NAMES[type(command)]
+
+
 def decode(raw: bytes) -> Command:
     """One command from its JSON text.
 
@@ -278,6 +286,10 @@ def decode(raw: bytes) -> Command:
 def _typed(message: Any) -> Command:
     envelope = _envelope(message)
     if isinstance(message, _TradeOpen):
+        order_type = _choice("order_type", message.order_type, OrderType) or OrderType.MARKET
+        price = _price("price", message.price)
+        if order_type is not OrderType.MARKET and not price:
+            raise CommandFault("invalid_message", f"price is missing: a {order_type.value} order needs one")
         _number("current_balance", message.current_balance)
         return Trade(
             envelope=envelope,
@@ -287,8 +299,8 @@ def _typed(message: Any) -> Command:
             symbol=_symbol(message.symbol),
             volume=_positive("volume", message.volume),
             side=_choice("side", message.side, Side),
-            order_type=_choice("order_type", message.order_type, OrderType) or OrderType.MARKET,
-            price=_price("price", message.price),
+            order_type=order_type,
+            price=price,
             sl=_zero_is_none(_alias(message, "sl", "stop_loss")),
             tp=_zero_is_none(_alias(message, "tp", "take_profit")),
             score=_float("score", message.score),

@@ -462,3 +462,24 @@ async def test_close_by_a_repeat_closes_once(autojump_clock: MockClock) -> None:
             assert reply["volume"] == 0.2
         (position,) = path.broker.inner.account.positions()
         assert str(position.volume) == "0.3"
+
+
+async def test_a_reported_approval_is_not_given_again(autojump_clock: MockClock) -> None:
+    """Once an EA has reported its trade, a repeat of the request hears that the approval has been used."""
+    async with open_command_path() as path:
+        approved = await path.ask(opening("a"))
+        assert (await path.ask(opening("a")))["approved"] is True
+        result = {"type": "trade_result", "ea_name": "alpha", "approval_id": approved["approval_id"], "volume": 0.1}
+        assert (await path.ask(result))["status"] == "success"
+        again = await path.ask(opening("a"))
+        assert again["approved"] is False
+        assert rules(again) == ["approval_expired"]
+
+
+@pytest.mark.parametrize("kind", ["limit", "stop"])
+async def test_a_pending_order_needs_a_price(kind: str, autojump_clock: MockClock) -> None:
+    """A limit or stop order without a price is no message."""
+    async with open_command_path() as path:
+        reply = await path.ask(opening(order_type=kind))
+        assert (reply["code"], reply["approved"]) == ("invalid_message", False)
+        assert "price is missing" in reply["message"]

@@ -561,3 +561,19 @@ async def test_settings_do_not_mix(autojump_clock: MockClock) -> None:
         await trio.sleep(1)
         assert (await path.ask(opening()))["approved"] is True
         assert (await path.governor.ask(SetMultiplier("alpha", Decimal("0.1"), False, "t")))["status"] == "success"
+
+
+async def test_an_order_unknown_for_long_shows_as_reduce_only(autojump_clock: MockClock) -> None:
+    """After 30 s of an unknown order the heartbeat says reduce_only, and active again once it is reconciled."""
+    async with open_command_path() as path:
+        beat = {"type": "heartbeat", "ea_name": "alpha", "symbol": "EURUSD", "magic": 7}
+        path.broker.inner.faults.place_unknown = "executed"
+        path.broker.inner.faults.find_blind = True
+        assert (await path.ask(order(path.clock, "a")))["status"] == "unknown"
+        await trio.sleep(5)
+        assert (await path.ask(beat))["trading_state"] == "active"
+        await trio.sleep(30)
+        assert (await path.ask(beat))["trading_state"] == "reduce_only"
+        path.broker.inner.faults.find_blind = False
+        await trio.sleep(5)
+        assert (await path.ask(beat))["trading_state"] == "active"

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import zmq
 from gateway_process import running, write_config
 from raw_ws import RawClient
 
@@ -214,6 +215,59 @@ def test_it_takes_as_many_open_files_as_it_may_have(tmp_path: Path) -> None:
             _, log = process.communicate(timeout=30)
         assert process.returncode == 0
         assert ("few.descriptors has=3000" in log) == warned
+
+
+def test_check_refuses_symbols_that_contradict_themselves(tmp_path: Path) -> None:
+    """What `run` would refuse of a symbol, `check` refuses too, and names the broker."""
+    walk = {"type": "mt5_mock", "symbols": {"EURUSD": {"volume_min": 0.01, "volume_step": 0.03}}}
+    done = quantmind("check", "--config", str(write_config(tmp_path, {"demo": walk})))
+    assert done.returncode == 2
+    assert "brokers.demo" in done.stderr
+    assert "volume_step 0.03" in done.stderr
+
+
+def test_ticks_by_address_needs_no_configuration(tmp_path: Path) -> None:
+    """The hint that `run` prints works in any other terminal, also as `python -m quantmind`."""
+    with running(write_config(tmp_path, WALK)) as gateway:
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "quantmind",
+                "ticks",
+                "EURUSD",
+                "--url",
+                gateway.addresses["websocket"],
+                "--count",
+                "1",
+            ],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            cwd=tmp_path / "state",
+        )
+        assert done.returncode == 0, done.stderr
+        assert "EURUSD" in done.stdout
+
+
+def test_a_long_message_is_answered_and_a_token_in_an_address_refused(tmp_path: Path) -> None:
+    """1 MiB over ZeroMQ gets `invalid_message` and the next command works; `?token=` gets HTTP 400."""
+    with running(write_config(tmp_path, WALK)) as gateway:
+        with zmq.Context() as context, context.socket(zmq.REQ) as socket_:
+            socket_.linger, socket_.rcvtimeo = 0, 15_000
+            socket_.connect(f"tcp://127.0.0.1:{gateway.port('commands')}")
+            socket_.send(b'{"type":"heartbeat","ea_name":"' + b"x" * (1 << 20) + b'"}')
+            reply = json.loads(socket_.recv())
+            assert (reply["code"], reply["approved"]) == ("invalid_message", False)
+            socket_.send(b'{"type":"heartbeat","ea_name":"x","symbol":"EURUSD","magic":1}')
+            assert json.loads(socket_.recv())["status"] == "success"
+        with socket.create_connection(("127.0.0.1", gateway.port("websocket")), timeout=10) as raw:
+            raw.sendall(
+                b"GET /?token=abc HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+            )
+            assert raw.recv(4096).startswith(b"HTTP/1.1 400")
 
 
 def test_json_log_lines_are_objects(tmp_path: Path) -> None:

@@ -50,6 +50,21 @@ def test_lines_come_out_in_order_and_whole(root: logging.Logger) -> None:
     assert [line.partition("say.")[2] for line in lines] == [rf"number n={n} text=a\nb" for n in range(1000)]
 
 
+def test_an_error_that_quotes_a_client_forges_no_line(root: logging.Logger) -> None:
+    """A traceback is indented, and what does not print is made visible."""
+    stream = io.StringIO()
+    handler = logs.set_up(as_json=False, verbose=False, stream=stream)
+    try:
+        raise ValueError("a\n2026-11-23T09:00:00.123Z INFO quantmind.app all.well\r\x1b[2J")
+    except ValueError:
+        logging.getLogger("quantmind.test").exception("fail.it")
+    assert handler.finish(10)
+    first, *rest = stream.getvalue().split("\n")[:-1]
+    assert first.endswith("fail.it")
+    assert all(line.startswith("  ") for line in rest)
+    assert rest[-1] == r"  2026-11-23T09:00:00.123Z INFO quantmind.app all.well\r\x1b[2J"
+
+
 def test_a_stream_that_takes_nothing_holds_up_nobody(root: logging.Logger, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lines beyond what may wait are lost, which the next line that goes out says."""
     monkeypatch.setattr(logs, "LINES", 5)

@@ -35,7 +35,7 @@ class PaperAccount:
     def __init__(self, terms: Terms, specs: Iterable[SymbolSpec]) -> None:
         self.terms = terms
         self.market = Market(specs)
-        self._ledger = Ledger()
+        self._ledger = Ledger(first_order=terms.first_ticket)
         self._balance = terms.initial_balance
         self._positions: dict[int, OpenPosition] = {}
         self._guards: dict[str, Guard] = {}

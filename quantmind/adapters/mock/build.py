@@ -51,6 +51,8 @@ def build(
         leverage=config.leverage,
         initial_balance=config.initial_balance,
         margin_mode=config.margin_mode,
+        # The account begins empty at each start, and an EA may still know a ticket of the one before.
+        first_ticket=max(1, int(wall())),
     )
     account = PaperAccount(terms, specs.values())
     return MockBroker(name=name, account=account, feed=_feed(config, name, specs, wall), monotonic=monotonic)

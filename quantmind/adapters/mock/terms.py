@@ -19,3 +19,5 @@ class Terms:
     leverage: int = attrs.field(default=100, validator=attrs.validators.ge(1))
     initial_balance: Decimal = attrs.field(default=Decimal(10_000), converter=cents)
     margin_mode: str = attrs.field(default="hedging", validator=attrs.validators.in_(["hedging"]))
+    first_ticket: int = attrs.field(default=1_000_001, validator=attrs.validators.ge(1))
+    """Number of the first order, and so of the first position."""

@@ -115,7 +115,7 @@ def broker(name: str, boards: Boards, *, now: float) -> View:
         "broker": name,
         **link(state),
         "account_age_ms": None if state.sample is None else age_ms(state.sample.taken_at, now),
-        "trading": trading_state(name, boards.halts.read(name)),
+        "trading": trading_state(name, boards.halts.shown(name)),
         "tick_age_ms": ages,
     }
 

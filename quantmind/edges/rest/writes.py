@@ -86,4 +86,4 @@ def _idempotency_key(ask: Ask) -> str:
 
 
 def _states(context: RestContext, brokers: tuple[str, ...]) -> list[views.View]:
-    return [views.trading_state(name, context.boards.halts.read(name)) for name in brokers]
+    return [views.trading_state(name, context.boards.halts.shown(name)) for name in brokers]

@@ -306,7 +306,7 @@ def test_fingerprint() -> None:
     assert prints({**OPEN, "timestamp": 5, "token": "t", "request_id": "x", "sl": 0}) == first
     others = [
         {"volume": 0.11}, {"magic": 8}, {"symbol": "GBPUSD"}, {"side": "buy"}, {"sl": 1}, {"tp": 1}, {"price": 1},
-        {"execute": True}, {"reduce": True}, {"order_type": "limit"}, {"broker": "demo"}, {"comment": "x"},
+        {"execute": True}, {"reduce": True}, {"order_type": "limit", "price": 1}, {"broker": "demo"}, {"comment": "x"},
     ]  # fmt: skip
     seen = {first} | {prints({**OPEN, **other}) for other in others}
     assert len(seen) == len(others) + 1

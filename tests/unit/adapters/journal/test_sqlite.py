@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import threading
@@ -362,7 +363,8 @@ async def test_a_stop_writes_what_is_queued(file: Path) -> None:
             await trio.testing.wait_all_tasks_blocked(0.01)
             nursery.cancel_scope.cancel()
     assert heard == [[None]] * 100
-    assert sqlite3.connect(file).execute("SELECT count(*) FROM intents").fetchone() == (100,)
+    with contextlib.closing(sqlite3.connect(file)) as reader:
+        assert reader.execute("SELECT count(*) FROM intents").fetchone() == (100,)
 
 
 async def test_it_can_run_again(file: Path) -> None:

@@ -1,0 +1,7 @@
+"""`python -m quantmind` is the command `quantmind`."""
+
+import sys
+
+from quantmind.cli import main
+
+sys.exit(main())
