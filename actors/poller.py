@@ -134,10 +134,11 @@ class Poller:
         while True:
             # Asked before: the step that ends a replay makes it paced, and its ticks must not be dropped.
             lossless = self.lossless or not self.broker.paced
+            asked_at = trio.current_time()
             with trio.fail_after(STALE_AFTER_S):
                 poll = await self.broker.poll()
             self._attempt = 0
-            await self._take(poll, lossless)
+            await self._take(poll, asked_at, lossless)
             if not self.broker.paced and poll.quotes:
                 due = trio.current_time()
                 await trio.lowlevel.checkpoint()
@@ -156,8 +157,10 @@ class Poller:
         await trio.sleep_until(due)
         return due
 
-    async def _take(self, poll: Poll, lossless: bool) -> None:
-        now, name = trio.current_time(), self.broker.name
+    # A price is as old as the question: how long the answer lay about (a slow broker, a laptop that slept) nobody
+    # can tell, and new risk is judged by its age.
+    async def _take(self, poll: Poll, asked_at: float, lossless: bool) -> None:
+        name = self.broker.name
         crossed = poll.crossed
         newest: dict[str, Quote] = {}
         changed: list[Quote] = []
@@ -174,13 +177,13 @@ class Poller:
             self._link.crossed += crossed
             logger.debug("drop.crossed broker=%s count=%d", name, crossed)
         if newest:
-            self.boards.prices.confirm(name, newest.values(), now)
-            self._confirmed_at = now
+            self.boards.prices.confirm(name, newest.values(), asked_at)
+            self._confirmed_at = asked_at
             self._enter("live")
         if changed:
-            await self._tell_ticks(changed, now, lossless)
+            await self._tell_ticks(changed, asked_at, lossless)
         if poll.ended:
-            self.boards.prices.confirm_all(name, now)
+            self.boards.prices.confirm_all(name, asked_at)
             self._enter("ended")
 
     async def _tell_ticks(self, quotes: Sequence[Quote], now: float, lossless: bool) -> None:

@@ -205,6 +205,18 @@ async def test_only_changed_ticks_go_on(world: World, autojump_clock: MockClock)
     assert (other.quote.bid, round(other.confirmed_at, 6)) == (3.0, 0.1)
 
 
+async def test_a_price_is_as_old_as_the_question(world: World, autojump_clock: MockClock) -> None:
+    """What a slow answer says may have been true when it was asked for, and is not known to be true any later."""
+    world.broker.poll_takes_s = 4.0
+    world.broker.last = Poll([quote(1.0)])
+    async with world.running():
+        await trio.sleep(4.05)
+        priced = world.boards.prices.read("demo", "EURUSD")
+        assert priced is not None
+        assert (world.broker.polled_at[0], priced.confirmed_at) == (0.0, 0.0)
+        assert world.link.feed == "live"
+
+
 async def test_batches_are_bounded(world: World, autojump_clock: MockClock) -> None:
     """Many ticks of one poll become several messages, in order."""
     world.broker.polls = [Poll([quote(float(n)) for n in range(1, 2 * BATCH + 2)])]
