@@ -31,6 +31,10 @@ HANDSHAKE_S: Final = 10.0
 DRAIN_LIMIT: Final = 256
 """Messages taken in one go before other tasks get a turn."""
 
+DRAIN_BYTES: Final = 1024 * 1024
+"""And so many bytes at most, but for the message that goes beyond: large ones are few in a batch, or whoever sends
+them would fill the memory and hold up everybody else."""
+
 UNBIND_TRIES: Final = 40
 UNBIND_PAUSE_S: Final = 0.005
 """Blocking the loop for at most 0.2 s, and only for a port that this process has just given up."""
@@ -167,7 +171,7 @@ class ZmqSocket:
     # ------------------------------------------------------------------ receiving
 
     def drain(self, limit: int = DRAIN_LIMIT) -> list[Incoming]:
-        """Return what has arrived, at most `limit` messages, without waiting.
+        """Return what has arrived, at most `limit` messages or about `DRAIN_BYTES`, without waiting.
 
         Raises:
             trio.ClosedResourceError: the socket was closed.
@@ -175,11 +179,13 @@ class ZmqSocket:
         if self._closed:
             raise trio.ClosedResourceError
         taken: list[Incoming] = []
-        while len(taken) < limit:
+        size = 0
+        while len(taken) < limit and size < DRAIN_BYTES:
             try:
                 frames = self._receive()
             except zmq.Again:
                 break
+            size += sum(map(len, frames))
             incoming = self._sort(frames)
             if incoming.fault is not None:
                 self._malformed += 1

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from quantmind.net.errors import AddressTaken, NetError
 from quantmind.net.zmq import (
+    DRAIN_BYTES,
     MOST_FRAMES,
     DealerSocket,
     Incoming,
@@ -68,6 +69,20 @@ async def test_req_and_dealer_are_answered(context, router, nursery):
         assert await collect(dealer, 2) == [b"bare", b"delimited"]
     assert router.statistics().received == 4
     assert router.statistics().sent == 4
+
+
+async def test_large_messages_are_few_in_a_batch(context):
+    """What is taken in one go is bounded in bytes, too; the rest is there at the next look."""
+    size = 256 * 1024
+    router = RouterSocket.bind(context, HOST, 0, max_message_bytes=size)
+    dealer = DealerSocket.connect(context, HOST, router.port, max_message_bytes=size)
+    for _ in range(20):
+        assert dealer.send(bytes(size))
+    batches = []
+    with trio.fail_after(30):
+        while sum(batches) < 20:
+            batches.append(len(await router.receive_batch()))
+    assert max(batches) <= DRAIN_BYTES // size
 
 
 async def test_a_plain_req_of_libzmq_is_answered(router, nursery):
