@@ -89,13 +89,17 @@ class Executor:
     async def __call__(self, inbox: Inbox[Call[Reply]]) -> None:
         self._link("reconciling", None)
         inbox.ready()
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._reconcile_for_ever)
-            async for batch in inbox.batches(BATCH):
-                orders = [order for call in batch if (order := self._admit(call)) is not None]
-                if orders:
-                    await self._carry_out(orders)
-            nursery.cancel_scope.cancel()
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._reconcile_for_ever)
+                async for batch in inbox.batches(BATCH):
+                    orders = [order for call in batch if (order := self._admit(call)) is not None]
+                    if orders:
+                        await self._carry_out(orders)
+                nursery.cancel_scope.cancel()
+        except BaseException:  # parked or on its way back, it must not look ready
+            self._link("failed", "its executor ended by an error; see /actors")
+            raise
 
     # --- before the intent ---------------------------------------------------------------------------------------
 

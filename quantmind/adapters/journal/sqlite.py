@@ -84,6 +84,7 @@ class SqliteJournal:
     _down: str | None = attrs.field(default="it has not been opened yet", init=False)
     _token: trio.lowlevel.TrioToken | None = attrs.field(default=None, init=False)
     _running: bool = attrs.field(default=False, init=False)
+    _opened: tuple[int, int] | None = attrs.field(default=None, init=False)
 
     @property
     def down(self) -> str | None:
@@ -250,6 +251,8 @@ class SqliteJournal:
         try:
             if connection is None:
                 connection = self._open()
+            elif self._identity() != self._opened:
+                raise OSError("the file was removed or replaced; what is written to it would be lost")
             if not _commit(connection, group):
                 # One of them is at fault, and the others must not pay for it: each on its own.
                 for job in group:
@@ -282,10 +285,19 @@ class SqliteJournal:
         connection = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
         try:
             prepare(connection, durable=self.durable)
+            self._opened = self._identity()
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def _identity(self) -> tuple[int, int] | None:
+        """Which file the path leads to now; None: to none."""
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
 
     def _wake(self, group: list[_Job]) -> None:
         def wake() -> None:

@@ -25,7 +25,7 @@ LIVE_WITHIN_S: Final = 10.0
 """A price that the feed has not confirmed for so long is not live, whatever its poller last said of itself."""
 
 MAX_PATTERN: Final = 64
-_NOT_LIVE: Final = frozenset({"connecting", "degraded", "stale"})
+_NOT_LIVE: Final = frozenset({"connecting", "degraded", "failed", "stale"})
 
 
 async def health(_context: RestContext, _ask: Ask) -> Answer:

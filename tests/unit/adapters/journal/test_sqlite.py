@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -418,3 +419,24 @@ async def test_a_full_queue_is_said_at_once(file: Path, monkeypatch: pytest.Monk
         assert all("waiting" in text for text in heard)
     assert len(heard) == 6
     assert heard.count("kept") >= 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows removes no open file")
+async def test_a_file_that_went_away_is_no_journal(file: Path) -> None:
+    """Records for a file that was removed are refused, not written to nowhere; a new file is begun afterwards."""
+    journal = SqliteJournal(file)
+    async with trio.open_nursery() as nursery:
+        opened = trio.Event()
+        nursery.start_soon(journal.run, opened.set)
+        await opened.wait()
+        setting = Setting("state:demo", {"state": "halted"}, 1.0)
+        await journal.append([setting])
+        for path in file.parent.glob(file.name + "*"):
+            path.unlink()
+        with pytest.raises(JournalDown, match="removed or replaced"):
+            await journal.append([setting])
+        assert journal.down is not None
+        await journal.append([setting])
+        assert journal.down is None
+        assert await trio.Path(file).exists()
+        nursery.cancel_scope.cancel()
