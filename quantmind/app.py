@@ -17,11 +17,11 @@ from actors.tree import Doors, Limits, Parts, Tree, build_tree
 from quantmind import __version__
 from quantmind.adapters import mock
 from quantmind.adapters.journal import SqliteJournal
-from quantmind.adapters.state_folder import EXIT_UNAVAILABLE, StateFolder
+from quantmind.adapters.state_folder import StateFolder
 from quantmind.config import BrokerConfig, Config, MockBrokerConfig
 from quantmind.domain.risk import EaLimits, Policy
 from quantmind.edges.zmq_commands import HIGH_WATER, MAX_FRAME_BYTES
-from quantmind.errors import StartError
+from quantmind.errors import EXIT_GAVE_UP, EXIT_UNAVAILABLE, EXIT_USAGE, StartError
 from quantmind.net.errors import NetError
 from quantmind.net.listen import ListenAddress
 from quantmind.net.zmq import PubSocket, RouterSocket, ZmqContext
@@ -30,8 +30,6 @@ from quantmind.wire.auth import Authenticator
 
 logger = logging.getLogger("quantmind.app")
 
-EXIT_USAGE = 2
-EXIT_GAVE_UP = 70
 BROKER_CLOSE_S = 2.0
 Announce = Callable[[dict[str, str], str], None]
 """Told once everything is up: addresses by name, and where the token is."""

@@ -26,12 +26,9 @@ from quantmind.adapters.state_folder import StateFolder
 from quantmind.app import serve
 from quantmind.client.live_ticks import FeedRefused, open_ticks
 from quantmind.config import Config, ConfigError, MockBrokerConfig, ReplayFeed, load
-from quantmind.errors import StartError
+from quantmind.errors import EXIT_UNAVAILABLE, EXIT_USAGE, StartError
 from quantmind.net.errors import NetError, PeerGone
 
-EXIT_USAGE = 2
-EXIT_UNAVAILABLE = 69
-EXIT_GAVE_UP = 70
 LOG_WITHIN_S = 2.0
 SPARE_DESCRIPTORS = 4096
 """Open files beside those of WebSocket clients: the other doors' clients, the journal, and connections that end."""

@@ -8,6 +8,13 @@ QuantMindError
 
 from __future__ import annotations
 
+EXIT_USAGE = 2
+"""The process ends with it after wrong usage or a faulty configuration."""
+EXIT_UNAVAILABLE = 69
+"""An address is taken, or a needed service is absent."""
+EXIT_GAVE_UP = 70
+"""It gave up after restarts."""
+
 
 class QuantMindError(Exception):
     """Base class of what this package raises on purpose."""

@@ -29,7 +29,6 @@ from actors.recorder import Recorder
 from actors.runtime import (
     ActorSpec,
     Backoff,
-    Inbox,
     LifecycleEvent,
     Ref,
     RestartWindow,
@@ -470,4 +469,3 @@ def closing(clock: Any, ticket: int, request_id: str, **fields: Any) -> dict[str
 
 
 __all__ = ["CommandPath", "InlineJournal", "Journal", "closing", "open_command_path", "opening", "order"]
-_ = Inbox

@@ -16,7 +16,7 @@ from typing import Any
 
 import attrs
 
-from quantmind.errors import StartError
+from quantmind.errors import EXIT_UNAVAILABLE, StartError
 
 if sys.platform == "win32":
     import msvcrt
@@ -29,7 +29,6 @@ LOCK_FILE = "lock"
 JOURNAL_FILE = "journal.sqlite3"
 TOKEN_FILE = "token"  # noqa: S105  # a file's name
 ADDRESSES_FILE = "gateway.json"
-EXIT_UNAVAILABLE = 69
 
 
 @attrs.frozen

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from quantmind.adapters.state_folder import EXIT_UNAVAILABLE, StateFolder
-from quantmind.errors import StartError
+from quantmind.adapters.state_folder import StateFolder
+from quantmind.errors import EXIT_UNAVAILABLE, StartError
 
 HOLDER = """
 import sys
