@@ -101,7 +101,7 @@ def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
         time.sleep(0.2)
         started = time.monotonic()
         assert gateway.stop(signal.SIGINT) == 0
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 5, "a first signal waits out the grace period"
         silent.socket.close()
 
 

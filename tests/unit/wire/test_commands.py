@@ -24,6 +24,8 @@ from quantmind.wire.commands import (
 from quantmind.wire.guards import CommandFault, too_deep
 
 EXAMPLES = 10_000 if os.environ.get("CI") else 500
+HANGS_S = 5.0
+"""CPU seconds on one message that no message needs, and that a number taken at its word would: 1E+999999999."""
 CODES = {"invalid_json", "invalid_message", "unknown_type", "unknown_field"}
 
 OPEN = {"type": "trade_open", "ea_name": "alpha", "symbol": "EURUSD", "volume": 0.1, "magic": 7}
