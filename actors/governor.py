@@ -440,7 +440,7 @@ class Governor:
     def _situation(self, proposal: Proposal, now: float) -> Situation:
         broker = proposal.broker
         positions = self._promises.positions(broker)
-        symbol = proposal.symbol if not isinstance(proposal, Modify) else _symbol_of(positions, proposal.ticket)
+        symbol = proposal.symbol if isinstance(proposal, Open | Close) else _symbol_of(positions, proposal.ticket)
         priced = self.boards.prices.read(broker, symbol)
         market = Market(self.boards.catalog.spec(broker, symbol))
         if priced is not None:

@@ -211,7 +211,7 @@ class Promises:
     def _not_known(self, account: _Account, fact: Executed) -> None:
         proposal, origin = fact.proposal, fact.proposal.origin
         if fact.order_id not in account.unknowns:  # since when it is unknown does not begin anew
-            symbol = proposal.symbol if not isinstance(proposal, Modify) else self._symbol(account, proposal.ticket)
+            symbol = proposal.symbol if isinstance(proposal, Open | Close) else self._symbol(account, proposal.ticket)
             account.unknowns[fact.order_id] = UnknownOrder(
                 fact.order_id, proposal.broker, origin.ea_name, origin.magic, symbol, fact.at
             )

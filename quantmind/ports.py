@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import attrs
 
-from quantmind.domain.accounts import Sample
+from quantmind.domain.accounts import Deal, Sample
 from quantmind.domain.orders import Absent, Outcome, Placed
 from quantmind.domain.quotes import Quote
 from quantmind.domain.risk.approval import Approved
@@ -60,7 +60,15 @@ class Broker(Protocol):
         ...
 
     async def sample(self) -> Sample:
-        """Account and positions, true together. Raises BrokerUnavailable."""
+        """Account, positions and pending orders, true together. Raises BrokerUnavailable."""
+        ...
+
+    async def deals(self, since_msc: int) -> Sequence[Deal]:
+        """The deals made at or after a time (UTC milliseconds), oldest first, at most the newest 10,000.
+
+        Raises:
+            BrokerUnavailable: it can't be reached now.
+        """
         ...
 
     async def place(self, order: Approved, tag: str) -> Outcome:

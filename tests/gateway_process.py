@@ -80,7 +80,7 @@ class GatewayProcess:
 def running(config: Path, *arguments: str, env: dict[str, str] | None = None) -> Iterator[GatewayProcess]:
     """Start `quantmind run` and wait until it says that it is ready; killed at the end if it still runs."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "quantmind.cli", "run", "--config", str(config), "--json", *arguments],
+        [sys.executable, "-m", "quantmind", "run", "--config", str(config), "--json", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

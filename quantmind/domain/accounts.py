@@ -1,13 +1,17 @@
-"""Accounts and positions as a broker reports them. Money in the account currency, volumes in lots."""
+"""Accounts, positions, pending orders and deals as a broker reports them.
+
+Money in the account currency, volumes in lots, times UTC milliseconds.
+"""
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Sequence
 from decimal import Decimal
 
 import attrs
 
-from quantmind.domain.orders import Side
+from quantmind.domain.orders import OrderType, Side
 
 
 @attrs.frozen
@@ -24,6 +28,66 @@ class Position:
     time_msc: int
     sl: Decimal | None = None
     tp: Decimal | None = None
+    swap: Decimal = Decimal(0)
+    magic: int = 0
+    comment: str = ""
+
+
+@attrs.frozen
+class PendingOrder:
+    """A limit or stop order that waits for its price. `expiration_msc` None: until it is cancelled."""
+
+    ticket: int
+    symbol: str
+    side: Side
+    order_type: OrderType
+    volume: Decimal
+    price: Decimal
+    time_msc: int
+    sl: Decimal | None = None
+    tp: Decimal | None = None
+    expiration_msc: int | None = None
+    magic: int = 0
+    comment: str = ""
+
+
+class Entry(enum.Enum):
+    """Whether a deal opened, closed, reversed, or closed by another position (MetaTrader 5: DEAL_ENTRY_*)."""
+
+    IN = "in"
+    OUT = "out"
+    INOUT = "inout"
+    OUT_BY = "out_by"
+
+
+class Cause(enum.Enum):
+    """Why a deal was made (MetaTrader 5: DEAL_REASON_CLIENT, _SL, _TP, _SO)."""
+
+    CLIENT = "client"
+    SL = "sl"
+    TP = "tp"
+    STOP_OUT = "stop_out"
+
+
+@attrs.frozen
+class Deal:
+    """One execution. `side` is the deal's own: a long position closes by a sell. `profit` is 0 for an entry.
+
+    What it did to the balance is `profit + commission + swap`; a charge is negative.
+    """
+
+    ticket: int
+    order: int
+    position: int
+    symbol: str
+    side: Side
+    entry: Entry
+    volume: Decimal
+    price: Decimal
+    profit: Decimal
+    cause: Cause
+    time_msc: int
+    commission: Decimal = Decimal(0)
     swap: Decimal = Decimal(0)
     magic: int = 0
     comment: str = ""
@@ -53,12 +117,12 @@ class Account:
 
 @attrs.frozen
 class Sample:
-    """Account and positions, true together at `taken_at` (monotonic seconds of the gateway)."""
+    """Account, positions and pending orders, true together at `taken_at` (monotonic seconds of the gateway)."""
 
     broker: str
     account: Account
     positions: Sequence[Position]
-    pending_orders: int
+    orders: Sequence[PendingOrder]
     taken_at: float
 
 

@@ -28,6 +28,14 @@ class OrderType(enum.Enum):
     STOP = "stop"
 
 
+class Filling(enum.Enum):
+    """What to do with volume that can't be filled at once (MetaTrader 5: ORDER_FILLING_FOK, _IOC, _RETURN)."""
+
+    FOK = "fok"
+    IOC = "ioc"
+    RETURN = "return"
+
+
 @attrs.frozen
 class Origin:
     """Who asks: the EA's name and magic, and the id that makes a repeat recognisable (None: it can't be)."""
@@ -39,7 +47,11 @@ class Origin:
 
 @attrs.frozen
 class Open:
-    """Open a position. `volume` in lots; `sl` and `tp` are prices, None for none."""
+    """Open a position, or place a limit or stop order that will. `volume` in lots; prices, None for none.
+
+    `expiration` (Unix seconds) ends a limit or stop order, None: it stays until it is cancelled. `deviation` is how
+    far from `price` a market order may fill, in points. `filling` None leaves the mode to the symbol.
+    """
 
     origin: Origin
     broker: str
@@ -53,36 +65,62 @@ class Open:
     score: float | None = None
     reduce: bool = False
     comment: str = ""
+    expiration: float | None = None
+    deviation: int | None = None
+    filling: Filling | None = None
 
 
 @attrs.frozen
 class Close:
-    """Close the position of `ticket`; `volume` in lots for a part of it, None for all."""
+    """Close the position of `ticket`; `volume` in lots for a part of it, None for all.
+
+    `by` is the ticket of an opposite position of the symbol: both close against each other, without a spread, by the
+    smaller of the two volumes (MetaTrader 5: TRADE_ACTION_CLOSE_BY; hedging accounts only).
+    """
 
     origin: Origin
     broker: str
     symbol: str
     ticket: int
     volume: Decimal | None = None
+    by: int | None = None
 
 
 @attrs.frozen
 class Modify:
-    """Change stops. None keeps what is there, 0 removes it."""
+    """Change the stops of a position, or stops, price and expiration of a pending order.
+
+    None keeps what is there; 0 removes a stop or the expiration. `new_price` is for a pending order only.
+    """
 
     origin: Origin
     broker: str
     ticket: int
     new_sl: Decimal | None = None
     new_tp: Decimal | None = None
+    new_price: Decimal | None = None
+    new_expiration: float | None = None
 
 
-Proposal = Open | Close | Modify
+@attrs.frozen
+class Cancel:
+    """Take back the pending order of `ticket`."""
+
+    origin: Origin
+    broker: str
+    ticket: int
+
+
+Proposal = Open | Close | Modify | Cancel
 
 
 @attrs.frozen
 class Placed:
-    """The broker carried it out. `price` is the fill's, `volume` what was filled, in lots."""
+    """The broker carried it out. `price` is the fill's, `volume` what was filled, in lots.
+
+    Of an order that waits in the book (`pending`) `price` and `deal` are none, `volume` is the order's and `ticket` its
+    number; of a position that was closed by another `profit` is that of both.
+    """
 
     retcode: int
     order: int = 0
@@ -94,6 +132,7 @@ class Placed:
     sl: Decimal | None = None
     tp: Decimal | None = None
     comment: str = ""
+    pending: bool = False
 
 
 @attrs.frozen

@@ -73,7 +73,7 @@ class FakeBroker:
         self.sampled_at.append(trio.current_time())
         if self.sample_error is not None:
             raise BrokerUnavailable(self.sample_error)
-        return Sample(self.name, ACCOUNT, (), 0, trio.current_time())
+        return Sample(self.name, ACCOUNT, (), (), trio.current_time())
 
     async def place(self, order: Approved, tag: str) -> Outcome:
         raise NotImplementedError

@@ -34,7 +34,7 @@ def position(ticket: int = 11, volume: str = "0.1") -> Position:
 
 
 def sample(at: float, *positions: Position) -> Sample:
-    return Sample("demo", ACCOUNT, positions, 0, at)
+    return Sample("demo", ACCOUNT, positions, (), at)
 
 
 def approve(approval_id: str, at: float, seconds: float = 5) -> Any:

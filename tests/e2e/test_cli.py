@@ -23,7 +23,7 @@ WALK = {"demo": {"type": "mt5_mock", "symbols": {"EURUSD": {}}, "feed": {"type":
 
 def quantmind(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "quantmind.cli", *arguments],
+        [sys.executable, "-m", "quantmind", *arguments],
         capture_output=True,
         text=True,
         timeout=60,
@@ -149,7 +149,7 @@ def test_a_starter_that_does_not_listen_is_no_reason_to_end(tmp_path: Path) -> N
     """As in `quantmind run | head -1`: it serves all the same, and an orderly stop ends with 0."""
     config = write_config(tmp_path, WALK)
     with subprocess.Popen(
-        [sys.executable, "-m", "quantmind.cli", "run", "--config", str(config)],
+        [sys.executable, "-m", "quantmind", "run", "--config", str(config)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -175,7 +175,7 @@ def test_a_log_that_nobody_reads_holds_up_nothing(tmp_path: Path) -> None:
     """With a full pipe at standard error it answers, and ends when it is told to."""
     config = write_config(tmp_path, WALK)
     with subprocess.Popen(
-        [sys.executable, "-m", "quantmind.cli", "run", "--config", str(config), "--json", "--verbose"],
+        [sys.executable, "-m", "quantmind", "run", "--config", str(config), "--json", "--verbose"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -201,7 +201,7 @@ def test_it_takes_as_many_open_files_as_it_may_have(tmp_path: Path) -> None:
     for hard, warned in ((6000, False), (3000, True)):
         limits = partial(resource.setrlimit, resource.RLIMIT_NOFILE, (256, hard))
         with subprocess.Popen(
-            [sys.executable, "-m", "quantmind.cli", "run", "--config", str(write_config(tmp_path, WALK)), "--json"],
+            [sys.executable, "-m", "quantmind", "run", "--config", str(write_config(tmp_path, WALK)), "--json"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -8,9 +8,6 @@ from quantmind.adapters.mock.feed import Feed as Feed
 from quantmind.adapters.mock.feed import FeedStep as FeedStep
 from quantmind.adapters.mock.lean import ReplayError as ReplayError
 from quantmind.adapters.mock.lean import inspect_recording as inspect_recording
-from quantmind.adapters.mock.ledger import Cause as Cause
-from quantmind.adapters.mock.ledger import Deal as Deal
-from quantmind.adapters.mock.ledger import Entry as Entry
 from quantmind.adapters.mock.market import Market as Market
 from quantmind.adapters.mock.random_walk import RandomWalk as RandomWalk
 from quantmind.adapters.mock.random_walk import WalkSymbol as WalkSymbol

@@ -8,15 +8,15 @@ from decimal import Decimal
 import attrs
 
 from quantmind.adapters.mock.checks import check_price, check_stops, check_volume, refuse, stop_level
-from quantmind.adapters.mock.ledger import Cause, Deal, Entry, Ledger
+from quantmind.adapters.mock.ledger import Ledger
 from quantmind.adapters.mock.market import Market, Price
 from quantmind.adapters.mock.money import ZERO
 from quantmind.adapters.mock.opening import new_position
 from quantmind.adapters.mock.positions import OpenPosition, margin_of, profit_at, shown
 from quantmind.adapters.mock.terms import Terms
 from quantmind.adapters.mock.triggers import Guard, cause_of, guard_of
-from quantmind.domain.accounts import Account, Position
-from quantmind.domain.orders import Close, Modify, Open, Placed, Refused, Side
+from quantmind.domain.accounts import Account, Cause, Deal, Entry, Position
+from quantmind.domain.orders import Cancel, Close, Modify, Open, Placed, Refused, Side
 from quantmind.domain.quotes import Quote
 from quantmind.domain.retcodes import Retcode
 from quantmind.domain.symbols import SymbolSpec
@@ -212,6 +212,11 @@ class PaperAccount:
         placed = Placed(retcode=int(Retcode.DONE), ticket=position.ticket, sl=sl, tp=tp, comment=EXECUTED)
         self._ledger.remember(tag, placed)
         return placed
+
+    def cancel(self, order: Cancel, tag: str) -> Placed | Refused:
+        """Take back a pending order."""
+        del tag
+        return refuse(Retcode.INVALID, f"there is no pending order {order.ticket}")
 
     # --- inside ------------------------------------------------------------------------------------------------
 

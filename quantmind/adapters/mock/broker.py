@@ -11,9 +11,8 @@ from quantmind.adapters.mock.account import PaperAccount
 from quantmind.adapters.mock.faults import Faults
 from quantmind.adapters.mock.feed import Feed
 from quantmind.adapters.mock.lean import ReplayError
-from quantmind.adapters.mock.ledger import Deal
-from quantmind.domain.accounts import Sample
-from quantmind.domain.orders import Absent, Close, Modify, Open, Outcome, Placed, Refused, Unknown
+from quantmind.domain.accounts import Deal, Sample
+from quantmind.domain.orders import Absent, Cancel, Close, Modify, Open, Outcome, Placed, Refused, Unknown
 from quantmind.domain.risk.approval import Approved
 from quantmind.domain.symbols import SymbolSpec
 from quantmind.errors import BrokerUnavailable
@@ -22,6 +21,7 @@ from quantmind.ports import Poll
 _log = logging.getLogger(__name__)
 
 _LONGEST_TAG = 16
+_MOST_DEALS = 10_000
 
 
 class MockBroker:
@@ -109,9 +109,15 @@ class MockBroker:
             broker=self._name,
             account=self.account.state(),
             positions=self.account.positions(),
-            pending_orders=0,
+            orders=(),
             taken_at=self._monotonic(),
         )
+
+    async def deals(self, since_msc: int) -> Sequence[Deal]:
+        """The deals made at or after a time, oldest first. Raises BrokerUnavailable."""
+        await trio.lowlevel.checkpoint()
+        self._check(self.faults.sample_error)
+        return [deal for deal in self.account.deals[-_MOST_DEALS:] if deal.time_msc >= since_msc]
 
     async def place(self, order: Approved, tag: str) -> Outcome:
         """Carry out an approved order once, at the last tick given out.
@@ -159,6 +165,8 @@ class MockBroker:
                 return self.account.close(proposal, tag)
             case Modify():
                 return self.account.modify(proposal, tag)
+            case Cancel():
+                return self.account.cancel(proposal, tag)
 
     def _check(self, fault: str | None) -> None:
         _fail(fault)

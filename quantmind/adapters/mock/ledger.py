@@ -2,47 +2,10 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Sequence
-from decimal import Decimal
 
-import attrs
-
-from quantmind.domain.orders import Placed, Side
-
-
-class Entry(enum.Enum):
-    """Whether a deal opened or closed (MetaTrader 5: DEAL_ENTRY_IN, DEAL_ENTRY_OUT)."""
-
-    IN = "in"
-    OUT = "out"
-
-
-class Cause(enum.Enum):
-    """Why a deal was made (MetaTrader 5: DEAL_REASON_CLIENT, _SL, _TP)."""
-
-    CLIENT = "client"
-    SL = "sl"
-    TP = "tp"
-
-
-@attrs.frozen
-class Deal:
-    """One execution. `side` is the deal's own: a long position closes by a sell. `profit` is 0 for an entry."""
-
-    ticket: int
-    order: int
-    position: int
-    symbol: str
-    side: Side
-    entry: Entry
-    volume: Decimal
-    price: Decimal
-    profit: Decimal
-    cause: Cause
-    time_msc: int
-    magic: int = 0
-    comment: str = ""
+from quantmind.domain.accounts import Deal
+from quantmind.domain.orders import Placed
 
 
 class Ledger:

@@ -8,9 +8,9 @@ from decimal import Decimal
 
 import attrs
 
-from quantmind.adapters.mock.ledger import Cause
 from quantmind.adapters.mock.market import Price
 from quantmind.adapters.mock.positions import OpenPosition
+from quantmind.domain.accounts import Cause
 from quantmind.domain.orders import Side
 from quantmind.domain.quotes import Quote
 

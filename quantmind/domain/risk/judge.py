@@ -8,7 +8,7 @@ from decimal import Decimal
 import attrs
 
 from quantmind.domain.accounts import net_lots
-from quantmind.domain.orders import Close, Modify, Open, Proposal, Side
+from quantmind.domain.orders import Cancel, Close, Modify, Open, Proposal, Side
 from quantmind.domain.risk.approval import Denied, Reason, Terms, Verdict, approve
 from quantmind.domain.risk.rules import ADDING, Cap, Refusal, Rule
 from quantmind.domain.risk.state import Situation, TradingState
@@ -141,6 +141,8 @@ def is_reduction(proposal: Proposal, situation: Situation) -> bool:
     """
     if isinstance(proposal, Open):
         return False
+    if isinstance(proposal, Cancel):
+        return True
     position = situation.positions.get(proposal.ticket)
     if isinstance(proposal, Close):
         if position is None:

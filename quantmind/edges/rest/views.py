@@ -37,7 +37,7 @@ def account(sample: Sample, *, now: float) -> View:
         "profit": state.profit,
         "trade_allowed": state.trade_allowed,
         "positions": len(sample.positions),
-        "pending_orders": sample.pending_orders,
+        "pending_orders": len(sample.orders),
         "age_ms": age_ms(sample.taken_at, now),
     }
 

@@ -5,7 +5,8 @@ from decimal import Decimal
 import attrs
 import pytest
 
-from quantmind.adapters.mock import Cause, Entry, Market, PaperAccount, Terms
+from quantmind.adapters.mock import Market, PaperAccount, Terms
+from quantmind.domain.accounts import Cause, Entry
 from quantmind.domain.orders import Close, Modify, Open, Origin, Placed, Side
 from quantmind.domain.quotes import Quote
 from quantmind.domain.symbols import usual_spec

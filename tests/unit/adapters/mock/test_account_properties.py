@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
-from quantmind.adapters.mock import Cause, Entry, PaperAccount, Terms
+from quantmind.adapters.mock import PaperAccount, Terms
 from quantmind.adapters.mock.positions import OpenPosition
 from quantmind.adapters.mock.triggers import cause_of, guard_of
+from quantmind.domain.accounts import Cause, Entry
 from quantmind.domain.orders import Close, Modify, Open, Origin, Placed, Refused, Side
 from quantmind.domain.quotes import Quote
 from quantmind.domain.symbols import usual_spec

@@ -82,7 +82,7 @@ async def test_a_sample_is_of_the_last_poll_and_says_when_it_was_taken(autojump_
     await trio.sleep(3.5)
     sample = await broker.sample()
     assert sample.taken_at == trio.current_time()
-    assert (sample.broker, sample.pending_orders) == ("demo", 0)
+    assert (sample.broker, sample.orders) == ("demo", ())
     account = sample.account
     assert (account.login, account.server, account.currency, account.leverage) == (1, "QuantMind-Mock", "USD", 100)
     assert (account.margin_mode, account.trade_allowed) == ("hedging", True)

@@ -136,7 +136,7 @@ class World:
             )
             for number in range(positions)
         ]
-        self.boards.links.of(broker).sample = Sample(broker, account, items, 0, trio.current_time())
+        self.boards.links.of(broker).sample = Sample(broker, account, items, (), trio.current_time())
 
 
 def make_world(*, brokers: tuple[str, ...] = ("demo",), max_in_flight: int = 64, **settings: Any) -> World:

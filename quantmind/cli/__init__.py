@@ -1,0 +1,81 @@
+"""The command `quantmind`: run the gateway, check a configuration, look at live ticks.
+
+Exit codes: 0 stopped as asked, 2 wrong usage or configuration, 69 an address is taken or a needed service is
+absent, 70 gave up after restarts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import attrs
+
+from quantmind import __version__
+from quantmind.cli.check import check
+from quantmind.cli.run import run
+from quantmind.cli.ticks import feed_address, ticks
+from quantmind.config import ConfigError, load
+from quantmind.errors import EXIT_USAGE, StartError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one subcommand; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    if options.command == "ticks" and options.url is not None:
+        return ticks(options.url, options)
+    try:
+        config = load(_config_path(options), os.environ)
+    except ConfigError as exc:
+        print(exc, file=sys.stderr)
+        return EXIT_USAGE
+    if options.state is not None:
+        config = attrs.evolve(config, gateway=attrs.evolve(config.gateway, state_dir=options.state.absolute()))
+    try:
+        if options.command == "ticks":
+            return ticks(feed_address(config), options)
+        return {"run": run, "check": check}[options.command](config, options)
+    except StartError as exc:
+        print(f"quantmind: {exc}", file=sys.stderr)
+        return exc.exit_code
+    except KeyboardInterrupt:
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="quantmind", description="A gateway between MetaTrader 5 and the rest of the world."
+    )
+    parser.add_argument("--version", action="version", version=f"quantmind {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--config", type=Path, metavar="FILE", help="configuration (default: QUANTMIND_CONFIG, else brokers.yaml here)"
+    )
+    common.add_argument("--state", type=Path, metavar="DIR", help="folder of the gateway's state")
+    common.add_argument("--json", action="store_true", help="print JSON")
+    runs = commands.add_parser("run", parents=[common], help="start the gateway and serve until it is stopped")
+    runs.add_argument("--json-log", action="store_true", help="log lines as JSON objects")
+    runs.add_argument("--verbose", action="store_true", help="log more")
+    commands.add_parser("check", parents=[common], help="read the configuration and say what is wrong with it")
+    shows = commands.add_parser("ticks", parents=[common], help="show live ticks of a running gateway")
+    shows.add_argument("symbols", nargs="+", metavar="SYMBOL", help="as EURUSD, or EURUSD@broker")
+    shows.add_argument("--url", help="address of the WebSocket feed (default: from the configuration)")
+    shows.add_argument("--count", type=_positive, metavar="N", help="stop after N ticks")
+    return parser
+
+
+def _positive(text: str) -> int:
+    value = int(text) if text.isdecimal() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number above 0")
+    return value
+
+
+def _config_path(options: argparse.Namespace) -> Path:
+    if options.config is not None:
+        return Path(options.config)
+    return Path(os.environ.get("QUANTMIND_CONFIG") or "brokers.yaml")

@@ -1,0 +1,69 @@
+"""`quantmind ticks`: live ticks of a running gateway in a terminal."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from functools import partial
+from typing import Any
+
+import trio
+
+from quantmind.adapters.state_folder import StateFolder
+from quantmind.cli.output import forget_stdout
+from quantmind.client.live_ticks import FeedRefused, open_ticks
+from quantmind.config import Config
+from quantmind.errors import EXIT_UNAVAILABLE, StartError
+from quantmind.net.errors import NetError, PeerGone
+
+
+def ticks(url: str, options: argparse.Namespace) -> int:
+    try:
+        trio.run(partial(_show_ticks, url, options))
+    except (NetError, FeedRefused, PeerGone) as exc:
+        print(f"quantmind: {exc}", file=sys.stderr)
+        return EXIT_UNAVAILABLE
+    except BrokenPipeError:
+        forget_stdout()  # whoever read our output has gone
+    return 0
+
+
+def feed_address(config: Config) -> str:
+    websocket = config.gateway.websocket
+    if websocket.port == 0:
+        noted = StateFolder(config.gateway.state_dir).read_addresses().get("websocket")
+        if noted is None:
+            folder = config.gateway.state_dir
+            message = f"no running gateway has noted its address in {folder}; start it, or give --state or --url"
+            raise StartError(message, EXIT_UNAVAILABLE)
+        return noted
+    host = f"[{websocket.host}]" if ":" in websocket.host else websocket.host
+    return f"ws://{host}:{websocket.port}/"
+
+
+async def _show_ticks(url: str, options: argparse.Namespace) -> None:
+    left = options.count
+    async with open_ticks(url, options.symbols, token=os.environ.get("QUANTMIND_TOKEN")) as feed:
+        async for message in feed:
+            if options.json:
+                print(json.dumps(message), flush=True)
+            else:
+                _show(message)
+            if message["type"] == "tick" and left is not None:
+                left -= 1
+                if left == 0:
+                    return
+
+
+def _show(message: dict[str, Any]) -> None:
+    if message["type"] == "tick":
+        tick = message["data"]
+        at = tick["time"][11:23]
+        print(
+            f"{at}  {tick['symbol']:<10} {tick['bid']:<10} {tick['ask']:<10} spread {tick['spread']:<5} #{tick['seq']}",
+            flush=True,
+        )
+    elif message["type"] == "status":
+        print(f"-- {message.get('broker', 'gateway')}: {message['state']}", flush=True)
