@@ -35,7 +35,7 @@ from actors.promises import Promises
 from actors.runtime import Call, Inbox, MailboxPolicy, Overflow, Ref
 from quantmind.domain.accounts import Position
 from quantmind.domain.clock import Clock
-from quantmind.domain.orders import Close, Modify, Open, Proposal
+from quantmind.domain.orders import Close, Open, Proposal
 from quantmind.domain.risk import (
     Approved,
     Denied,

@@ -15,7 +15,7 @@ import attrs
 
 from actors.messages import Executed, Reply, ReportResult
 from quantmind.domain.accounts import Position, Sample
-from quantmind.domain.orders import Close, Modify, Open, Placed, Side, Unknown
+from quantmind.domain.orders import Close, Open, Placed, Side, Unknown
 from quantmind.domain.risk import Approved, Reservation, UnknownOrder
 from quantmind.ports import Decision, Intent, Released
 from quantmind.wire import replies
