@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quantmind.domain.orders import Close, Modify, Open, OrderType, Side
+from quantmind.domain.orders import Cancel, Close, Filling, Modify, Open, OrderType, Origin, Side
 from quantmind.wire.commands import (
     TYPES,
     Heartbeat,
@@ -31,10 +31,11 @@ CODES = {"invalid_json", "invalid_message", "unknown_type", "unknown_field"}
 OPEN = {"type": "trade_open", "ea_name": "alpha", "symbol": "EURUSD", "volume": 0.1, "magic": 7}
 CLOSE = {"type": "trade_close", "ea_name": "alpha", "symbol": "EURUSD", "ticket": 5, "profit": -1.5}
 MODIFY = {"type": "trade_modify", "ea_name": "alpha", "ticket": 5, "new_sl": 1.08, "new_tp": 0}
+CANCEL = {"type": "trade_cancel", "ea_name": "alpha", "ticket": 5}
 RESULT = {"type": "trade_result", "ea_name": "alpha", "approval_id": "a", "volume": 0}
 BEAT = {"type": "heartbeat", "ea_name": "alpha", "symbol": "EURUSD", "magic": 7}
 UPDATE = {"type": "risk_update", "ea_name": "alpha", "risk_multiplier": 0.5}
-ALL = {message["type"]: message for message in (OPEN, CLOSE, MODIFY, RESULT, BEAT, UPDATE)}
+ALL = {message["type"]: message for message in (OPEN, CLOSE, MODIFY, CANCEL, RESULT, BEAT, UPDATE)}
 
 
 def raw(message: Any) -> bytes:
@@ -79,6 +80,9 @@ def test_the_others() -> None:
     modify = decode(raw(MODIFY))
     assert isinstance(modify, Trade)
     assert modify.proposal("b") == Modify(modify.proposal("b").origin, "b", 5, Decimal("1.08"), Decimal(0))
+    cancel = decode(raw({**CANCEL, "execute": True}))
+    assert isinstance(cancel, Trade)
+    assert cancel.proposal("b") == Cancel(Origin("alpha", 0), "b", 5)
     result = decode(raw({**RESULT, "retcode": 10009, "ticket": 2**64 - 1, "price": 1.1}))
     assert isinstance(result, TradeResult)
     assert (result.volume, result.ticket) == (Decimal(0), 2**64 - 1)
@@ -108,6 +112,38 @@ def test_aliases(message: dict[str, Any], one: str, other: str) -> None:
         == decode(raw({**bare, one: 1.5, other: 1.5}))
     )
     assert "differ" in fault({**bare, one: 1.5, other: 1.6}).message
+
+
+def test_pending_orders() -> None:
+    """A limit or stop order may say its end; an order its deviation and its filling; a modification a new price and end."""
+    command = decode(
+        raw({**OPEN, "order_type": "stop", "price": 1.1, "expiration": 1e9, "deviation": 20, "filling": "IOC"})
+    )
+    assert isinstance(command, Trade)
+    proposal = command.proposal("b")
+    assert isinstance(proposal, Open)
+    assert (proposal.expiration, proposal.deviation, proposal.filling) == (1e9, 20, Filling.IOC)
+    plain = decode(raw({**OPEN, "expiration": 0}))
+    assert isinstance(plain, Trade)
+    assert plain.expiration is None
+    modify = decode(
+        raw({"type": "trade_modify", "ea_name": "alpha", "ticket": 5, "new_price": 1.2, "new_expiration": 0})
+    )
+    assert isinstance(modify, Trade)
+    assert modify.proposal("b") == Modify(Origin("alpha", 0), "b", 5, None, None, Decimal("1.2"), 0.0)
+    close = decode(raw({**CLOSE, "close_by": 6}))
+    assert isinstance(close, Trade)
+    assert close.proposal("b") == Close(Origin("alpha", 0), "b", "EURUSD", 5, None, 6)
+
+
+def test_what_is_not_said_leaves_no_trace() -> None:
+    """A body without the later fields is what it was before there were any: journals keep fingerprints."""
+    command = decode(raw(OPEN))
+    assert isinstance(command, Trade)
+    assert set(command.body()) == {
+        "type", "broker", "magic", "execute", "symbol", "ticket", "volume", "side", "order_type", "price", "sl", "tp",
+        "reduce", "comment",
+    }  # fmt: skip
 
 
 def test_ea_alias() -> None:
@@ -193,7 +229,21 @@ def test_no_command(message: bytes, code: str, words: str) -> None:
         ("trade_open", {"request_id": "x" * 65}, "64"),
         ("trade_open", {"request_id": 5}, "str"),
         ("trade_open", {"expires_at": "soon"}, "number"),
+        ("trade_open", {"order_type": "limit"}, "price is missing"),
+        ("trade_open", {"expiration": 1e9}, "limit and stop"),
+        ("trade_open", {"order_type": "limit", "price": 1, "expiration": -1}, "Unix seconds"),
+        ("trade_open", {"order_type": "limit", "price": 1, "expiration": 1e12}, "Unix seconds"),
+        ("trade_open", {"deviation": -1}, "from 0"),
+        ("trade_open", {"deviation": 0.5}, "int"),
+        ("trade_open", {"filling": "all"}, "fok, ioc, return"),
         ("trade_close", {"ticket": 0}, "from 1"),
+        ("trade_close", {"close_by": 5}, "itself"),
+        ("trade_close", {"close_by": 0}, "from 1"),
+        ("trade_close", {"close_by": 6, "volume": 0.1}, "go together"),
+        ("trade_modify", {"new_price": 0}, "cancel"),
+        ("trade_modify", {"new_price": -1}, "negative"),
+        ("trade_modify", {"new_expiration": "never"}, "number"),
+        ("trade_cancel", {"ticket": 0}, "from 1"),
         ("trade_close", {"ticket": 2**64}, "from"),
         ("trade_close", {"volume": 0}, "above 0"),
         ("trade_close", {"profit": "good"}, "number"),
@@ -359,7 +409,7 @@ scalars = (
     | st.sampled_from([2**64, -1, 0, "EURUSD"])
 )
 fields = st.sampled_from(sorted({name for message in ALL.values() for name in message} | {
-    "request_id", "broker", "token", "timestamp", "expires_at", "side", "sl", "stop_loss", "execute", "reduce", "x",
+    "request_id", "broker", "token", "timestamp", "expires_at", "side", "expiration", "deviation", "filling", "close_by", "new_price", "new_expiration", "sl", "stop_loss", "execute", "reduce", "x",
 }))  # fmt: skip
 
 
