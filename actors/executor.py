@@ -315,7 +315,7 @@ class Executor:
 
 def _state(outcome: Outcome) -> str:
     if isinstance(outcome, Placed):
-        return "filled"
+        return "placed" if outcome.pending else "filled"
     return "unknown" if isinstance(outcome, Unknown) else "refused"
 
 

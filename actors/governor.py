@@ -33,7 +33,7 @@ from actors.messages import (
 )
 from actors.promises import Promises
 from actors.runtime import Call, Inbox, MailboxPolicy, Overflow, Ref
-from quantmind.domain.accounts import Position
+from actors.targets import wrong_target
 from quantmind.domain.clock import Clock
 from quantmind.domain.orders import Close, Open, Proposal
 from quantmind.domain.risk import (
@@ -244,7 +244,10 @@ class Governor:
 
     def _judge(self, call: Call[Reply], request: Judge, pending: _Verdicts) -> None:
         proposal = request.proposal
-        wrong = self._wrong(proposal, request.execute)
+        holdings = self._promises.holdings(proposal.broker)
+        wrong = wrong_target(
+            proposal, holdings, self.boards.catalog.symbols(proposal.broker), must_exist=request.execute
+        )
         if wrong is not None:
             call.answer(wrong)
             return
@@ -261,28 +264,6 @@ class Governor:
             self._execute(call, request, verdict, wall)
         else:
             self._say(call, request, verdict, pending, wall)
-
-    def _wrong(self, proposal: Proposal, execute: bool) -> Reply | None:
-        """What no rule needs to look at: a symbol or a ticket that is not there."""
-        broker = proposal.broker
-        if isinstance(proposal, Open):
-            known = self.boards.catalog.symbols(broker)
-            if known and proposal.symbol not in known:
-                return replies.error("unknown_symbol", f"{broker} has no symbol {proposal.symbol}; see /symbols")
-            return None
-        position = self._promises.positions(broker).get(proposal.ticket)
-        if position is None:
-            if not execute:
-                return None
-            if self._promises.sample(broker) is None:
-                message = f"the positions of {broker} have not been read yet; nothing was done, send it again"
-                return replies.error("broker_unavailable", message)
-            return replies.error("unknown_ticket", f"{broker} has no open position {proposal.ticket}; see /positions")
-        if isinstance(proposal, Close) and proposal.symbol != position.symbol:
-            return replies.error(
-                "invalid_message", f"position {proposal.ticket} is {position.symbol} and not {proposal.symbol}"
-            )
-        return None
 
     def _execute(self, call: Call[Reply], request: Judge, approved: Approved, wall: float) -> None:
         proposal = approved.proposal
@@ -439,8 +420,8 @@ class Governor:
 
     def _situation(self, proposal: Proposal, now: float) -> Situation:
         broker = proposal.broker
-        positions = self._promises.positions(broker)
-        symbol = proposal.symbol if isinstance(proposal, Open | Close) else _symbol_of(positions, proposal.ticket)
+        holdings = self._promises.holdings(broker)
+        symbol = proposal.symbol if isinstance(proposal, Open | Close) else holdings.symbol(proposal.ticket)
         priced = self.boards.prices.read(broker, symbol)
         market = Market(self.boards.catalog.spec(broker, symbol))
         if priced is not None:
@@ -453,7 +434,7 @@ class Governor:
         halt = self.boards.halts.read(broker)
         limits = self.ea_limits(proposal.origin.ea_name)
         multiplier = self.boards.multipliers.read(proposal.origin.ea_name)
-        sample = self._promises.sample(broker)
+        sample = holdings.sample
         return Situation(
             now=now,
             incarnation=self._incarnation,
@@ -461,7 +442,8 @@ class Governor:
             state=halt.state,
             state_cause=halt.cause,
             sample=None if sample is None or sample.taken_at < self._since else sample,
-            positions=positions,
+            positions=holdings.positions,
+            orders=holdings.orders,
             market=market,
             reservations=self._promises.reservations(broker),
             unknowns=self._promises.unknowns(broker),
@@ -472,11 +454,6 @@ class Governor:
     def _journal_down(self) -> str | None:
         down = self.journal.down
         return None if down is None else f"the journal can't write ({down})"
-
-
-def _symbol_of(positions: Mapping[int, Position], ticket: int) -> str:
-    position = positions.get(ticket)
-    return "" if position is None else position.symbol
 
 
 def _state_setting(broker: str, halt: Halt, now: float) -> Setting:

@@ -1,4 +1,4 @@
-"""What the governor holds of each account: sample, positions as they are by now, promises, unknown orders.
+"""What the governor holds of each account: holdings as they are by now, promises, unknown orders.
 
 Plain state without I/O; the governor owns one and makes it anew from the record when it starts.
 """
@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
 import attrs
 
+from actors.holdings import Holdings
 from actors.messages import Executed, Reply, ReportResult
-from quantmind.domain.accounts import Position, Sample
+from quantmind.domain.accounts import Sample
 from quantmind.domain.orders import Close, Open, Placed, Side, Unknown
 from quantmind.domain.risk import Approved, Reservation, UnknownOrder
 from quantmind.ports import Decision, Intent, Released
@@ -30,30 +31,11 @@ unknown intent if it went out."""
 REMEMBERED_ENDED = 10_000
 
 
-@attrs.frozen
-class _Change:
-    """A position as an execution left it (None: closed), until a later sample shows it."""
-
-    at: float
-    position: Position | None
-
-
 @attrs.define(eq=False)
 class _Account:
-    sample: Sample | None = None
-    changes: dict[int, _Change] = attrs.field(factory=dict)
+    holdings: Holdings = attrs.field(factory=Holdings)
     reservations: dict[str, Reservation] = attrs.field(factory=dict)
     unknowns: dict[str, UnknownOrder] = attrs.field(factory=dict)
-    positions: Mapping[int, Position] = attrs.field(factory=dict)
-
-    def refresh(self) -> None:
-        positions = {} if self.sample is None else {p.ticket: p for p in self.sample.positions}
-        for ticket, change in self.changes.items():
-            if change.position is None:
-                positions.pop(ticket, None)
-            else:
-                positions[ticket] = change.position
-        self.positions = positions
 
 
 @attrs.define(eq=False)
@@ -68,12 +50,9 @@ class Promises:
 
     # --- reading -------------------------------------------------------------------------------------------------
 
-    def sample(self, broker: str) -> Sample | None:
-        return self._of(broker).sample
-
-    def positions(self, broker: str) -> Mapping[int, Position]:
-        """By ticket; what was executed since the sample is in it."""
-        return self._of(broker).positions
+    def holdings(self, broker: str) -> Holdings:
+        """The newest sample, and positions and pending orders as they are by now."""
+        return self._of(broker).holdings
 
     def reservations(self, broker: str) -> tuple[Reservation, ...]:
         return tuple(self._of(broker).reservations.values())
@@ -170,11 +149,8 @@ class Promises:
     def sampled(self, sample: Sample, wall: float) -> Sequence[Released]:
         """A newer sample: what it confirms is no longer promised. Returns the promises that it ended."""
         account = self._of(sample.broker)
-        if account.sample is not None and sample.taken_at < account.sample.taken_at:
+        if not account.holdings.sampled(sample):
             return ()
-        account.sample = sample
-        account.changes = {t: c for t, c in account.changes.items() if c.at >= sample.taken_at}
-        account.refresh()
         released = []
         for item in list(account.reservations.values()):
             why = _over(item, sample.taken_at)
@@ -200,7 +176,7 @@ class Promises:
             self.release(fact.order_id)
         elif not first:
             pass
-        elif fact.reconciled or not self._apply(account, fact, outcome):
+        elif fact.reconciled or not account.holdings.executed(fact.proposal, outcome, fact.at):
             # What it left behind can't be told from here: its exposure is held until a later sample shows it.
             held = account.reservations.get(fact.order_id)
             if held is not None:
@@ -211,7 +187,7 @@ class Promises:
     def _not_known(self, account: _Account, fact: Executed) -> None:
         proposal, origin = fact.proposal, fact.proposal.origin
         if fact.order_id not in account.unknowns:  # since when it is unknown does not begin anew
-            symbol = proposal.symbol if isinstance(proposal, Open | Close) else self._symbol(account, proposal.ticket)
+            symbol = proposal.symbol if isinstance(proposal, Open | Close) else account.holdings.symbol(proposal.ticket)
             account.unknowns[fact.order_id] = UnknownOrder(
                 fact.order_id, proposal.broker, origin.ea_name, origin.magic, symbol, fact.at
             )
@@ -258,46 +234,6 @@ class Promises:
         )
 
     # --- inside --------------------------------------------------------------------------------------------------
-
-    def _apply(self, account: _Account, fact: Executed, placed: Placed) -> bool:
-        """Correct the positions by what was just executed. False: they don't show it."""
-        proposal = fact.proposal
-        if account.sample is not None and account.sample.taken_at > fact.at:
-            return True  # the sample shows it already
-        if isinstance(proposal, Open):
-            if not placed.ticket or placed.price is None or proposal.side is None:
-                return False
-            position: Position | None = Position(
-                ticket=placed.ticket,
-                symbol=proposal.symbol,
-                side=proposal.side,
-                volume=placed.volume if placed.volume is not None else proposal.volume,
-                price_open=placed.price,
-                price_current=placed.price,
-                profit=Decimal(0),
-                time_msc=0,
-                sl=placed.sl,
-                tp=placed.tp,
-                magic=proposal.origin.magic,
-            )
-            ticket = placed.ticket
-        else:
-            ticket = proposal.ticket
-            before = account.positions.get(ticket)
-            if before is None:
-                return False
-            if isinstance(proposal, Close):
-                left = before.volume - (placed.volume if placed.volume is not None else before.volume)
-                position = attrs.evolve(before, volume=left) if left > 0 else None
-            else:
-                position = attrs.evolve(before, sl=placed.sl, tp=placed.tp)
-        account.changes[ticket] = _Change(fact.at, position)
-        account.refresh()
-        return True
-
-    def _symbol(self, account: _Account, ticket: int) -> str:
-        position = account.positions.get(ticket)
-        return "" if position is None else position.symbol
 
     def _find(self, approval_id: str) -> Reservation | None:
         for account in self._accounts.values():

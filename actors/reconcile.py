@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from actors.messages import Reply
-from quantmind.domain.orders import Absent, Close, Modify, Open, OrderType, Origin, Placed, Proposal, Side
+from quantmind.domain.orders import Absent, Cancel, Close, Modify, Open, OrderType, Origin, Placed, Proposal, Side
 from quantmind.domain.retcodes import sentence
 from quantmind.ports import Intent
 from quantmind.wire import replies
@@ -28,14 +28,26 @@ def proposal_of(intent: Intent) -> Proposal:
             _decimal(body["price"]),
             _decimal(body["sl"]),
             _decimal(body["tp"]),
+            expiration=body.get("expiration"),
         )
     if kind == "trade_close":
-        return Close(origin, intent.broker, body["symbol"], body["ticket"], _decimal(body["volume"]))
-    return Modify(origin, intent.broker, body["ticket"], _decimal(body["sl"]), _decimal(body["tp"]))
+        volume, by = _decimal(body["volume"]), body.get("close_by")
+        return Close(origin, intent.broker, body["symbol"], body["ticket"], volume, by)
+    if kind == "trade_cancel":
+        return Cancel(origin, intent.broker, body["ticket"])
+    return Modify(
+        origin,
+        intent.broker,
+        body["ticket"],
+        _decimal(body["sl"]),
+        _decimal(body["tp"]),
+        _decimal(body["price"]),
+        body.get("expiration"),
+    )
 
 
 def reconciled_reply(intent: Intent, found: Placed | Absent) -> tuple[Reply, str]:
-    """The answer that a repeat gets from now on, and the order's state: `filled` or `not_sent`."""
+    """The answer that a repeat gets from now on, and the order's state: `filled`, `placed` or `not_sent`."""
     if isinstance(found, Absent):
         message = (
             "the broker has never had it; nothing was done. Send it again with a new request_id if it is still wanted"
@@ -57,7 +69,9 @@ def reconciled_reply(intent: Intent, found: Placed | Absent) -> tuple[Reply, str
     }
     if found.profit is not None:
         reply["profit"] = found.profit
-    return reply, "filled"
+    if found.pending:
+        reply["pending"] = True
+    return reply, "placed" if found.pending else "filled"
 
 
 def _decimal(text: Any) -> Decimal | None:

@@ -108,6 +108,8 @@ def executed(approved: Approved, outcome: Placed | Refused | Unknown, order_id: 
         reply["profit"] = outcome.profit
     if isinstance(approved.proposal, Modify | Open):
         reply["sl"], reply["tp"] = outcome.sl, outcome.tp
+    if outcome.pending:
+        reply["pending"] = True
     return reply
 
 

@@ -550,7 +550,7 @@ async def test_conflated_sample_does_not_count_a_close_twice(autojump_clock: Moc
         close = Close(Origin("alpha", 7, "c"), "demo", "EURUSD", ticket, Decimal("0.2"))
         placed = Placed(10009, volume=Decimal("0.2"))
         promises.executed(Executed("o", close, placed, sample.taken_at - 0.005))
-        assert promises.positions("demo")[ticket].volume == Decimal("0.3")
+        assert promises.holdings("demo").positions[ticket].volume == Decimal("0.3")
 
 
 async def test_settings_do_not_mix(autojump_clock: MockClock) -> None:

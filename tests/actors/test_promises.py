@@ -97,7 +97,7 @@ def test_what_was_not_carried_out_is_free_at_once(outcome: Any) -> None:
     promises = promised(100, executed=True)
     promises.executed(Executed("a", opening(), outcome, 101))
     assert held(promises) == []
-    assert promises.positions("demo") == {}
+    assert promises.holdings("demo").positions == {}
 
 
 def test_a_fill_becomes_a_position_until_the_sample_shows_it() -> None:
@@ -105,11 +105,11 @@ def test_a_fill_becomes_a_position_until_the_sample_shows_it() -> None:
     promises = promised(100, executed=True)
     promises.sampled(sample(100), WALL)
     promises.executed(Executed("a", opening(), PLACED, 101))
-    assert (held(promises), list(promises.positions("demo"))) == ([], [11])
+    assert (held(promises), list(promises.holdings("demo").positions)) == ([], [11])
     promises.sampled(sample(100.9), WALL)
-    assert list(promises.positions("demo")) == [11]
+    assert list(promises.holdings("demo").positions) == [11]
     promises.sampled(sample(102), WALL)
-    assert promises.positions("demo") == {}  # closed by its stop meanwhile
+    assert promises.holdings("demo").positions == {}  # closed by its stop meanwhile
 
 
 @pytest.mark.parametrize("missing", [{"ticket": 0}, {"price": None}])
@@ -132,14 +132,14 @@ def test_a_close_counts_once_however_often_it_is_told() -> None:
     fact = Executed("c", close, attrs.evolve(PLACED, volume=Decimal("0.2")), 101)
     for _ in range(3):
         promises.executed(fact)
-        assert promises.positions("demo")[11].volume == Decimal("0.3")
+        assert promises.holdings("demo").positions[11].volume == Decimal("0.3")
     promises.executed(attrs.evolve(fact, order_id="found", at=103, reconciled=True))
-    assert promises.positions("demo")[11].volume == Decimal("0.3")
+    assert promises.holdings("demo").positions[11].volume == Decimal("0.3")
     promises.sampled(sample(110, position(volume="0.1")), WALL)
     promises.executed(attrs.evolve(fact, order_id="late", at=109))
-    assert promises.positions("demo")[11].volume == Decimal("0.1")
+    assert promises.holdings("demo").positions[11].volume == Decimal("0.1")
     promises.executed(Executed("all", Close(ORIGIN, "demo", "EURUSD", 11), attrs.evolve(PLACED, volume=None), 111))
-    assert promises.positions("demo") == {}
+    assert promises.holdings("demo").positions == {}
 
 
 def test_a_change_of_stops_is_seen() -> None:
@@ -148,7 +148,7 @@ def test_a_change_of_stops_is_seen() -> None:
     promises.sampled(sample(100, position()), WALL)
     change = Modify(ORIGIN, "demo", 11, Decimal("1.05"))
     promises.executed(Executed("m", change, Placed(10009, sl=Decimal("1.05")), 101))
-    assert promises.positions("demo")[11].sl == Decimal("1.05")
+    assert promises.holdings("demo").positions[11].sl == Decimal("1.05")
 
 
 def test_unknown_stays_until_it_is_known() -> None:
@@ -213,7 +213,7 @@ def test_an_older_sample_is_ignored() -> None:
     promises = Promises()
     promises.sampled(sample(100, position()), WALL)
     promises.sampled(sample(99), WALL)
-    assert list(promises.positions("demo")) == [11]
+    assert list(promises.holdings("demo").positions) == [11]
 
 
 class Restarts(RuleBasedStateMachine):

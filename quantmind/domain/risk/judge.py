@@ -8,7 +8,7 @@ from decimal import Decimal
 import attrs
 
 from quantmind.domain.accounts import net_lots
-from quantmind.domain.orders import Cancel, Close, Modify, Open, Proposal, Side
+from quantmind.domain.orders import Cancel, Close, Modify, Open, OrderType, Proposal, Side
 from quantmind.domain.risk.approval import Denied, Reason, Terms, Verdict, approve
 from quantmind.domain.risk.rules import ADDING, Cap, Refusal, Rule
 from quantmind.domain.risk.state import Situation, TradingState
@@ -35,7 +35,7 @@ def judge(
     """
     reduces = is_reduction(proposal, situation)
     if reduces:
-        terms = Terms(_multiplier(situation), None)
+        terms = Terms(_multiplier(situation), proposal.volume if isinstance(proposal, Open) else None)
         return approve(
             proposal,
             terms,
@@ -135,24 +135,64 @@ def _judge_open(
 def is_reduction(proposal: Proposal, situation: Situation) -> bool:
     """Whether the proposal is proved to take risk away, or is a close of something we can't see.
 
-    A close counts when the symbol's net exposure falls (closing one leg of a hedge does not). A change of stops
-    counts when the stop comes nearer or stays. A ticket that is not ours to see (the EA trades by itself): its
-    close passes, a change of its stops passes only while trading is active.
+    A close counts when the symbol's net exposure falls (closing one leg of a hedge does not), or when two opposite
+    positions close by each other. An open counts where it closes a part of a netting account's position. A change of
+    stops counts when the stop comes nearer or stays; taking back a pending order always does. A ticket that is not
+    ours to see (the EA trades by itself): its close passes, a change of its stops passes only while trading is active.
     """
-    if isinstance(proposal, Open):
-        return False
-    if isinstance(proposal, Cancel):
-        return True
-    position = situation.positions.get(proposal.ticket)
-    if isinstance(proposal, Close):
-        if position is None:
+    match proposal:
+        case Open():
+            return _nets(proposal, situation)
+        case Cancel():
             return True
-        closed = position.volume if proposal.volume is None else min(proposal.volume, position.volume)
-        net = net_lots(list(situation.positions.values()), position.symbol)
-        return abs(net - closed * position.side.sign) < abs(net)
+        case Close():
+            return _closes(proposal, situation)
+        case Modify():
+            return _tightens(proposal, situation)
+
+
+def _nets(proposal: Open, situation: Situation) -> bool:
+    """Whether a market order without stops of its own closes at most what a netting account holds of the symbol.
+
+    What the same side has in flight or in the book is counted as filled: two orders that each close the position
+    would together turn it round.
+    """
+    side = proposal.side
+    if not situation.netting or side is None or proposal.order_type is not OrderType.MARKET:
+        return False
+    if proposal.sl is not None or proposal.tp is not None:
+        return False
+    held = -net_lots(list(situation.positions.values()), proposal.symbol) * side.sign
+    on_its_way = [
+        item.volume
+        for item in situation.reservations
+        if item.symbol == proposal.symbol and item.side is not side.opposite
+    ]
+    waiting = [
+        item.volume for item in situation.orders.values() if item.symbol == proposal.symbol and item.side is side
+    ]
+    return proposal.volume + sum(on_its_way) + sum(waiting) <= held
+
+
+def _closes(proposal: Close, situation: Situation) -> bool:
+    position = situation.positions.get(proposal.ticket)
     if position is None:
+        return True
+    if proposal.by is not None:
+        other = situation.positions.get(proposal.by)
+        return other is not None and other.symbol == position.symbol and other.side is position.side.opposite
+    closed = position.volume if proposal.volume is None else min(proposal.volume, position.volume)
+    net = net_lots(list(situation.positions.values()), position.symbol)
+    return abs(net - closed * position.side.sign) < abs(net)
+
+
+def _tightens(proposal: Modify, situation: Situation) -> bool:
+    item = situation.positions.get(proposal.ticket) or situation.orders.get(proposal.ticket)
+    if item is None:
         return situation.state is TradingState.ACTIVE
-    return not _loosens(proposal, position.sl, position.side)
+    if proposal.new_price is not None or proposal.new_expiration is not None:
+        return False
+    return not _loosens(proposal, item.sl, item.side)
 
 
 def _loosens(proposal: Modify, current: Decimal | None, side: Side) -> bool:

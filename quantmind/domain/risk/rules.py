@@ -130,19 +130,20 @@ def price_fresh(situation: Situation, proposal: Proposal) -> Finding:
 
 
 def max_open_positions(situation: Situation, proposal: Proposal) -> Finding:
-    """As many positions are open or promised as the account may have."""
+    """As many positions are open, waiting or promised as the account may have."""
     if not isinstance(proposal, Open):
         return None
     limit = situation.policy.max_open_positions
     promised = len(situation.reservations)
-    count = len(situation.positions) + promised
+    waiting = len(situation.orders)
+    count = len(situation.positions) + waiting + promised
     if count < limit:
         return None
     return Refusal(
         Reason(
             "max_open_positions",
-            f"{len(situation.positions)} positions are open and {promised} more are promised, the account may have "
-            f"{limit}; close one or wait for an approval to end",
+            f"{len(situation.positions)} positions are open, {waiting} pending orders wait and {promised} more are "
+            f"promised, the account may have {limit}; close one, cancel one or wait for an approval to end",
             limit,
             count,
         )

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import attrs
 
-from quantmind.domain.accounts import Position, Sample
+from quantmind.domain.accounts import PendingOrder, Position, Sample
 from quantmind.domain.orders import Side
 from quantmind.domain.symbols import SymbolSpec
 
@@ -91,7 +91,7 @@ class UnknownOrder:
 class Situation:
     """Everything that one decision is made from. `now` is monotonic seconds, `incarnation` the governor's.
 
-    `positions` are the sample's, corrected by what has been executed since it was taken.
+    `positions` and pending `orders` are the sample's, corrected by what has been executed since it was taken.
     """
 
     now: float
@@ -102,6 +102,7 @@ class Situation:
     sample: Sample | None
     positions: Mapping[int, Position]
     market: Market
+    orders: Mapping[int, PendingOrder] = attrs.field(factory=dict)
     reservations: tuple[Reservation, ...] = ()
     unknowns: tuple[UnknownOrder, ...] = ()
     ea: EaLimits = EaLimits()
@@ -112,3 +113,8 @@ class Situation:
     def sample_age_s(self) -> float | None:
         """Seconds since account and positions were sampled."""
         return None if self.sample is None else max(0.0, self.now - self.sample.taken_at)
+
+    @property
+    def netting(self) -> bool:
+        """Whether the account is known to hold one position a symbol, which an opposite deal reduces."""
+        return self.sample is not None and self.sample.account.margin_mode == "netting"
