@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import enum
 import re
 from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 
 import attrs
+
+from quantmind.domain.orders import Filling
 
 VALID_NAME = re.compile(r"[A-Za-z0-9._#&-]{1,31}\Z")
 _METALS = {"XAU": Decimal(100), "XAG": Decimal(5000)}
@@ -15,12 +18,37 @@ _CURRENCIES = frozenset(
 """What retail brokers quote as Forex. Three letters that are none of these are a CFD of one unit (BTCUSD)."""
 
 
+class TradeMode(enum.Enum):
+    """What a broker lets be traded of a symbol (MetaTrader 5: SYMBOL_TRADE_MODE_*)."""
+
+    FULL = "full"
+    LONG_ONLY = "long_only"
+    SHORT_ONLY = "short_only"
+    CLOSE_ONLY = "close_only"
+    DISABLED = "disabled"
+
+
+class Execution(enum.Enum):
+    """Whose price a market order fills at (MetaTrader 5: SYMBOL_TRADE_EXECUTION_*).
+
+    `MARKET`: the server's, whatever it is then. `INSTANT`: the one that was asked for, or a requote. `REQUEST` asks the
+    dealer for a price first, `EXCHANGE` sends the order to a book.
+    """
+
+    REQUEST = "request"
+    INSTANT = "instant"
+    MARKET = "market"
+    EXCHANGE = "exchange"
+
+
 @attrs.frozen
 class SymbolSpec:
     """One tradable instrument.
 
     Prices are in `currency_profit` per unit of `currency_base`; volumes in lots of `contract_size` units;
-    `stops_level` and `freeze_level` in points (MetaTrader 5: SYMBOL_TRADE_STOPS_LEVEL, SYMBOL_TRADE_FREEZE_LEVEL).
+    `stops_level` and `freeze_level` in points (MetaTrader 5: SYMBOL_TRADE_STOPS_LEVEL, SYMBOL_TRADE_FREEZE_LEVEL);
+    `swap_long` and `swap_short` in points for a lot and a night, a charge is negative. `fillings` are those that market
+    orders may have where the execution is `MARKET` (MetaTrader 5: SYMBOL_FILLING_MODE).
     """
 
     name: str
@@ -36,6 +64,11 @@ class SymbolSpec:
     currency_margin: str
     freeze_level: int = 0
     description: str = ""
+    trade_mode: TradeMode = TradeMode.FULL
+    execution: Execution = Execution.MARKET
+    fillings: frozenset[Filling] = frozenset({Filling.FOK, Filling.IOC})
+    swap_long: Decimal = Decimal(0)
+    swap_short: Decimal = Decimal(0)
 
     @property
     def point(self) -> Decimal:

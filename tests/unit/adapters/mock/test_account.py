@@ -369,7 +369,7 @@ def test_a_quote_to_trade_on_must_be_one(symbol, bid, ask):
     assert account.market.price("EURUSD") is None
 
 
-@pytest.mark.parametrize("terms", [{"leverage": 0}, {"margin_mode": "netting"}])
+@pytest.mark.parametrize("terms", [{"leverage": 0}, {"margin_mode": "exchange"}, {"stop_out_percent": Decimal(101)}])
 def test_terms_that_the_account_can_not_keep_are_refused(terms):
     """Rather than kept wrong."""
     with pytest.raises(ValueError):
