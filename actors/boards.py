@@ -7,12 +7,14 @@ vanish with the actor that wrote it.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 import attrs
 
+from quantmind.domain.accounts import Deal
+from quantmind.domain.bars import BarSeries
 from quantmind.domain.quotes import Quote
 from quantmind.domain.risk import TradingState
 from quantmind.domain.symbols import SymbolSpec
@@ -178,6 +180,8 @@ class Link:
     ticks: int = 0
     sample: Any = None
     """The newest account sample (`quantmind.domain.accounts.Sample`), or None."""
+    deals_error: str | None = None
+    """Why the newest deals could not be read, or None."""
 
 
 @attrs.define(eq=False)
@@ -210,6 +214,8 @@ class EaConnection:
     version: str = ""
     balance: Decimal | None = None
     equity: Decimal | None = None
+    broker: str | None = None
+    """The account that its last command went to, or None while it named none that there is."""
 
 
 @attrs.define(eq=False)
@@ -236,6 +242,66 @@ class EaRegistry:
 
 
 @attrs.define(eq=False)
+class DealBook:
+    """The newest deals of one account, each once, by time and then by ticket. Written by its poller."""
+
+    capacity: int = 10_000
+    read_at: float | None = None
+    """When the broker was last asked with success (monotonic seconds); None: never, so nothing is known."""
+    _deals: list[Deal] = attrs.field(factory=list, init=False)
+    _tickets: set[int] = attrs.field(factory=set, init=False)
+
+    def add(self, deals: Iterable[Deal]) -> int:
+        """Take in what is new of these deals; how many that was."""
+        new = {deal.ticket: deal for deal in deals if deal.ticket not in self._tickets}
+        if new:
+            kept = sorted([*self._deals, *new.values()], key=lambda deal: (deal.time_msc, deal.ticket))
+            self._deals = kept[-self.capacity :]
+            self._tickets = {deal.ticket for deal in self._deals}
+        return len(new)
+
+    def all(self) -> Sequence[Deal]:
+        """Every deal that is kept, oldest first; never changed afterwards."""
+        return self._deals
+
+    @property
+    def newest_msc(self) -> int | None:
+        """The time of the newest deal, or None without any."""
+        return self._deals[-1].time_msc if self._deals else None
+
+
+@attrs.define(eq=False)
+class DealBooks:
+    """One `DealBook` for each broker."""
+
+    _by_broker: dict[str, DealBook] = attrs.field(factory=dict, init=False)
+
+    def of(self, broker: str) -> DealBook:
+        book = self._by_broker.get(broker)
+        if book is None:
+            book = self._by_broker[broker] = DealBook()
+        return book
+
+
+@attrs.define(eq=False)
+class BarBoard:
+    """The bars of each symbol at each broker, of what was published. Written by the hub; bounded by the catalog."""
+
+    _by_key: dict[tuple[str, str], BarSeries] = attrs.field(factory=dict, init=False)
+
+    def of(self, broker: str, symbol: str) -> BarSeries:
+        """The series of a symbol, for whoever writes it; made where there is none."""
+        series = self._by_key.get((broker, symbol))
+        if series is None:
+            series = self._by_key[broker, symbol] = BarSeries()
+        return series
+
+    def read(self, broker: str, symbol: str) -> BarSeries | None:
+        """The series of a symbol, or None before its first tick."""
+        return self._by_key.get((broker, symbol))
+
+
+@attrs.define(eq=False)
 class Boards:
     """All of them, as the tree hands them round."""
 
@@ -246,3 +312,5 @@ class Boards:
     prices: Prices = attrs.field(factory=Prices)
     links: Links = attrs.field(factory=Links)
     eas: EaRegistry = attrs.field(factory=EaRegistry)
+    deals: DealBooks = attrs.field(factory=DealBooks)
+    bars: BarBoard = attrs.field(factory=BarBoard)

@@ -11,7 +11,7 @@ import attrs
 import msgspec
 import trio
 
-from actors.boards import Catalog
+from actors.boards import BarBoard, Catalog
 from actors.messages import (
     Detach,
     FeedState,
@@ -26,6 +26,7 @@ from actors.messages import (
     Welcome,
 )
 from actors.runtime import Inbox, MailboxPolicy, NotDelivered, Overflow, Ref
+from quantmind.domain.bars import BarSeries
 from quantmind.net.frames import text_frame
 from quantmind.ports import Publisher
 from quantmind.wire import ws_messages
@@ -120,6 +121,7 @@ class _Group:
 class _Symbol:
     key: Key
     topic: bytes
+    bars: BarSeries
     tick: Tick | None = None
     encoded: bytes = b""
     groups: dict[_Group, None] = attrs.field(factory=dict)
@@ -144,6 +146,7 @@ class Hub:
     Args:
         sessions: the addresses of all live sessions; each is told of the new epoch and subscribes again.
         publisher: gets every tick as `tick.BROKER.SYMBOL`.
+        bars: take every published tick.
     """
 
     catalog: Catalog
@@ -152,6 +155,7 @@ class Hub:
     publisher: Publisher
     sessions: Callable[[], Iterable[Ref[Any]]]
     statistics: HubStatistics = attrs.field(factory=HubStatistics)
+    bars: BarBoard = attrs.field(factory=BarBoard)
     epoch: str = attrs.field(factory=lambda: secrets.token_hex(8))
     _symbols: dict[str, dict[str, _Symbol]] = attrs.field(factory=dict, init=False)
     _clients: dict[TickSink, _Client] = attrs.field(factory=dict, init=False)
@@ -243,6 +247,7 @@ class Hub:
             encoded = encode_object(tick)
             symbol.tick, symbol.encoded = tick, encoded
             put(symbol.key, tick)
+            symbol.bars.add(tick.time_msc, tick.bid, tick.ask)
             publish(symbol.topic, encoded)
             statistics.ticks_published += 1
             if symbol.groups:
@@ -257,7 +262,7 @@ class Hub:
         symbols = self._symbols.setdefault(key[0], {})
         symbol = symbols.get(key[1])
         if symbol is None:
-            symbol = symbols[key[1]] = _Symbol(key, f"tick.{key[0]}.{key[1]}".encode())
+            symbol = symbols[key[1]] = _Symbol(key, f"tick.{key[0]}.{key[1]}".encode(), self.bars.of(*key))
         return symbol
 
     # ------------------------------------------------------------------ clients

@@ -13,6 +13,7 @@ import trio
 from actors.boards import Boards, Link
 from actors.messages import AccountSampled, FeedState, HubMessage, SymbolsKnown, TickBatch
 from actors.runtime import Backoff, Inbox, NotDelivered, Ref
+from quantmind.domain.accounts import Sample
 from quantmind.domain.clock import Clock
 from quantmind.domain.quotes import Quote
 from quantmind.errors import BrokerUnavailable
@@ -29,6 +30,15 @@ STALE_AFTER_S: Final = 10.0
 CHECK_S: Final = 0.5
 CONNECT_WITHIN_S: Final = 30.0
 HUB_RETRY_S: Final = 0.25
+
+DEALS_EVERY_S: Final = 10.0
+"""An account may trade to and fro between two samples and look as before, so its deals are also read without a sign."""
+
+DEALS_OVERLAP_MSC: Final = 60_000
+"""Read again each time: a broker may enter a deal behind a later one."""
+
+DEALS_AGAIN: Final = 2
+"""Samples after a change at which deals are read once more: a history may lag behind the positions."""
 
 
 @attrs.define(eq=False)
@@ -71,6 +81,10 @@ class Poller:
     _state: str | None = attrs.field(default=None, init=False)
     _told: str | None = attrs.field(default=None, init=False)
     _sampling: bool = attrs.field(default=True, init=False)
+    _holds: Any = attrs.field(default=None, init=False)
+    """What an account holds: any deal but a to and fro changes it."""
+    _may_have_dealt: int = attrs.field(default=0, init=False)
+    _dealt: trio.Event = attrs.field(factory=trio.Event, init=False)
 
     @property
     def _link(self) -> Link:
@@ -90,6 +104,7 @@ class Poller:
                 nursery.start_soon(self._watch_feed)
                 nursery.start_soon(self._catch_up)
                 nursery.start_soon(self._sample_account)
+                nursery.start_soon(self._follow_deals)
                 await inbox.wait_stopping()
                 nursery.cancel_scope.cancel()
         except BaseException as end:  # a stop comes out of the block in order
@@ -334,10 +349,54 @@ class Poller:
             return
         self._sampling = True
         self._link.sample = sample
+        self._look_for_deals(sample)
         try:
             self.governor.tell_nowait(AccountSampled(sample))
         except NotDelivered as error:  # the next one says all that this one does
             logger.debug("skip.sample broker=%s reason=%s", self.broker.name, error)
+
+    # ------------------------------------------------------------------ the deals
+
+    def _look_for_deals(self, sample: Sample) -> None:
+        holds = (
+            sample.account.balance,
+            tuple((position.ticket, position.volume) for position in sample.positions),
+            tuple((order.ticket, order.volume) for order in sample.orders),
+        )
+        if holds != self._holds:
+            self._holds, self._may_have_dealt = holds, DEALS_AGAIN + 1
+        if self._may_have_dealt:
+            self._may_have_dealt -= 1
+            self._dealt.set()
+
+    # In a task of its own: a history that takes its time must not make the account look old.
+    async def _follow_deals(self) -> None:
+        while True:
+            await self._connected.wait()
+            self._dealt = trio.Event()
+            if await self._read_deals():
+                with trio.move_on_after(DEALS_EVERY_S):
+                    await self._dealt.wait()
+            else:
+                await trio.sleep(max(self.account_interval_s, 1.0))
+
+    async def _read_deals(self) -> bool:
+        name, link = self.broker.name, self._link
+        book = self.boards.deals.of(name)
+        newest = book.newest_msc
+        try:
+            with trio.fail_after(STALE_AFTER_S):
+                deals = await self.broker.deals(0 if newest is None else newest - DEALS_OVERLAP_MSC)
+        except (BrokerUnavailable, trio.TooSlowError) as error:
+            reason = str(error) or f"it did not answer within {STALE_AFTER_S:g} s"
+            if link.deals_error is None:
+                logger.warning("fail.deals broker=%s reason=%s", name, reason)
+            link.deals_error = reason
+            return False
+        link.deals_error = None
+        book.read_at = trio.current_time()
+        book.add(deals)
+        return True
 
 
 def _told_of(end: BaseException) -> str:

@@ -140,6 +140,7 @@ def build_tree(parts: Parts) -> Tree:
             publisher=publisher,
             sessions=sessions.refs,
             statistics=hub_statistics,
+            bars=parts.boards.bars,
         )
 
     pollers = Supervisor(

@@ -18,7 +18,7 @@ from actors.hub import Demand
 from actors.messages import AccountSampled, FeedState, SymbolsKnown, TickBatch
 from actors.poller import BATCH, STALE_AFTER_S, Poller
 from actors.runtime import Backoff, Inbox, Mailbox, MailboxPolicy, Ref
-from quantmind.domain.accounts import Account, Sample
+from quantmind.domain.accounts import Account, Deal, Sample
 from quantmind.domain.orders import Absent, Outcome, Placed
 from quantmind.domain.quotes import Quote
 from quantmind.domain.risk.approval import Approved
@@ -48,6 +48,11 @@ class FakeBroker:
     sample_error: str | None = None
     sampled_at: list[float] = attrs.field(factory=list)
     hangs: bool = False
+    history: list[Deal] = attrs.field(factory=list)
+    deals_error: str | None = None
+    deals_hang: bool = False
+    asked_since: list[int] = attrs.field(factory=list)
+    balance: Decimal = Decimal(0)
 
     async def connect(self) -> Sequence[SymbolSpec]:
         await trio.lowlevel.checkpoint()
@@ -73,7 +78,16 @@ class FakeBroker:
         self.sampled_at.append(trio.current_time())
         if self.sample_error is not None:
             raise BrokerUnavailable(self.sample_error)
-        return Sample(self.name, ACCOUNT, (), (), trio.current_time())
+        return Sample(self.name, attrs.evolve(ACCOUNT, balance=self.balance), (), (), trio.current_time())
+
+    async def deals(self, since_msc: int) -> Sequence[Deal]:
+        await trio.lowlevel.checkpoint()
+        self.asked_since.append(since_msc)
+        if self.deals_hang:
+            await trio.sleep_forever()
+        if self.deals_error is not None:
+            raise BrokerUnavailable(self.deals_error)
+        return [deal for deal in self.history if deal.time_msc >= since_msc]
 
     async def place(self, order: Approved, tag: str) -> Outcome:
         raise NotImplementedError
