@@ -1,4 +1,4 @@
-"""ZeroMQ sockets on Trio, drained synchronously: what is there is taken in one go, without a task switch each.
+"""What every kind of socket does: drain without waiting, wait without losing a wake-up, send without blocking.
 
 libzmq tells of news by one file descriptor that is edge-triggered: after "readable", `EVENTS` has to be read, and any
 call that processes libzmq's commands (each send does) may use up the edge that a waiting task needs. So every
@@ -11,14 +11,14 @@ import errno
 import sys
 import time
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Final, Self, cast
+from typing import ClassVar, Final, cast
 
 import attrs
 import trio
 import zmq
 
 from quantmind.net.errors import AddressTaken, NetError
+from quantmind.net.zmq.context import ZmqContext
 
 HIGH_WATER: Final = 10_000
 """Messages queued per peer and direction. Sending beyond it fails (ROUTER, DEALER) or drops (PUB) for that peer alone;
@@ -50,11 +50,13 @@ class Incoming:
     """A message that came in.
 
     Exactly one of `body` and `fault` is set. `route` is what `RouterSocket.reply` needs; of a SubSocket, the topic.
+    `user` is who the ZAP handler said the sender is, where the socket asks for that; the sender can't set it.
     """
 
     route: tuple[bytes, ...]
     body: bytes | None
     fault: str | None
+    user: str = ""
 
 
 @attrs.frozen
@@ -73,52 +75,10 @@ class ZmqStatistics:
     """Messages with a fault."""
 
 
-class ZmqContext:
-    """libzmq's context: its own I/O thread and the sockets opened in it.
-
-    Closing never waits: what is still queued is lost (LINGER 0).
-    """
-
-    def __init__(self) -> None:
-        self._context = zmq.Context()
-        self._sockets: list[ZmqSocket] = []
-        self._left: set[int] = set()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def open(self, kind: int) -> zmq.Socket[bytes]:
-        """Return a new libzmq socket of this kind."""
-        return self._context.socket(kind)
-
-    def adopt(self, opened: ZmqSocket) -> None:
-        """Close this socket with the context."""
-        self._sockets.append(opened)
-
-    def release(self, closed: ZmqSocket) -> None:
-        """Forget a socket that was closed before the context."""
-        self._left.add(closed.port)
-        if closed in self._sockets:
-            self._sockets.remove(closed)
-
-    def has_left(self, port: int) -> bool:
-        """Whether a socket of this context was closed on `port`: libzmq may not have let go of it yet."""
-        return port in self._left
-
-    def close(self) -> None:
-        """Close the sockets, the last one opened first, and the context. Closing twice is harmless."""
-        while self._sockets:
-            self._sockets.pop().close()
-        self._context.destroy(0)
-
-
 class ZmqSocket:
     """What all kinds have in common. One task at a time may wait; any task may send."""
+
+    most_frames: ClassVar[int] = MOST_FRAMES
 
     def __init__(self, context: ZmqContext, kind: int, max_message_bytes: int, high_water: int) -> None:
         self._context = context
@@ -235,12 +195,15 @@ class ZmqSocket:
     # A message arrives whole; of one with too many frames the rest is thrown away.
     def _receive(self) -> list[bytes]:
         socket = self._socket
-        frames = [socket.recv(zmq.NOBLOCK)]
+        frames = [self._receive_first()]
         while socket.getsockopt(zmq.RCVMORE):
             frame = socket.recv(zmq.NOBLOCK)
-            if len(frames) <= MOST_FRAMES:
+            if len(frames) <= self.most_frames:
                 frames.append(frame)
         return frames
+
+    def _receive_first(self) -> bytes:
+        return self._socket.recv(zmq.NOBLOCK)
 
     def _sort(self, frames: list[bytes]) -> Incoming:
         if len(frames) == 1:
@@ -302,6 +265,13 @@ class ZmqSocket:
         endpoint = cast("bytes", self._socket.getsockopt(zmq.LAST_ENDPOINT))
         self._port = int(endpoint.rstrip(b"\0").rsplit(b":", 1)[1])
 
+    def _bind_inproc(self, endpoint: str) -> None:
+        try:
+            self._socket.bind(endpoint)
+        except zmq.ZMQError as error:
+            self.close()
+            raise NetError(f"cannot listen on {endpoint}: {error}") from error
+
     def _connect(self, host: str, port: int) -> None:
         try:
             self._socket.connect(self._endpoint(host, port))
@@ -315,204 +285,3 @@ class ZmqSocket:
             self._socket.setsockopt(zmq.IPV6, 1)
             host = f"[{host}]"
         return f"tcp://{host}:{port or '*'}"
-
-
-class RouterSocket(ZmqSocket):
-    """Serves REQ and DEALER peers; each gets its replies by its route.
-
-    REQ frames arrive as (identity, empty, body), with REQ_CORRELATE with one more frame before the empty one;
-    a DEALER may send the empty delimiter or leave it out.
-    """
-
-    @classmethod
-    def bind(
-        cls,
-        context: ZmqContext,
-        host: str,
-        port: int,
-        *,
-        max_message_bytes: int = MAX_MESSAGE_BYTES,
-        high_water: int = HIGH_WATER,
-    ) -> Self:
-        """Listen on `host`:`port`; port 0 takes any free one, see `port`.
-
-        Raises:
-            AddressTaken: another program listens there.
-            NetError: the address can't be used.
-        """
-        opened = cls(context, zmq.ROUTER, max_message_bytes, high_water)
-        # A peer that has gone is an answer and not a silence; and nobody takes over another's identity.
-        opened._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-        opened._socket.setsockopt(zmq.ROUTER_HANDOVER, 0)
-        opened._bind(host, port)
-        return opened
-
-    def reply(self, route: tuple[bytes, ...], payload: bytes) -> bool:
-        """Send `payload` back by `route`; False: the peer has gone, or does not read and its queue is full."""
-        return self._send((*route, payload))
-
-    def _sort(self, frames: list[bytes]) -> Incoming:
-        return sort_routed(frames)
-
-
-def sort_routed(frames: Sequence[bytes]) -> Incoming:
-    """Tell the route from the body in the frames of a ROUTER; what is wrong becomes a fault that can be answered."""
-    delimiter = next((at for at, frame in enumerate(frames) if at and not frame), None)
-    # One empty frame alone is a body and not a delimiter.
-    split = 1 if delimiter is None or len(frames) == 2 else delimiter + 1
-    route, rest = tuple(frames[:split]), frames[split:]
-    if len(frames) > MOST_FRAMES:
-        return Incoming(route, None, f"a message has at most {MOST_FRAMES} frames")
-    if not rest:
-        return Incoming(route, None, "the message has no body")
-    if len(rest) > 1:
-        return Incoming(route, None, f"one frame is a message; this one has {len(rest)}")
-    if not rest[0]:
-        return Incoming(route, None, "the message is empty")
-    return Incoming(route, rest[0], None)
-
-
-class DealerSocket(ZmqSocket):
-    """A client with any number of requests in flight; replies come in any order."""
-
-    @classmethod
-    def connect(
-        cls,
-        context: ZmqContext,
-        host: str,
-        port: int,
-        *,
-        max_message_bytes: int = MAX_MESSAGE_BYTES,
-        high_water: int = HIGH_WATER,
-    ) -> Self:
-        """Connect in the background, and again whenever the connection is lost; messages queue meanwhile."""
-        opened = cls(context, zmq.DEALER, max_message_bytes, high_water)
-        opened._connect(host, port)
-        return opened
-
-    def send(self, payload: bytes) -> bool:
-        """Send one message; False: the queue is full."""
-        return self._send((payload,))
-
-    def send_frames(self, frames: Sequence[bytes]) -> bool:
-        """Send one message of several frames; False: the queue is full."""
-        return self._send(frames)
-
-    def _sort(self, frames: list[bytes]) -> Incoming:
-        if len(frames) == 2 and not frames[0]:
-            return Incoming((), frames[1], None)
-        return super()._sort(frames)
-
-
-class ReqSocket(ZmqSocket):
-    """The plain request-reply client. A request given up does not block the next one, and its late reply is dropped."""
-
-    @classmethod
-    def connect(cls, context: ZmqContext, host: str, port: int, *, max_message_bytes: int = MAX_MESSAGE_BYTES) -> Self:
-        """Connect in the background, and again whenever the connection is lost."""
-        opened = cls(context, zmq.REQ, max_message_bytes, HIGH_WATER)
-        opened._socket.setsockopt(zmq.REQ_RELAXED, 1)
-        opened._socket.setsockopt(zmq.REQ_CORRELATE, 1)
-        opened._connect(host, port)
-        return opened
-
-    async def request(self, payload: bytes) -> bytes:
-        """Send `payload` and return the reply; callers bound it. One request at a time.
-
-        Raises:
-            NetError: it could not be sent, or the reply is not one frame.
-        """
-        if not self._send((payload,)):
-            raise NetError("the request could not be sent: its queue is full")
-        (incoming,) = await self.receive_batch(1)
-        if incoming.body is None:
-            raise NetError(incoming.fault or "the reply has no body")
-        return incoming.body
-
-
-class PubSocket(ZmqSocket):
-    """Publishes to whoever subscribed; one that does not read misses messages, and holds up nobody.
-
-    libzmq drops for a subscriber whose queue is at `high_water` and does not say so; the subscriber sees the gap by
-    the `seq` in the payload. What can be told is when such a queue is found full for the first time: XPUB_NODROP is
-    set so that the send is refused then, counted in `ZmqStatistics.full`, and repeated without it. Leaving it set
-    would let one subscriber silence all the others.
-    """
-
-    @classmethod
-    def bind(
-        cls,
-        context: ZmqContext,
-        host: str,
-        port: int,
-        *,
-        max_message_bytes: int = MAX_MESSAGE_BYTES,
-        high_water: int = HIGH_WATER,
-    ) -> Self:
-        """Listen on `host`:`port`; port 0 takes any free one, see `port`.
-
-        Raises:
-            AddressTaken: another program listens there.
-            NetError: the address can't be used.
-        """
-        opened = cls(context, zmq.PUB, max_message_bytes, high_water)
-        opened._socket.setsockopt(zmq.XPUB_NODROP, 1)
-        opened._bind(host, port)
-        return opened
-
-    def publish(self, topic: bytes, payload: bytes) -> None:
-        """Send `payload` to the subscribers of `topic`; never waits."""
-        frames = (topic, payload)
-        if not self._send(frames) and not self._closed:
-            self._socket.setsockopt(zmq.XPUB_NODROP, 0)
-            self._send(frames)
-            self._socket.setsockopt(zmq.XPUB_NODROP, 1)
-
-
-class SubSocket(ZmqSocket):
-    """Receives what is published under the topics it subscribed to; `Incoming.route` is the topic."""
-
-    @classmethod
-    def bind(
-        cls,
-        context: ZmqContext,
-        host: str,
-        port: int,
-        *,
-        max_message_bytes: int = MAX_MESSAGE_BYTES,
-        high_water: int = HIGH_WATER,
-    ) -> Self:
-        """Listen on `host`:`port` for publishers that connect; port 0 takes any free one, see `port`."""
-        opened = cls(context, zmq.SUB, max_message_bytes, high_water)
-        opened._bind(host, port)
-        return opened
-
-    @classmethod
-    def connect(
-        cls,
-        context: ZmqContext,
-        host: str,
-        port: int,
-        *,
-        max_message_bytes: int = MAX_MESSAGE_BYTES,
-        high_water: int = HIGH_WATER,
-    ) -> Self:
-        """Connect in the background, and again whenever the connection is lost."""
-        opened = cls(context, zmq.SUB, max_message_bytes, high_water)
-        opened._connect(host, port)
-        return opened
-
-    def subscribe(self, topic: bytes) -> None:
-        """Receive what is published under topics that begin with `topic`; empty: everything."""
-        self._socket.setsockopt(zmq.SUBSCRIBE, topic)
-        self._wake_parked()
-
-    def unsubscribe(self, topic: bytes) -> None:
-        """Take back one `subscribe`."""
-        self._socket.setsockopt(zmq.UNSUBSCRIBE, topic)
-        self._wake_parked()
-
-    def _sort(self, frames: list[bytes]) -> Incoming:
-        if len(frames) == 2:
-            return Incoming((frames[0],), frames[1], None)
-        return Incoming(tuple(frames[:1]), None, f"a topic and one frame make a message; this one has {len(frames)}")

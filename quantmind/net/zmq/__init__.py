@@ -1,0 +1,38 @@
+"""ZeroMQ sockets on Trio, drained synchronously: what is there is taken in one go, without a task switch each.
+
+Only waiting needs Trio; everything else here also serves a plain program, one thread at a time.
+"""
+
+from quantmind.net.zmq.context import ZmqContext
+from quantmind.net.zmq.published import FeedSocket, PlainLogin, PubSocket, SubSocket
+from quantmind.net.zmq.routed import DealerSocket, ReqSocket, RouterSocket, sort_routed
+from quantmind.net.zmq.socket import (
+    DRAIN_BYTES,
+    DRAIN_LIMIT,
+    HIGH_WATER,
+    MAX_MESSAGE_BYTES,
+    MOST_FRAMES,
+    Incoming,
+    ZmqSocket,
+    ZmqStatistics,
+)
+
+__all__ = [
+    "DRAIN_BYTES",
+    "DRAIN_LIMIT",
+    "HIGH_WATER",
+    "MAX_MESSAGE_BYTES",
+    "MOST_FRAMES",
+    "DealerSocket",
+    "FeedSocket",
+    "Incoming",
+    "PlainLogin",
+    "PubSocket",
+    "ReqSocket",
+    "RouterSocket",
+    "SubSocket",
+    "ZmqContext",
+    "ZmqSocket",
+    "ZmqStatistics",
+    "sort_routed",
+]
