@@ -10,8 +10,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from quantmind.domain.accounts import Account, Position, Sample
-from quantmind.domain.orders import Close, Modify, Open, Origin, Proposal, Side
+from quantmind.domain.accounts import Account, PendingOrder, Position, Sample
+from quantmind.domain.orders import Cancel, Close, Modify, Open, OrderType, Origin, Proposal, Side
 from quantmind.domain.risk import (
     Approved,
     Denied,
@@ -344,3 +344,85 @@ def test_stops_of_a_ticket_that_is_not_seen(state: TradingState) -> None:
 def test_decisions_can_be_made_again() -> None:
     """The same situation and proposal give the same verdict."""
     assert decide(opening("0.3"), situation()) == decide(opening("0.3"), situation())
+
+
+NETTING = attrs.evolve(ACCOUNT, margin_mode="netting")
+SHUT = {"state": TradingState.HALTED}
+
+
+def netting(*positions: Position, **more: Any) -> Situation:
+    return situation(*positions, **{"sample": Sample("demo", NETTING, positions, (), 99.5), **SHUT, **more})
+
+
+def selling(volume: str, **more: Any) -> Open:
+    return Open(ORIGIN, "demo", "EURUSD", Decimal(volume), Side.SELL, **more)
+
+
+def in_flight(side: Side | None, volume: str, symbol: str = "EURUSD") -> Reservation:
+    return Reservation("r", "demo", "beta", 1, symbol, side, Decimal(volume), 0.0, 200.0, True)
+
+
+def pending(side: Side, volume: str) -> PendingOrder:
+    return PendingOrder(21, "EURUSD", side, OrderType.STOP, Decimal(volume), Decimal(1), 0)
+
+
+@pytest.mark.parametrize(
+    ("proposal", "more", "passes"),
+    [
+        (selling("1"), {}, True),
+        (selling("0.4"), {}, True),
+        (selling("1.01"), {}, False),
+        (selling("0.4", sl=Decimal(2)), {}, False),
+        (selling("0.4", tp=Decimal(1)), {}, False),
+        (selling("0.4", order_type=OrderType.LIMIT, price=Decimal(2)), {}, False),
+        (opening("0.1"), {}, False),
+        (attrs.evolve(selling("0.1"), side=None), {}, False),
+        (attrs.evolve(selling("0.1"), symbol="GBPUSD"), {}, False),
+        (selling("0.5"), {"reservations": (in_flight(Side.SELL, "0.5"),)}, True),
+        (selling("0.5"), {"reservations": (in_flight(Side.SELL, "0.6"),)}, False),
+        (selling("0.5"), {"reservations": (in_flight(None, "0.6"),)}, False),
+        (selling("1"), {"reservations": (in_flight(Side.BUY, "0.6"), in_flight(Side.SELL, "1", "X"))}, True),
+        (selling("0.5"), {"orders": {21: pending(Side.SELL, "0.6")}}, False),
+        (selling("1"), {"orders": {21: pending(Side.BUY, "0.6")}}, True),
+        (selling("1"), {"sample": None}, False),
+        (selling("1"), {"sample": Sample("demo", ACCOUNT, (), (), 99.5)}, False),
+    ],
+)
+def test_an_open_that_closes_on_a_netting_account(proposal: Open, more: dict[str, Any], passes: bool) -> None:
+    """It reduces where it can't turn the position round, whatever else is on its way; else the rules judge it."""
+    verdict = decide(proposal, netting(position(11), **more))
+    assert isinstance(verdict, Approved) is passes
+    if isinstance(verdict, Approved):
+        assert verdict.reduces
+        assert verdict.terms.max_volume == proposal.volume
+
+
+@pytest.mark.parametrize(
+    ("proposal", "passes"),
+    [
+        (Cancel(ORIGIN, "demo", 21), True),
+        (Cancel(ORIGIN, "demo", 99), True),
+        (Close(ORIGIN, "demo", "EURUSD", 11, by=12), True),
+        (Close(ORIGIN, "demo", "EURUSD", 11, by=13), False),
+        (Close(ORIGIN, "demo", "EURUSD", 11, by=99), False),
+        (Modify(ORIGIN, "demo", 21, new_price=Decimal("0.9")), False),
+        (Modify(ORIGIN, "demo", 21, new_expiration=0.0), False),
+        (Modify(ORIGIN, "demo", 21, new_sl=Decimal("0.6")), True),
+        (Modify(ORIGIN, "demo", 21, new_sl=Decimal("0.4")), False),
+        (Modify(ORIGIN, "demo", 21, new_sl=Decimal(0)), False),
+        (Modify(ORIGIN, "demo", 21, new_tp=Decimal(0)), True),
+    ],
+)
+def test_what_reduces_of_pending_orders_and_pairs(proposal: Proposal, passes: bool) -> None:
+    """Taking an order back, closing a pair and a nearer stop pass a halt; moving an order's price does not."""
+    order = attrs.evolve(pending(Side.BUY, "1"), sl=Decimal("0.5"))
+    at = situation(position(11), position(12, Side.SELL), position(13), orders={21: order}, **SHUT)
+    assert isinstance(decide(proposal, at), Approved) is passes
+
+
+def test_pending_orders_count_as_positions() -> None:
+    """An order in the book will be a position."""
+    at = situation(position(11), orders={21: pending(Side.BUY, "1")}, policy=Policy(max_open_positions=2))
+    verdict = decide(opening(), at)
+    assert spoke(verdict) == {"max_open_positions"}
+    assert isinstance(decide(opening(), attrs.evolve(at, orders={})), Approved)
