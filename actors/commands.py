@@ -12,7 +12,7 @@ import attrs
 import trio
 
 from actors import durable
-from actors.boards import Boards
+from actors.boards import Boards, EaConnection
 from actors.known import Entry, Key, KnownCommands, as_before, as_it_stands
 from actors.messages import HandleCommand, Judge, Reply, ReportResult, SetMultiplier
 from actors.runtime import Call, Inbox, MailboxPolicy, Overflow, Ref
@@ -107,9 +107,9 @@ class Commands:
                 heard.version = command.version or heard.version
                 heard.balance = command.balance if command.balance is not None else heard.balance
                 heard.equity = command.equity if command.equity is not None else heard.equity
-                call.answer(self._heartbeat(command))
+                call.answer(self._heartbeat(command, heard))
             case Trade():
-                self._trade(call, request, command, identity, lost)
+                self._trade(call, request, command, identity, heard, lost)
             case TradeResult():
                 self.known.use(command.approval_id)
                 report = ReportResult(
@@ -122,10 +122,11 @@ class Commands:
                 )
                 self.governor.pass_on_nowait(call.forward(update))
 
-    def _heartbeat(self, command: Heartbeat) -> Reply:
+    def _heartbeat(self, command: Heartbeat, heard: EaConnection) -> Reply:
         broker = self.routing.route(command.envelope.ea_name, command.envelope.broker)
         if isinstance(broker, dict):
             return broker
+        heard.broker = broker
         return {
             "status": "success",
             "risk_multiplier": self.boards.multipliers.read(command.envelope.ea_name),
@@ -142,12 +143,14 @@ class Commands:
         request: HandleCommand,
         command: Trade,
         identity: Identity,
+        heard: EaConnection,
         lost: list[tuple[Call[Reply], Entry]],
     ) -> None:
         broker = self.routing.route(command.envelope.ea_name, command.envelope.broker)
         if isinstance(broker, dict):
             call.answer(broker)
             return
+        heard.broker = broker
         if command.execute:
             refusal = _may_execute(command, identity)
             if refusal is not None:

@@ -13,6 +13,7 @@ import attrs
 import trio
 
 from actors.boards import Catalog
+from actors.clients import ClientInfo, WsStatistics
 from actors.messages import Detach, HubMessage, HubStarted, Key, Subscribe, Unsubscribe, Welcome
 from actors.runtime import Inbox, MailboxPolicy, NotDelivered, Overflow, Ref
 from quantmind.config.model import WebSocketConfig
@@ -21,6 +22,7 @@ from quantmind.net.errors import PeerGone
 from quantmind.net.frames import text_frame
 from quantmind.net.ws import ConnectionLimits, Handshake, ServerConnection, serve_connection
 from quantmind.wire import ws_messages
+from quantmind.wire.auth import Identity
 from quantmind.wire.ws_messages import (
     AuthMessage,
     ClientMessage,
@@ -56,47 +58,11 @@ STOOD_STILL_S: Final = 0.5
 """Woken so much later than asked, it was this process that stood still (a laptop that slept, a machine that was
 moved), and whoever did not answer meanwhile is not to blame."""
 
-Authenticate = Callable[[str], tuple[str, ...] | None]
-"""A token's scopes, or None. Compares in constant time."""
+SHOWN_SYMBOLS: Final = 100
+"""Subscriptions that an operator sees by name; of all others he sees how many there are."""
 
-
-@attrs.define(eq=False)
-class WsStatistics:
-    """For /status; outlives sessions."""
-
-    accepted: int = 0
-    messages: int = 0
-    refused: dict[str, int] = attrs.field(factory=dict)
-    """Connections turned away, by reason: handshake, origin, max_clients, overload, stopping."""
-    closed: dict[int, int] = attrs.field(factory=dict)
-    """Connections that ended, by close code."""
-    errors: dict[str, int] = attrs.field(factory=dict)
-    """Errors sent, by code."""
-
-    def refuse(self, reason: str) -> None:
-        self.refused[reason] = self.refused.get(reason, 0) + 1
-
-    def close(self, code: int) -> None:
-        self.closed[code] = self.closed.get(code, 0) + 1
-
-    def fail(self, code: str) -> None:
-        self.errors[code] = self.errors.get(code, 0) + 1
-
-
-@attrs.frozen
-class ClientInfo:
-    """One client as an operator sees it. `connected_at` in Unix seconds."""
-
-    number: int
-    remote: str
-    connected_at: float
-    scopes: tuple[str, ...]
-    subscriptions: int
-    messages: int
-    bytes_sent: int
-    queued_bytes: int
-    conflated: int
-    """Ticks replaced by newer ones, because the client was behind."""
+Authenticate = Callable[[str], Identity | None]
+"""Whose a token is, or None. Compares in constant time."""
 
 
 @attrs.define(eq=False)
@@ -169,7 +135,7 @@ class Session:
     _accepted: bool = attrs.field(default=False, init=False)
     _ending: tuple[int, str] | None = attrs.field(default=None, init=False)
     _known_to_hub: bool = attrs.field(default=False, init=False)
-    _scopes: tuple[str, ...] | None = attrs.field(default=None, init=False)
+    _identity: Identity | None = attrs.field(default=None, init=False)
     _messages: int = attrs.field(default=0, init=False)
     _total: int = attrs.field(default=0, init=False)
     # Asked of the hub and not answered, by ticket; and what the client wants, with the ticket that asked for it last.
@@ -327,7 +293,9 @@ class Session:
 
     def _may(self, message: ClientMessage) -> bool:
         return (
-            self.config.auth != "required" or self._scopes is not None or isinstance(message, AuthMessage | PingMessage)
+            self.config.auth != "required"
+            or self._identity is not None
+            or isinstance(message, AuthMessage | PingMessage)
         )
 
     # False: the connection was closed.
@@ -342,7 +310,7 @@ class Session:
             case AuthMessage():
                 if not await self._check_token(connection, message.token, message.id):
                     return False
-                connection.push(ws_messages.authenticated(self._scopes or (), message.id))
+                connection.push(ws_messages.authenticated(self._scopes, message.id))
         return True
 
     def _list_symbols(self, message: GetSymbols) -> bytes:
@@ -360,14 +328,18 @@ class Session:
         return await self._check_token(connection, token.strip() if kind.lower() == "bearer" else "", None)
 
     async def _check_token(self, connection: ServerConnection, token: str, message_id: str | None) -> bool:
-        scopes = self.authenticate(token) if token else None
-        if scopes is None:
+        identity = self.authenticate(token) if token else None
+        if identity is None:
             logger.warning("refuse.token client=%d remote=%s", self.number, connection.remote)
             self._fail(connection, "unauthorized", "the token is not known; check it against the gateway's", message_id)
             await connection.close(BAD_TOKEN, "bad token")
             return False
-        self._scopes = scopes
+        self._identity = identity
         return True
+
+    @property
+    def _scopes(self) -> tuple[str, ...]:
+        return () if self._identity is None else tuple(sorted(self._identity.scopes))
 
     def _fail(self, connection: ServerConnection, code: str, message: str, message_id: str | None = None) -> None:
         self.clients.statistics.fail(code)
@@ -492,9 +464,12 @@ class Session:
             number=self.number,
             remote=connection.remote,
             connected_at=self._connected_at,
-            scopes=self._scopes or (),
+            name=None if self._identity is None else self._identity.name,
+            scopes=self._scopes,
             subscriptions=self._total,
+            symbols=tuple(itertools.islice(self._wanted, SHOWN_SYMBOLS)),
             messages=self._messages,
+            messages_sent=statistics.frames_sent,
             bytes_sent=statistics.bytes_sent,
             queued_bytes=statistics.queued_bytes,
             conflated=statistics.conflated,

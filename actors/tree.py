@@ -180,6 +180,7 @@ def build_tree(parts: Parts) -> Tree:
         clock=parts.clock,
         settings=parts.config.gateway.rest,
         latencies=latencies,
+        clients=clients.all,
         version=parts.version,
         addresses=parts.addresses,
         parts={
@@ -214,7 +215,7 @@ def build_tree(parts: Parts) -> Tree:
             clients=clients,
             clock=parts.clock,
             epoch=lambda: last_ticks.epoch,
-            authenticate=lambda token: _scopes(parts.authenticator, token),
+            authenticate=parts.authenticator.identify,
         )
 
     def counters() -> dict[str, int]:
@@ -349,8 +350,3 @@ def _door(parts: Parts, via: str, commands: Ref[Any], latencies: Latencies) -> D
         max_in_flight=settings.max_in_flight,
         require_token=settings.auth == "required",
     )
-
-
-def _scopes(authenticator: Authenticator, token: str) -> tuple[str, ...] | None:
-    identity = authenticator.identify(token)
-    return None if identity is None else tuple(sorted(identity.scopes))

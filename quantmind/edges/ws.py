@@ -40,7 +40,7 @@ class WsListener:
     Args:
         pool: where sessions run; see `pool_capacity`.
         epoch: the hub's epoch now.
-        authenticate: a token's scopes or None, in constant time.
+        authenticate: whose a token is or None, in constant time.
     """
 
     address: ListenAddress

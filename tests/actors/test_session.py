@@ -593,8 +593,10 @@ async def test_clients_can_be_seen() -> None:
         await client.receive()
         (info,) = gateway.clients.all()
         assert info.remote.startswith("127.0.0.1:")
-        assert info.scopes == ("read", "admin")
+        assert (info.name, info.scopes) == ("all", ("admin", "read"))
         assert (info.subscriptions, info.messages, info.conflated) == (2, 1, 0)
+        assert info.symbols == ("EURUSD", "GBPUSD")
+        assert info.messages_sent >= 2
         assert info.connected_at == FakeClock().now()
         assert info.bytes_sent > 300
         await client.ask({"type": "unsubscribe", "symbols": ["EURUSD"]})

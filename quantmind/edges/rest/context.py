@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import attrs
 
 from actors.boards import Boards
+from actors.clients import ClientInfo
 from actors.runtime import Ref, Snapshot
 from quantmind.config.model import RestConfig
 from quantmind.domain.clock import Clock
@@ -30,6 +31,10 @@ def _no_addresses() -> Mapping[str, str]:
     return {}
 
 
+def _no_clients() -> Sequence[ClientInfo]:
+    return ()
+
+
 @attrs.frozen(kw_only=True)
 class RestContext:
     """Everything the app is given; nothing of it is made here."""
@@ -48,6 +53,8 @@ class RestContext:
     version: str
     parts: Mapping[str, Callable[[], Mapping[str, Any]]] = attrs.field(factory=dict)
     """Further members of /status (`websocket`, `zmq`, `journal` and so on), asked for each time."""
+    clients: Callable[[], Sequence[ClientInfo]] = _no_clients
+    """The WebSocket clients, now."""
     addresses: Callable[[], Mapping[str, str]] = _no_addresses
     """Where the gateway listens, for GET /."""
 
@@ -89,6 +96,8 @@ class Route:
     scope: str | None
     handler: Handler
     query: frozenset[str] = frozenset()
+    may_be_empty: bool = False
+    """The request may come without a body."""
 
     @property
     def endpoint(self) -> str:

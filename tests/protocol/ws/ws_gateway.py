@@ -22,8 +22,12 @@ from quantmind.edges.ws import WsListener, pool_capacity
 from quantmind.net.errors import PeerGone
 from quantmind.net.listen import ListenAddress
 from quantmind.net.ws import ClientConnection, connect
+from quantmind.wire.auth import Identity
 
-TOKENS = {"good-token": ("read",), "all-token": ("read", "admin")}
+TOKENS = {
+    "good-token": Identity("good", frozenset({"read"})),
+    "all-token": Identity("all", frozenset({"read", "admin"})),
+}
 
 
 class FakeClock:
