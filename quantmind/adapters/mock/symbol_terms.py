@@ -8,10 +8,10 @@ from decimal import Decimal
 import attrs
 
 from quantmind.adapters.mock.checks import refuse
-from quantmind.adapters.mock.sessions import ALWAYS, Sessions
 from quantmind.domain.clock import iso_from_msc
 from quantmind.domain.orders import Filling, OrderType, Refused, Side
 from quantmind.domain.retcodes import Retcode
+from quantmind.domain.sessions import ALWAYS, Sessions
 from quantmind.domain.symbols import Execution, SymbolSpec, TradeMode
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import bisect
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime, timedelta, tzinfo
 
 import attrs
 
@@ -18,7 +17,6 @@ _MILLISECOND = timedelta(milliseconds=1)
 _MOST_RANGES = 16
 _HOURS = re.compile(r"([0-9]{1,2}):([0-9]{2})\s*-\s*([0-9]{1,2}):([0-9]{2})\Z")
 _LAST_MSC = 253_300_000_000_000
-_UTC = ZoneInfo("UTC")
 
 Range = tuple[int, int]
 """Minutes since Monday 00:00 on the clocks of the zone: from, and up to but without."""
@@ -32,7 +30,7 @@ class Sessions:
     """
 
     ranges: tuple[Range, ...] = ()
-    zone: ZoneInfo = _UTC
+    zone: tzinfo = UTC
 
     def is_open(self, time_msc: int) -> bool:
         """Whether it trades at a time, UTC milliseconds. Clocks that are put forward or back count as they show."""
@@ -116,7 +114,7 @@ def parse_hours(text: str) -> tuple[Range, ...]:
     return tuple(ranges)
 
 
-def weekly(hours_by_days: Mapping[str, str], zone: ZoneInfo = _UTC) -> Sessions:
+def weekly(hours_by_days: Mapping[str, str], zone: tzinfo = UTC) -> Sessions:
     """The sessions that a configuration writes as `{mon-thu: "00:05-23:55", fri: "00:05-22:00"}`; `{}` is always.
 
     Raises:
