@@ -162,8 +162,9 @@ class HttpEdge:
         self.statistics.connections += 1
         try:
             app = wrap_app(self.app, 0, "asgi")
-            # Its types know TLS streams only, its code both.
-            await _Connection(app, config, context, ConnectionState({}), stream).run()  # type: ignore[arg-type]
+            with stream.scope:
+                # Its types know TLS streams only, its code both.
+                await _Connection(app, config, context, ConnectionState({}), stream).run()  # type: ignore[arg-type]
         except* Exception:
             self.statistics.failed += 1
             logger.exception("fail.connection")
@@ -219,13 +220,18 @@ class _Connection(TCPServer):
 
 
 class _Stream:
-    """A connection as Hypercorn knows it, whose writes have a limit."""
+    """A connection as Hypercorn knows it, whose writes have a limit.
+
+    Attributes:
+        scope: whatever is done for the connection. It ends with it: a client may have sent a thousand requests ahead.
+    """
 
     def __init__(self, raw: socket.socket, write_within_s: float) -> None:
         self._stream = trio.SocketStream(trio.socket.from_stdlib_socket(raw))
         self._write_within_s = write_within_s
         self.socket = self._stream.socket
         self.stalled = False
+        self.scope = trio.CancelScope()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         return await self._stream.receive_some(max_bytes)
@@ -245,5 +251,6 @@ class _Stream:
         await self._stream.aclose()
 
     def abort(self) -> None:
-        """Close at once; whoever sends or receives is told."""
+        """Close at once; whoever sends or receives is told, and what else is done for the client ends."""
         self.socket.close()
+        self.scope.cancel()

@@ -84,7 +84,7 @@ async def test_answer_is_as_the_file_says(case, monkeypatch):
         await client.send(
             b"".join(request(method, asked["path"], body, token=asked.get("token", OWNER), **asked.get("headers", {})))
         )
-        with trio.fail_after(5):
+        with trio.fail_after(20):
             reply = await client.reply(head=method == "HEAD")
     assert reply is not None
     got = json.loads(reply.body, parse_float=Decimal) if reply.body else None

@@ -115,7 +115,7 @@ def test_aliases(message: dict[str, Any], one: str, other: str) -> None:
 
 
 def test_pending_orders() -> None:
-    """A limit or stop order may say its end; an order its deviation and its filling; a modification a new price and end."""
+    """A limit or stop order may say its end, an order its deviation and filling, a modification a new price and end."""
     command = decode(
         raw({**OPEN, "order_type": "stop", "price": 1.1, "expiration": 1e9, "deviation": 20, "filling": "IOC"})
     )
@@ -299,9 +299,9 @@ def test_numbers_that_are_none(number: bytes, field: str) -> None:
     text = b'{"type":"trade_open","ea_name":"a","symbol":"EURUSD","request_id":"r"'
     for name, value in {"volume": b"0.1", "magic": b"7", field: number}.items():
         text += b',"%s":%s' % (name.encode(), value)
-    began = time.perf_counter()
+    began = time.thread_time()
     assert fault(text + b"}").code in ("invalid_message", "invalid_json")
-    assert time.perf_counter() - began < 0.1
+    assert time.thread_time() - began < HANGS_S
 
 
 @pytest.mark.parametrize(
@@ -379,7 +379,7 @@ def test_numbers_are_exact(value: Decimal) -> None:
 
 
 def survives(text: bytes) -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     found: CommandFault | None = None
     try:
         command = decode(text)
@@ -396,8 +396,8 @@ def survives(text: bytes) -> None:
             command.proposal("demo")
         assert command.envelope.ea_name
         command.envelope.ea_name.encode()
-    took = time.perf_counter() - began
-    assert took < 0.5, f"{took} s for {text[:60]!r}"
+    took = time.thread_time() - began
+    assert took < HANGS_S, f"{took} s for {text[:60]!r}"
 
 
 scalars = (
@@ -409,7 +409,9 @@ scalars = (
     | st.sampled_from([2**64, -1, 0, "EURUSD"])
 )
 fields = st.sampled_from(sorted({name for message in ALL.values() for name in message} | {
-    "request_id", "broker", "token", "timestamp", "expires_at", "side", "expiration", "deviation", "filling", "close_by", "new_price", "new_expiration", "sl", "stop_loss", "execute", "reduce", "x",
+    "request_id", "broker", "token", "timestamp", "expires_at", "side",
+    "expiration", "deviation", "filling", "close_by", "new_price", "new_expiration",
+    "sl", "stop_loss", "execute", "reduce", "x",
 }))  # fmt: skip
 
 
