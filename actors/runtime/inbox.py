@@ -75,7 +75,7 @@ class Inbox(Generic[M]):
         if isinstance(message, Call):
             message.taken(self)
             self._in_hand = message
-        return message  # type: ignore[no-any-return]
+        return message  # type: ignore[no-any-return]  # the mailbox holds Any: it takes M and calls for M alike
 
     def batches(self, limit: int) -> Batches[M]:
         """Read many messages for each time the actor wakes: `async for batch in inbox.batches(64)`.

@@ -218,7 +218,7 @@ class Mailbox(Generic[M]):
         if not self.load_nowait():
             raise trio.WouldBlock
         message, self._head = self._head, _NOTHING
-        return message  # type: ignore[no-any-return]
+        return message  # type: ignore[no-any-return]  # the mailbox holds Any: it takes M and calls for M alike
 
     async def wait(self) -> None:
         """Wait until a message may be there, or for a `nudge`. Takes nothing: a reader that ends here loses none.

@@ -143,5 +143,5 @@ def _guarded(hook: Callable[..., None], *args: object) -> None:
     # of a full mailbox), so its bug must not become theirs.
     try:
         hook(*args)
-    except Exception:  # noqa: BLE001
+    except Exception:  # noqa: BLE001  # see above: whatever it is, it is logged and goes no further
         _log.exception("fail.hook hook=%r", hook)
