@@ -5,19 +5,30 @@
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import attrs
 
+from quantmind.config.hours import SessionDays, SessionHours, SwapConfig, ZoneName
 from quantmind.config.kinds import Choice, Currency, Flag, Location, SecretText, Text
 from quantmind.config.numbers import Amount, Number, Whole
 from quantmind.config.secret import Secret
-from quantmind.config.settings import Anything, ListOf, MapOf, Maybe, OneOf, Section, setting
+from quantmind.config.settings import ListOf, MapOf, Maybe, OneOf, Section, setting
 
 SYMBOL: Final = Text("1 to 31 letters, digits and . _ # & -", "[A-Za-z0-9._#&-]{1,31}")
 # Broker names are part of ZeroMQ topics (tick.BROKER.SYMBOL) and addresses (SYMBOL@BROKER).
 BROKER_NAME: Final = Text('1 to 32 letters, digits, _ and -, and not "default"', "(?!default$)[A-Za-z0-9_-]{1,32}")
 PORT: Final = Whole(0, 65535)
+
+_EXECUTIONS: Final = Choice(("market", "instant"))
+_FILLINGS: Final = ListOf(Choice(("fok", "ioc")), "filling modes")
+_SLIPPAGE_SIDES: Final = Choice(("worse", "both"))
+_ORDER_TYPES: Final = ("market", "limit", "stop", "sl", "tp", "close_by")
+_PROBABILITY: Final = Number(least=0, most=1)
+_POINTS: Final = Whole(0, 1_000_000)
+_SESSIONS: Final = MapOf(SessionDays(), SessionHours(), "session")
+_SWAP_RATE: Final = Maybe(Amount(least=-1_000_000, most=1_000_000))
+_AS_THE_BROKER: Final = "null: as the broker's."
 
 
 @attrs.frozen(kw_only=True)
@@ -35,12 +46,55 @@ class SymbolOverrides:
     stops_level: int | None = setting(
         Maybe(Whole(0, 1_000_000)), "Nearest distance of a stop to the price, in points.", default=None
     )
+    freeze_level: int | None = setting(
+        Maybe(_POINTS), "Nearer to the price than so many points stops and orders can't be changed.", default=None
+    )
     currency_base: str | None = setting(Maybe(Currency()), "Currency that is bought and sold.", default=None)
     currency_profit: str | None = setting(
         Maybe(Currency()), "Currency of the price and so of the profit.", default=None
     )
     start_price: Decimal | None = setting(Maybe(Amount(above=0)), "Where the random walk begins.", default=None)
     spread: int | None = setting(Maybe(Whole(0, 1_000_000)), "Spread of the random walk, in points.", default=None)
+    swap_long: Decimal | None = setting(
+        _SWAP_RATE, "Swap of a buy for each lot and night, in points; a charge is negative.", default=None
+    )
+    swap_short: Decimal | None = setting(
+        _SWAP_RATE, "Swap of a sell for each lot and night, in points; a charge is negative.", default=None
+    )
+    trade_mode: str | None = setting(
+        Maybe(Choice(("full", "long_only", "short_only", "close_only", "disabled"))),
+        "What may be traded; null: full.",
+        default=None,
+    )
+    order_types: tuple[str, ...] | None = setting(
+        ListOf(Choice(_ORDER_TYPES), "order types"),
+        "What may be asked for.",
+        default=None,
+        default_text="[market, limit, stop, sl, tp, close_by]",
+    )
+    sessions: Mapping[str, str] | None = setting(
+        _SESSIONS, "Hours in which it trades; `{}`: always.", default=None, default_text="as the broker's"
+    )
+    sessions_zone: str | None = setting(Maybe(ZoneName()), f"Time zone of `sessions`; {_AS_THE_BROKER}", default=None)
+    execution: str | None = setting(
+        Maybe(_EXECUTIONS), f"Whose price a market order fills at; {_AS_THE_BROKER}", default=None
+    )
+    filling: tuple[str, ...] | None = setting(
+        _FILLINGS, "Filling modes of market orders.", default=None, default_text="as the broker's"
+    )
+    slippage: int | None = setting(Maybe(_POINTS), f"Largest slippage, in points; {_AS_THE_BROKER}", default=None)
+    slippage_side: str | None = setting(
+        Maybe(_SLIPPAGE_SIDES), f"Which way slippage goes; {_AS_THE_BROKER}", default=None
+    )
+    requotes: float | None = setting(
+        Maybe(_PROBABILITY), f"Share of instant executions with a new price; {_AS_THE_BROKER}", default=None
+    )
+    requote_points: int | None = setting(
+        Maybe(Whole(1, 1_000_000)), f"Farthest that a requote moves the price; {_AS_THE_BROKER}", default=None
+    )
+    fill_volume_max: Decimal | None = setting(
+        Maybe(Amount(above=0)), f"Lots that one market order is filled with at most; {_AS_THE_BROKER}", default=None
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -132,7 +186,45 @@ class MockBrokerConfig(BrokerConfig):
     commission_per_lot: Decimal = setting(
         Amount(least=0), "Commission for each lot and side, in the account's currency.", default=Decimal(0)
     )
-    swap: Any = setting(Anything(), "Charge for positions held overnight.", default=None)
+    swap: SwapConfig | None = setting(
+        Maybe(Section(SwapConfig)), "When positions held overnight are charged; `{}`: as usual.", default=None
+    )
+    margin_call_percent: Decimal = setting(
+        Amount(least=0, most=10_000), "Margin level below which the account is warned.", default=Decimal(100)
+    )
+    stop_out_percent: Decimal = setting(
+        Amount(least=0, most=10_000), "Margin level below which positions are closed.", default=Decimal(50)
+    )
+    max_pending_orders: int = setting(Whole(0, 1000), "So many limit and stop orders may wait at once.", default=200)
+    sessions: Mapping[str, str] = setting(
+        _SESSIONS,
+        'Hours in which its symbols trade, such as `{mon-thu: "00:05-23:55", fri: "00:05-22:00"}`; `{}`: always.',
+        default=dict,
+        default_text="{}",
+    )
+    sessions_zone: str = setting(ZoneName(), "Time zone of `sessions`; its summer time counts.", default="UTC")
+    execution: str = setting(
+        _EXECUTIONS,
+        "`market`: orders fill at the price of the moment; `instant`: at the one that was asked for, or are requoted.",
+        default="market",
+    )
+    filling: tuple[str, ...] = setting(_FILLINGS, "Filling modes of market orders.", default=("fok", "ioc"))
+    slippage: int = setting(_POINTS, "A market execution misses the price by at most so many points.", default=0)
+    slippage_side: str = setting(
+        _SLIPPAGE_SIDES, "`worse`: slippage is always against the trader; `both`: either way.", default="worse"
+    )
+    requotes: float = setting(
+        _PROBABILITY, "How often the price moves before an instant execution: 0.1 is one in ten.", default=0.0
+    )
+    requote_points: int = setting(
+        Whole(1, 1_000_000), "By at most so many points it moves then, against the trader.", default=10
+    )
+    fill_volume_max: Decimal | None = setting(
+        Maybe(Amount(above=0)), "Lots that one market order is filled with at most; null: any volume.", default=None
+    )
+    execution_seed: int = setting(
+        Whole(0, 2**63 - 1), "The same seed and orders give the same slippage and requotes.", default=1
+    )
     persist: bool = setting(Flag(), "Whether the account survives a restart.", default=False)
 
 

@@ -128,6 +128,8 @@ class Checker:
             case Maybe(inner):
                 if isinstance(node, Scalar) and node.is_null:
                     return None
+                if isinstance(inner, Section):
+                    return self.read(inner, node, path)
                 return self._leaf(inner, node, path, nullable=True)
             case _:
                 return self._leaf(kind, node, path, nullable=False)

@@ -5,6 +5,7 @@ from typing import Final
 
 from quantmind.config.brokers import MockBrokerConfig, ReplayFeed, SymbolOverrides
 from quantmind.config.check import Checker
+from quantmind.config.cross_paper import check_conditions
 from quantmind.config.model import Config
 from quantmind.config.suggest import suggestion
 from quantmind.domain.symbols import usual_spec
@@ -26,6 +27,7 @@ def check_together(config: Config, checker: Checker) -> None:
     for name, broker in config.brokers.items():
         if isinstance(broker, MockBrokerConfig):
             _symbols(name, broker, checker)
+            check_conditions(name, broker, checker)
 
 
 def _ports(config: Config, checker: Checker) -> None:

@@ -61,8 +61,10 @@ def _value(kind: Kind) -> str:
             return f"{_value(inner)}, or null"
         case ListOf(inner, items):
             return f"a list of {items}" if isinstance(inner, Anything) else f"a list of {items}; each {_value(inner)}"
-        case MapOf():
+        case MapOf(kind=Section() | OneOf() | Anything()):
             return f"{kind.names} names, each with its keys"
+        case MapOf():
+            return f"{kind.names} names ({kind.name.says}), each with {_value(kind.kind)}"
         case Section() | OneOf():
             return "keys, see below"
         case Anything():

@@ -13,9 +13,9 @@ _KEY: Final = "quantmind.setting"
 
 @attrs.frozen
 class Maybe:
-    """A kind of single value, or nothing (null)."""
+    """A kind of single value or a mapping with known keys, or nothing (null)."""
 
-    kind: Leaf
+    kind: "Leaf | Section"
 
 
 @attrs.frozen
@@ -133,7 +133,7 @@ def _walk(model: type, path: str, seen: set[type]) -> Iterator[tuple[str, type, 
 def models_of(kind: Kind, path: str) -> Iterator[tuple[str, type]]:
     """Give the classes that a value of a kind at `path` may become, each with its path."""
     match kind:
-        case ListOf(inner):
+        case ListOf(inner) | Maybe(inner):
             yield from models_of(inner, path)
         case MapOf(kind=inner):
             yield from models_of(inner, f"{path}.*")

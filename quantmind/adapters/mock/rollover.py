@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 import attrs
@@ -34,7 +34,7 @@ class Rollover:
     """
 
     at: time = time(17)
-    zone: ZoneInfo = attrs.field(factory=lambda: ZoneInfo("America/New_York"))
+    zone: tzinfo = attrs.field(factory=lambda: ZoneInfo("America/New_York"))
     triple_day: int = attrs.field(default=2, validator=[attrs.validators.ge(0), attrs.validators.le(6)])
 
     def next_after(self, time_msc: int) -> Night | None:
