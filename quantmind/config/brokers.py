@@ -133,9 +133,16 @@ class ReplayFeed:
 
 @attrs.frozen(kw_only=True)
 class IngestFeed:
-    """Prices that a terminal sends in."""
+    """Prices that a terminal sends in, over ZeroMQ."""
 
-    type: str = setting(Choice(("ingest",)), "Prices that a terminal sends in.", default="ingest")
+    type: str = setting(
+        Choice(("ingest",)), "Prices that a terminal sends to `gateway.data.ingest_port`.", default="ingest"
+    )
+    clock_tolerance_s: float = setting(
+        Number(above=0, most=300),
+        "A tick whose time differs from the gateway's clock by more, either way, is dropped, in seconds.",
+        default=10.0,
+    )
 
 
 Feed: TypeAlias = RandomWalkFeed | ReplayFeed | IngestFeed

@@ -5,16 +5,18 @@ from typing import Final
 
 from quantmind.config.brokers import MockBrokerConfig, ReplayFeed, SymbolOverrides
 from quantmind.config.check import Checker
+from quantmind.config.cross_ingest import check_ingest, ingest_brokers
 from quantmind.config.cross_paper import check_conditions
 from quantmind.config.model import Config
 from quantmind.config.suggest import suggestion
 from quantmind.domain.symbols import usual_spec
 
-# The ports that this version opens, in the order in which a fault names them.
+# The ports that this version opens (that of ingestion only if it is used), in the order in which a fault names them.
 _PORTS: Final = (
     ("websocket", "port"),
     ("commands", "port"),
     ("data", "publish_port"),
+    ("data", "ingest_port"),
     ("rest", "port"),
 )
 
@@ -24,6 +26,7 @@ def check_together(config: Config, checker: Checker) -> None:
     _ports(config, checker)
     _enabled(checker)
     _broker_names(config, checker)
+    check_ingest(config, checker)
     for name, broker in config.brokers.items():
         if isinstance(broker, MockBrokerConfig):
             _symbols(name, broker, checker)
@@ -33,6 +36,8 @@ def check_together(config: Config, checker: Checker) -> None:
 def _ports(config: Config, checker: Checker) -> None:
     seen: dict[tuple[str, int], tuple[str, ...]] = {}
     for section, key in _PORTS:
+        if key == "ingest_port" and not ingest_brokers(config):
+            continue
         door = getattr(config.gateway, section)
         host = "127.0.0.1" if door.host == "localhost" else door.host
         port = getattr(door, key)

@@ -81,9 +81,16 @@ class DataConfig:
     """The ZeroMQ doors for ticks: in and out."""
 
     host: str = setting(LoopbackHost(), _LISTEN, default="127.0.0.1")
-    ingest_port: int = setting(PORT, "Port that takes ticks of terminals; 0 picks a free one.", default=5556)
+    ingest_port: int = setting(
+        PORT,
+        "Port that takes ticks of terminals, open if a broker has a feed of type ingest; 0 picks a free one.",
+        default=5556,
+    )
     ingest_auth: str = setting(
-        Choice(("plain", "none")), "`plain`: a terminal needs a token to send ticks.", default="plain"
+        Choice(("plain", "none")),
+        "`plain`: a terminal shows its broker's name and a token with scope bridge; "
+        "`none`: any program of this machine may send ticks of the only broker that takes them.",
+        default="plain",
     )
     publish_port: int = setting(PORT, "Port that publishes ticks and risk states; 0 picks a free one.", default=5557)
     secure: tuple[Any, ...] = setting(

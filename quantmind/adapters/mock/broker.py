@@ -55,6 +55,11 @@ class MockBroker:
         return self._name
 
     @property
+    def feed(self) -> Feed:
+        """Where its prices come from."""
+        return self._feed
+
+    @property
     def paced(self) -> bool:
         """False while the feed gives as much as is taken."""
         return self._feed.paced

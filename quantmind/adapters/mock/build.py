@@ -11,6 +11,7 @@ import trio
 from quantmind.adapters.mock.account import PaperAccount
 from quantmind.adapters.mock.broker import MockBroker
 from quantmind.adapters.mock.feed import Feed
+from quantmind.adapters.mock.ingest_feed import IngestFeed
 from quantmind.adapters.mock.random_walk import RandomWalk, usual_walk
 from quantmind.adapters.mock.replay import Replay
 from quantmind.adapters.mock.terms import Terms
@@ -55,7 +56,7 @@ def build(
         first_ticket=max(1, int(wall())),
     )
     account = PaperAccount(terms, specs.values())
-    return MockBroker(name=name, account=account, feed=_feed(config, name, specs, wall), monotonic=monotonic)
+    return MockBroker(name=name, account=account, feed=_feed(config, specs, wall), monotonic=monotonic)
 
 
 def spec_of(symbol: str, overrides: SymbolOverrides) -> SymbolSpec:
@@ -86,7 +87,7 @@ def spec_of(symbol: str, overrides: SymbolOverrides) -> SymbolSpec:
     return spec
 
 
-def _feed(config: MockBrokerConfig, name: str, specs: Mapping[str, SymbolSpec], wall: Callable[[], float]) -> Feed:
+def _feed(config: MockBrokerConfig, specs: Mapping[str, SymbolSpec], wall: Callable[[], float]) -> Feed:
     feed = config.feed
     if isinstance(feed, RandomWalkFeed):
         walks = [
@@ -103,4 +104,4 @@ def _feed(config: MockBrokerConfig, name: str, specs: Mapping[str, SymbolSpec], 
         return Replay(
             feed.path, specs=specs, symbol=feed.symbol, speed=feed.speed, waits=feed.start == "first_subscriber"
         )
-    raise ValueError(f"broker {name}: feed {feed.type} is not available yet, use random_walk or replay")
+    return IngestFeed(specs.values(), wall=wall, tolerance_s=feed.clock_tolerance_s)

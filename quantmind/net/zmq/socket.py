@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import ClassVar, Final, cast
 
 import attrs
@@ -136,22 +136,12 @@ class ZmqSocket:
         Raises:
             trio.ClosedResourceError: the socket was closed.
         """
-        if self._closed:
-            raise trio.ClosedResourceError
         taken: list[Incoming] = []
-        size = 0
-        while len(taken) < limit and size < DRAIN_BYTES:
-            try:
-                frames = self._receive()
-            except zmq.Again:
-                break
-            size += sum(map(len, frames))
+        for frames in self._take(limit):
             incoming = self._sort(frames)
             if incoming.fault is not None:
                 self._malformed += 1
             taken.append(incoming)
-        self._received += len(taken)
-        self._wake_parked()
         return taken
 
     async def wait_incoming(self) -> None:
@@ -191,6 +181,22 @@ class ZmqSocket:
     def _wake_parked(self) -> None:
         if self._parked is not None and self._has_incoming():
             self._parked.cancel()
+
+    # One message after the other, for who takes all of them at once.
+    def _take(self, limit: int) -> Iterator[list[bytes]]:
+        if self._closed:
+            raise trio.ClosedResourceError
+        count = size = 0
+        while count < limit and size < DRAIN_BYTES:
+            try:
+                frames = self._receive()
+            except zmq.Again:
+                break
+            size += sum(map(len, frames))
+            count += 1
+            yield frames
+        self._received += count
+        self._wake_parked()
 
     # A message arrives whole; of one with too many frames the rest is thrown away.
     def _receive(self) -> list[bytes]:

@@ -1,0 +1,149 @@
+"""The door for ticks of terminals: who may send for which broker, and every tick checked before it counts."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Protocol
+
+import attrs
+import trio
+
+from actors.runtime import Inbox
+from quantmind.domain.quotes import Quote
+from quantmind.domain.rarely import Rarely
+from quantmind.net.zap import Denied, Granted, Judge, ZapHandler, ZapRequest
+from quantmind.net.zmq import Incoming, SubSocket
+from quantmind.wire.auth import Authenticator, Identity
+from quantmind.wire.ingest import IngestFault, decode_tick
+
+logger: Final = logging.getLogger("quantmind.ingest")
+
+DOMAIN: Final = "ingest"
+"""The ZAP domain of the socket."""
+MAX_FRAME_BYTES: Final = 64 * 1024
+"""What the socket takes, so that a frame that is too long is counted; a longer one ends its connection."""
+HIGH_WATER: Final = 10_000
+"""Ticks of one terminal that wait for us, at most; what comes then waits at the terminal, or is lost there."""
+BATCH: Final = 64
+"""Ticks in one go: some two milliseconds of work, then commands have a turn."""
+LOG_EVERY_S: Final = 10.0
+
+
+class TickInlet(Protocol):
+    """A broker's feed, seen from where its ticks come in."""
+
+    def offer(self, quote: Quote) -> None:
+        """Take a tick in, never waiting. Raises IngestFault."""
+        ...
+
+
+@attrs.define(eq=False)
+class IngestStatistics:
+    """For /status: what came, and for each broker why ticks were dropped."""
+
+    received: int = 0
+    accepted: int = 0
+    dropped: dict[str, dict[str, int]] = attrs.field(factory=dict)
+
+
+def plain_judge(authenticator: Authenticator, brokers: Iterable[str]) -> Judge:
+    """Who may send ticks: user = a broker with such a feed, password = a token with scope bridge for that broker.
+
+    The token is compared in constant time, before the user is looked at.
+    """
+    names = frozenset(brokers)
+
+    def judge(request: ZapRequest) -> Granted | Denied:
+        if request.mechanism != "PLAIN" or len(request.credentials) != 2:
+            return Denied("wrong_mechanism")
+        user, password = (each.decode("utf-8", "replace") for each in request.credentials)
+        identity = authenticator.identify(password)
+        if identity is None:
+            return Denied("unknown_token")
+        if not identity.may("bridge"):
+            return Denied("no_scope_bridge")
+        if user not in names:
+            return Denied("unknown_broker")
+        if not _reaches(identity, user):
+            return Denied("token_of_another_broker")
+        return Granted(user)
+
+    return judge
+
+
+# A token that names no brokers reaches all of them.
+def _reaches(identity: Identity, broker: str) -> bool:
+    brokers = getattr(identity, "brokers", ())
+    return not brokers or broker in brokers
+
+
+@attrs.define
+class ZapDoor:
+    """The actor that answers who may connect. The questions outlive it: while it is down nobody new gets in."""
+
+    handler: ZapHandler
+
+    async def __call__(self, inbox: Inbox[Any]) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.handler.run)
+            inbox.ready()
+            await inbox.wait_stopping()
+            nursery.cancel_scope.cancel()
+
+
+@attrs.define
+class IngestDoor:
+    """The actor that reads ticks. Socket, feeds and statistics outlive it, so a crash loses at most the tick in hand.
+
+    A tick goes to the feed of the broker that its connection was let in for, whatever is in it.
+
+    Args:
+        feeds: the feeds by broker.
+        everyone: the broker of all ticks where nobody is asked who they are (`ingest_auth: none`); else None.
+    """
+
+    socket: SubSocket
+    feeds: Mapping[str, TickInlet]
+    everyone: str | None = None
+    statistics: IngestStatistics = attrs.field(factory=IngestStatistics)
+    _rarely: Rarely = attrs.field(factory=lambda: Rarely(LOG_EVERY_S), init=False)
+
+    async def __call__(self, inbox: Inbox[Any]) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._read)
+            inbox.ready()
+            await inbox.wait_stopping()
+            nursery.cancel_scope.cancel()
+
+    async def _read(self) -> None:
+        while True:
+            for incoming in await self.socket.receive_batch(BATCH):
+                self.take(incoming)
+
+    def take(self, incoming: Incoming) -> None:
+        """Give a tick to its broker's feed, or count why not. Never raises for what came in."""
+        self.statistics.received += 1
+        broker = incoming.user if self.everyone is None else self.everyone
+        feed = self.feeds.get(broker)
+        try:
+            if feed is None:
+                raise IngestFault("unknown_broker", "nobody said who sent it")
+            if incoming.body is None:
+                raise IngestFault("frames", incoming.fault or "a message is a topic and one frame")
+            feed.offer(decode_tick(incoming.route[0], incoming.body))
+        except IngestFault as fault:
+            self._drop(broker if feed is not None else "-", fault)
+        # A bug here must not silence every terminal.
+        except Exception:
+            logger.exception("fail.tick broker=%s", broker)
+            self._drop(broker if feed is not None else "-", IngestFault("internal", "it could not be read"))
+        else:
+            self.statistics.accepted += 1
+
+    def _drop(self, broker: str, fault: IngestFault) -> None:
+        dropped = self.statistics.dropped.setdefault(broker, {})
+        dropped[fault.reason] = dropped.get(fault.reason, 0) + 1
+        count = self._rarely.due((broker, fault.reason), trio.current_time())
+        if count:
+            logger.warning("drop.tick broker=%s reason=%s count=%d: %s", broker, fault.reason, count, fault.message)
