@@ -4,7 +4,7 @@
       journal         first up, last down; cannot write: a state and not a crash
       execution       rest_for_one: brokers (executor:<broker>, one_for_one) · governor · commands
       market          rest_for_one: hub · pollers (poller:<broker>, one_for_one)
-      edges           one_for_one: sessions (pool) · ws · zmq_commands · http
+      edges           one_for_one: sessions (pool) · ws · zmq_commands · http; zmq_auth · zmq_data where ticks come in
       reporter
 
 A broker never holds back another, or a listener: its executor and poller are ready when they are supervised, and
@@ -50,13 +50,15 @@ from quantmind.domain.risk import EaLimits, Policy
 from quantmind.edges.data import DataPublisher
 from quantmind.edges.door import Door
 from quantmind.edges.http import HttpEdge, HttpStatistics
+from quantmind.edges.ingest import DOMAIN, IngestDoor, TickInlet, ZapDoor, plain_judge
 from quantmind.edges.latency import Latencies
 from quantmind.edges.pushes import Pushes
 from quantmind.edges.rest import RestContext, make_app
 from quantmind.edges.ws import WsListener, pool_capacity
 from quantmind.edges.zmq_commands import ZmqCommands
 from quantmind.net.listen import ListenAddress
-from quantmind.net.zmq import PubSocket, RouterSocket
+from quantmind.net.zap import ZapHandler, ZapSocket
+from quantmind.net.zmq import PubSocket, RouterSocket, SubSocket
 from quantmind.ports import Broker, Journal
 from quantmind.wire.auth import Authenticator
 
@@ -87,6 +89,10 @@ class Doors:
     rest: ListenAddress
     commands: RouterSocket
     publisher: PubSocket
+    zap: ZapSocket | None = None
+    """None: no socket asks who connects to it."""
+    ingest: SubSocket | None = None
+    """None: no broker trades on ticks that terminals send in."""
 
 
 @attrs.frozen
@@ -105,6 +111,8 @@ class Parts:
     version: str
     addresses: Callable[[], Mapping[str, str]]
     journal_status: Callable[[], Mapping[str, Any]]
+    inlets: Mapping[str, TickInlet] = attrs.field(factory=dict)
+    """The feeds of brokers whose ticks come in by `doors.ingest`."""
 
 
 @attrs.frozen
@@ -164,6 +172,7 @@ def build_tree(parts: Parts) -> Tree:
     zmq_door = _door(parts, "zmq", commands, latencies)
     http_door = _door(parts, "http", commands, latencies)
 
+    ingest, ingest_status = _ingest(parts)
     http_statistics = HttpStatistics()
     roots: list[Supervisor] = []
 
@@ -199,6 +208,7 @@ def build_tree(parts: Parts) -> Tree:
             "http": http_statistics.snapshot,
             "loop": lambda: attrs.asdict(lag),
             "journal": parts.journal_status,
+            **ingest_status,
         },
     )
 
@@ -233,6 +243,7 @@ def build_tree(parts: Parts) -> Tree:
             ActorSpec("ws", make_listener, mailbox=QUIET),
             ActorSpec("http", make_http, mailbox=QUIET),
             ActorSpec("zmq_commands", lambda: ZmqCommands(parts.doors.commands, zmq_door), mailbox=QUIET),
+            *ingest,
         ],
         Strategy.ONE_FOR_ONE,
         GROUP_WINDOW,
@@ -314,6 +325,23 @@ def _execution(parts: Parts) -> tuple[Supervisor, Ref[Any], Ref[Any]]:
     )
     refs["governor"], refs["commands"] = execution.ref("governor"), execution.ref("commands")
     return execution, refs["governor"], refs["commands"]
+
+
+# The actors of the ingestion door, and what they add to /status; nothing where there is no such door.
+def _ingest(parts: Parts) -> tuple[list[ActorSpec], dict[str, Callable[[], Mapping[str, Any]]]]:
+    zap, socket = parts.doors.zap, parts.doors.ingest
+    if socket is None:
+        return [], {}
+    everyone = next(iter(parts.inlets)) if zap is None else None
+    door = IngestDoor(socket, parts.inlets, everyone)
+    specs = [ActorSpec("zmq_data", lambda: door, mailbox=QUIET)]
+    if zap is None:
+        return specs, {"ingest": lambda: {"auth": "none", **door.snapshot()}}
+    handler = ZapHandler(zap, {DOMAIN: plain_judge(parts.authenticator, parts.inlets)})
+    specs.insert(0, ActorSpec("zmq_auth", lambda: ZapDoor(handler), mailbox=QUIET))
+    return specs, {
+        "ingest": lambda: {"auth": "plain", "connections": attrs.asdict(handler.statistics), **door.snapshot()}
+    }
 
 
 def _poller(parts: Parts, name: str, hub: Callable[[], Ref[Any]], governor: Ref[Any], demand: Demand) -> ActorSpec:

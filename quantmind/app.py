@@ -19,11 +19,14 @@ from quantmind.adapters import mock
 from quantmind.adapters.journal import SqliteJournal
 from quantmind.adapters.state_folder import StateFolder
 from quantmind.config import BrokerConfig, Config, MockBrokerConfig
+from quantmind.config.cross_ingest import ingest_brokers
 from quantmind.domain.risk import EaLimits, Policy
+from quantmind.edges.ingest import open_ingest
 from quantmind.edges.zmq_commands import HIGH_WATER, MAX_FRAME_BYTES
 from quantmind.errors import EXIT_GAVE_UP, EXIT_UNAVAILABLE, EXIT_USAGE, StartError
 from quantmind.net.errors import NetError
 from quantmind.net.listen import ListenAddress
+from quantmind.net.zap import ZapSocket
 from quantmind.net.zmq import PubSocket, RouterSocket, ZmqContext
 from quantmind.ports import Broker
 from quantmind.wire.auth import Authenticator
@@ -89,6 +92,7 @@ def open_gateway(config: Config, *, token: str | None = None) -> Iterator[Gatewa
             clock=SystemClock(),
             limits=_limits(config, tuple(brokers)),
             doors=doors,
+            inlets=mock.inlets(brokers),
             version=__version__,
             addresses=lambda: addresses,
             journal_status=lambda: {"down": journal.down, **attrs.asdict(journal.statistics)},
@@ -178,19 +182,27 @@ def _bind(config: Config, stack: contextlib.ExitStack) -> Doors:
             high_water=HIGH_WATER,
         )
         publisher = PubSocket.bind(context, gateway.data.host, gateway.data.publish_port)
+        zap = ingest = None
+        if ingest_brokers(config):
+            plain = gateway.data.ingest_auth == "plain"
+            zap = ZapSocket.open(context) if plain else None
+            ingest = open_ingest(context, gateway.data.host, gateway.data.ingest_port, plain=plain)
     except NetError as exc:
         raise StartError(str(exc), EXIT_UNAVAILABLE) from exc
-    return Doors(websocket=websocket, rest=rest, commands=commands, publisher=publisher)
+    return Doors(websocket=websocket, rest=rest, commands=commands, publisher=publisher, zap=zap, ingest=ingest)
 
 
 def _addresses(config: Config, doors: Doors) -> dict[str, str]:
     gateway = config.gateway
-    return {
+    opened = {
         "websocket": f"ws://{_host(gateway.websocket.host)}:{doors.websocket.port}/",
         "commands": f"tcp://{_host(gateway.commands.host)}:{doors.commands.port}",
         "publish": f"tcp://{_host(gateway.data.host)}:{doors.publisher.port}",
         "rest": f"http://{_host(gateway.rest.host)}:{doors.rest.port}/",
     }
+    if doors.ingest is not None:
+        opened["ingest"] = f"tcp://{_host(gateway.data.host)}:{doors.ingest.port}"
+    return opened
 
 
 def _host(host: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Protocol
@@ -12,10 +13,11 @@ import trio
 from actors.runtime import Inbox
 from quantmind.domain.quotes import Quote
 from quantmind.domain.rarely import Rarely
+from quantmind.net.errors import NetError
 from quantmind.net.zap import Denied, Granted, Judge, ZapHandler, ZapRequest
-from quantmind.net.zmq import Incoming, SubSocket
+from quantmind.net.zmq import Incoming, SubSocket, ZmqContext
 from quantmind.wire.auth import Authenticator, Identity
-from quantmind.wire.ingest import IngestFault, decode_tick
+from quantmind.wire.ingest import TOPIC, IngestFault, decode_tick
 
 logger: Final = logging.getLogger("quantmind.ingest")
 
@@ -30,11 +32,49 @@ BATCH: Final = 64
 LOG_EVERY_S: Final = 10.0
 
 
+def open_ingest(context: ZmqContext, host: str, port: int, *, plain: bool) -> SubSocket:
+    """Listen for terminals that send ticks; port 0 takes any free one.
+
+    Args:
+        plain: lets in whom the context's ZAP handler lets in; else any program of this machine.
+
+    Raises:
+        AddressTaken: another program listens there.
+        NetError: the address can't be used, or others than this machine reach it and nobody would be asked.
+    """
+    if not plain and not _is_loopback(host):
+        raise NetError(
+            f"ticks without credentials are taken on loopback only, and {host} is not: any machine that reaches it "
+            "could make up prices; set gateway.data.ingest_auth to plain or gateway.data.host to 127.0.0.1"
+        )
+    socket = SubSocket.bind(
+        context,
+        host,
+        port,
+        max_message_bytes=MAX_FRAME_BYTES,
+        high_water=HIGH_WATER,
+        plain_domain=DOMAIN if plain else None,
+    )
+    socket.subscribe(TOPIC)
+    return socket
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 class TickInlet(Protocol):
     """A broker's feed, seen from where its ticks come in."""
 
     def offer(self, quote: Quote) -> None:
         """Take a tick in, never waiting. Raises IngestFault."""
+        ...
+
+    def snapshot(self) -> Mapping[str, Any]:
+        """What became of its ticks, for /status."""
         ...
 
 
@@ -140,6 +180,14 @@ class IngestDoor:
             self._drop(broker if feed is not None else "-", IngestFault("internal", "it could not be read"))
         else:
             self.statistics.accepted += 1
+
+    def snapshot(self) -> dict[str, Any]:
+        """For /status."""
+        return {
+            **attrs.asdict(self.statistics),
+            "socket": attrs.asdict(self.socket.statistics()),
+            "brokers": {name: dict(feed.snapshot()) for name, feed in self.feeds.items()},
+        }
 
     def _drop(self, broker: str, fault: IngestFault) -> None:
         dropped = self.statistics.dropped.setdefault(broker, {})

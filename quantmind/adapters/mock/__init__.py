@@ -3,9 +3,11 @@
 from quantmind.adapters.mock.account import PaperAccount as PaperAccount
 from quantmind.adapters.mock.broker import MockBroker as MockBroker
 from quantmind.adapters.mock.build import build as build
+from quantmind.adapters.mock.build import inlets as inlets
 from quantmind.adapters.mock.faults import Faults as Faults
 from quantmind.adapters.mock.feed import Feed as Feed
 from quantmind.adapters.mock.feed import FeedStep as FeedStep
+from quantmind.adapters.mock.ingest_feed import IngestFeed as IngestFeed
 from quantmind.adapters.mock.lean import ReplayError as ReplayError
 from quantmind.adapters.mock.lean import inspect_recording as inspect_recording
 from quantmind.adapters.mock.market import Market as Market

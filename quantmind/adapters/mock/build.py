@@ -17,6 +17,7 @@ from quantmind.adapters.mock.replay import Replay
 from quantmind.adapters.mock.terms import Terms
 from quantmind.config.brokers import MockBrokerConfig, RandomWalkFeed, ReplayFeed, SymbolOverrides
 from quantmind.domain.symbols import SymbolSpec, usual_spec
+from quantmind.ports import Broker
 
 _OF_THE_WALK = ("start_price", "spread")
 
@@ -57,6 +58,12 @@ def build(
     )
     account = PaperAccount(terms, specs.values())
     return MockBroker(name=name, account=account, feed=_feed(config, specs, wall), monotonic=monotonic)
+
+
+def inlets(brokers: Mapping[str, Broker]) -> dict[str, IngestFeed]:
+    """The feeds that take ticks from outside, by the broker that trades on them."""
+    feeds = {name: broker.feed for name, broker in brokers.items() if isinstance(broker, MockBroker)}
+    return {name: feed for name, feed in feeds.items() if isinstance(feed, IngestFeed)}
 
 
 def spec_of(symbol: str, overrides: SymbolOverrides) -> SymbolSpec:

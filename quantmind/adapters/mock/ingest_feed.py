@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
@@ -68,6 +68,10 @@ class IngestFeed:
     def waiting(self) -> int:
         """Ticks that the next step gives."""
         return len(self._queue) + len(self._newest)
+
+    def snapshot(self) -> dict[str, Any]:
+        """The statistics, and how many ticks wait."""
+        return {**attrs.asdict(self.statistics), "waiting": self.waiting}
 
     def open(self) -> None:
         """Nothing to open."""
