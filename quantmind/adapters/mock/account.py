@@ -1,295 +1,242 @@
-"""A paper account that trades as a MetaTrader 5 hedging account with market execution does."""
+"""A paper account that trades as an account on a MetaTrader 5 server does: hedging or netting."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
-import attrs
-
-from quantmind.adapters.mock.checks import check_price, check_stops, check_volume, refuse, stop_level
-from quantmind.adapters.mock.ledger import Ledger
-from quantmind.adapters.mock.market import Market, Price
-from quantmind.adapters.mock.money import ZERO
-from quantmind.adapters.mock.opening import new_position
-from quantmind.adapters.mock.positions import OpenPosition, margin_of, profit_at, shown
+from quantmind.adapters.mock.books import Books
+from quantmind.adapters.mock.check import TradeCheck, check_of
+from quantmind.adapters.mock.events import expire, roll_over, state_of, stop_out, trigger
+from quantmind.adapters.mock.history import OrderRecord
+from quantmind.adapters.mock.margin_level import MarginState
+from quantmind.adapters.mock.market import Market
+from quantmind.adapters.mock.positions import shown
+from quantmind.adapters.mock.requests import carry_out
+from quantmind.adapters.mock.snapshot import Snapshot, restore_books, snapshot_of
+from quantmind.adapters.mock.symbol_terms import SymbolTerms
 from quantmind.adapters.mock.terms import Terms
-from quantmind.adapters.mock.triggers import Guard, cause_of, guard_of
-from quantmind.domain.accounts import Account, Cause, Deal, Entry, Position
-from quantmind.domain.orders import Cancel, Close, Modify, Open, Placed, Refused, Side
+from quantmind.adapters.mock.triggers import ALWAYS_LOOK
+from quantmind.adapters.mock.watch import Watch
+from quantmind.domain.accounts import Account, Deal, PendingOrder, Position
+from quantmind.domain.orders import Cancel, Close, Modify, Open, Placed, Proposal, Refused
 from quantmind.domain.quotes import Quote
-from quantmind.domain.retcodes import Retcode
 from quantmind.domain.symbols import SymbolSpec
-
-EXECUTED = "Request executed"
 
 
 class PaperAccount:
-    """Balance, positions and deals of one account, in exact decimals.
+    """Balance, positions, waiting orders and deals of one account, in exact decimals.
 
-    Synchronous and pure: prices come in by `tick`, time comes in with them, nothing is read or written. Every
-    method either does all of what it says or nothing. Always: equity = balance + floating profit of the
-    positions, free margin = equity - margin, balance = initial balance + profit of all deals.
+    Synchronous and pure: prices come in by `tick`, time comes in with them and by `pass_time`, nothing is read or
+    written. Every method either does all of what it says or nothing. Always: equity = balance + floating profit +
+    swap of the positions, free margin = equity - margin, balance = initial balance + profit, commission and swap of all
+    deals.
+
+    Args:
+        symbol_terms: how symbols trade; one that is not named trades as `SymbolTerms` does by default.
     """
 
-    def __init__(self, terms: Terms, specs: Iterable[SymbolSpec]) -> None:
+    def __init__(
+        self, terms: Terms, specs: Iterable[SymbolSpec], symbol_terms: Mapping[str, SymbolTerms] | None = None
+    ) -> None:
         self.terms = terms
         self.market = Market(specs)
-        self._ledger = Ledger(first_order=terms.first_ticket)
-        self._balance = terms.initial_balance
-        self._positions: dict[int, OpenPosition] = {}
-        self._guards: dict[str, Guard] = {}
-        self._time_msc = 0
+        self._books = Books(terms, self.market, symbol_terms or {})
+        self._margin_state = MarginState.SOUND
+        self._watch = Watch()
+        self._watch.renew(self._books, self._margin_state)
 
     @property
     def balance(self) -> Decimal:
         """The initial balance and what every deal made."""
-        return self._balance
+        return self._books.balance
 
     @property
     def profit(self) -> Decimal:
-        """The floating profit of the open positions."""
-        return sum((self._profit(position) for position in self._positions.values()), ZERO)
+        """The floating profit of the open positions, swap not counted."""
+        return self._books.profit
+
+    @property
+    def swap(self) -> Decimal:
+        """The swap charged to open positions and not realised by a deal yet."""
+        return self._books.swap
 
     @property
     def margin(self) -> Decimal:
-        """What the open positions hold."""
-        return margin_of(self._positions.values())
+        """What the open positions hold; waiting orders hold none."""
+        return self._books.margin
+
+    @property
+    def margin_state(self) -> MarginState:
+        """Where the margin level stands: sound, margin call, or at a stop out that could not close yet."""
+        return self._margin_state
 
     @property
     def deals(self) -> Sequence[Deal]:
         """Every deal, oldest first."""
-        return self._ledger.deals
+        return self._books.ledger.deals
+
+    @property
+    def records(self) -> Mapping[int, OrderRecord]:
+        """How each order that waits no more ended, by number, in the order in which they ended."""
+        return self._books.ledger.records
 
     @property
     def time_msc(self) -> int:
-        """The account's own time: that of the newest tick, UTC milliseconds."""
-        return self._time_msc
+        """The account's own time: that of the newest tick or `pass_time`, UTC milliseconds."""
+        return self._books.time_msc
 
     def positions(self) -> tuple[Position, ...]:
         """The open positions at the last prices, oldest first."""
+        books = self._books
         return tuple(
-            shown(position, self._price(position.symbol), self._profit(position))
-            for position in self._positions.values()
+            shown(position, self.market.specs[position.symbol], books.price(position.symbol), books.profit_of(position))
+            for position in books.positions.values()
         )
+
+    def orders(self) -> tuple[PendingOrder, ...]:
+        """The limit and stop orders that wait, oldest first."""
+        return tuple(self._books.orders.values())
 
     def state(self) -> Account:
-        """The account at the last prices."""
-        profit, margin = self.profit, self.margin
-        equity = self._balance + profit
-        return Account(
-            login=self.terms.login,
-            server=self.terms.server,
-            currency=self.terms.currency,
-            leverage=self.terms.leverage,
-            margin_mode=self.terms.margin_mode,
-            balance=self._balance,
-            equity=equity,
-            margin=margin,
-            margin_free=equity - margin,
-            profit=profit,
-        )
+        """The account at the last prices. Its `profit` has the swap in it, so that equity = balance + profit."""
+        return _account(self._books)
 
     def find(self, tag: str) -> Placed | None:
-        """What became of the order with this tag, or None when no such order was carried out."""
-        return self._ledger.find(tag)
+        """What has become by now of the request with this tag, or None when none such was carried out.
 
-    # --- prices ------------------------------------------------------------------------------------------------
+        Of one that placed a limit or stop order: that it waits, its fill, or no volume and why it ended.
+        """
+        return self._books.ledger.find(tag, self._books.orders)
+
+    def latest_deals(self, most: int) -> Sequence[Deal]:
+        """The newest deals, at most so many, oldest first."""
+        return self._books.ledger.latest(most)
+
+    # --- prices and time ---------------------------------------------------------------------------------------
 
     def tick(self, quote: Quote) -> Sequence[Deal]:
-        """Take one tick: keep its price, and close what its stops say. Returns the deals that it made.
+        """Take one tick: keep its price, and do what it and its time say. Returns the deals that it made.
 
-        The stops of a buy look at the bid, those of a sell at the ask. Both are carried out at the market price
-        of the tick that triggers them, as a server with market execution does: behind a gap a stop loss is
-        worse than its level and a take profit better.
+        In this order: expirations and swap that its time has brought; stops and waiting orders of its symbol, by
+        ticket; the margin call and the stop out. The stops of a buy and sell orders look at the bid, those of a sell
+        and buy orders at the ask. All are carried out at the market price of the tick that triggers them: behind
+        a gap a stop loss or a stop order is worse than its level, a take profit or a limit order better.
 
         Raises:
             ValueError: the quote is crossed, not a price, or of another symbol; nothing changed.
         """
+        watch, time_msc = self._watch, quote.time_msc
+        deals: Sequence[Deal] = ()
+        if time_msc >= watch.due_msc:
+            self.market.check(quote)
+            deals = self.pass_time(time_msc)
         self.market.update(quote)
-        if quote.time_msc > self._time_msc:
-            self._time_msc = quote.time_msc
-        guard = self._guards.get(quote.symbol)
+        if time_msc > self._books.time_msc:
+            self._books.time_msc = time_msc
+        guard = watch.guards.get(quote.symbol)
         if guard is None or guard.spares(quote):
-            return ()
-        price = self._price(quote.symbol)
-        deals = []
-        for position in self._of_symbol(quote.symbol):
-            cause = cause_of(position, price)
-            if cause is not None:
-                level = price.exit(position.side)
-                deals.append(self._close(position, position.volume, level, cause, self._ledger.take_order()))
-        return deals
+            return deals
+        return [*deals, *self._look(quote)]
 
-    # --- orders ------------------------------------------------------------------------------------------------
+    def pass_time(self, time_msc: int) -> Sequence[Deal]:
+        """Let time go on without a tick: expirations, swap, and what swap does to the margin level.
+
+        Returns the deals of a stop out. A time that is not later changes nothing.
+        """
+        books = self._books
+        if time_msc <= books.time_msc:
+            return ()
+        if time_msc < self._watch.due_msc:
+            books.time_msc = time_msc
+            return ()
+        expire(books, time_msc)
+        if books.positions and self.terms.rollover is not None:
+            roll_over(books, self.terms.rollover.between(books.time_msc, time_msc))
+        books.time_msc = time_msc
+        return self._settle()
+
+    # --- requests ----------------------------------------------------------------------------------------------
 
     def open(self, order: Open, tag: str) -> Placed | Refused:
-        """Open a position at the market; a limit or stop order is refused, this account has none yet."""
-        new = new_position(order, self.market, self.terms, self._time_msc)
-        if isinstance(new, Refused):
-            return new
-        wrong = self._check_margin(new)
-        if wrong is not None:
-            return wrong
-        number = self._ledger.take_order()
-        position = attrs.evolve(new, ticket=number)
-        self._positions[number] = position
-        self._guard(position.symbol)
-        deal = self._book(position, position.side, Entry.IN, position.volume, position.price_open, ZERO, number)
-        placed = Placed(
-            retcode=int(Retcode.DONE),
-            order=number,
-            deal=deal.ticket,
-            ticket=number,
-            price=deal.price,
-            volume=deal.volume,
-            sl=position.sl,
-            tp=position.tp,
-            comment=EXECUTED,
-        )
-        self._ledger.remember(tag, placed)
-        return placed
+        """Open a position at the market, or let a limit or stop order wait."""
+        return self._carry_out(order, tag)
 
     def close(self, order: Close, tag: str) -> Placed | Refused:
-        """Close a position, or a part of it, at the market."""
-        position = self._positions.get(order.ticket)
-        if position is None:
-            return refuse(Retcode.POSITION_CLOSED, f"there is no open position {order.ticket}")
-        if order.symbol and order.symbol != position.symbol:
-            return refuse(Retcode.INVALID, f"position {order.ticket} is of {position.symbol}, not of {order.symbol}")
-        spec = self.market.specs[position.symbol]
-        volume = position.volume if order.volume is None else order.volume
-        if volume.is_finite() and volume > position.volume:
-            return refuse(
-                Retcode.INVALID_CLOSE_VOLUME,
-                f"{volume} lots can't be closed: position {order.ticket} has {position.volume}",
-            )
-        if not volume.is_finite() or volume != position.volume:
-            wrong = check_volume(spec, volume)
-            if wrong is not None:
-                return wrong
-        price = self._price(position.symbol)
-        number = self._ledger.take_order()
-        deal = self._close(position, volume, price.exit(position.side), Cause.CLIENT, number)
-        placed = Placed(
-            retcode=int(Retcode.DONE),
-            order=number,
-            deal=deal.ticket,
-            ticket=position.ticket,
-            price=deal.price,
-            volume=deal.volume,
-            profit=deal.profit,
-            sl=position.sl,
-            tp=position.tp,
-            comment=EXECUTED,
-        )
-        self._ledger.remember(tag, placed)
-        return placed
+        """Close a position, or a part of it, at the market or by an opposite one."""
+        return self._carry_out(order, tag)
 
     def modify(self, order: Modify, tag: str) -> Placed | Refused:
-        """Change a position's stops: None keeps one, 0 removes it. Only a level that changes is checked."""
-        position = self._positions.get(order.ticket)
-        if position is None:
-            return refuse(Retcode.POSITION_CLOSED, f"there is no open position {order.ticket}")
-        spec = self.market.specs[position.symbol]
-        wrong = check_price(spec, "stop loss", order.new_sl) or check_price(spec, "take profit", order.new_tp)
-        if wrong is not None:
-            return wrong
-        sl = position.sl if order.new_sl is None else stop_level(spec, order.new_sl)
-        tp = position.tp if order.new_tp is None else stop_level(spec, order.new_tp)
-        if sl == position.sl and tp == position.tp:
-            return refuse(
-                Retcode.NO_CHANGES,
-                f"position {order.ticket} already has stop loss {sl or 'none'} and take profit {tp or 'none'}",
-            )
-        price = self._price(position.symbol)
-        new_sl, new_tp = (None if sl == position.sl else sl), (None if tp == position.tp else tp)
-        wrong = check_stops(spec, position.side, price, new_sl, new_tp)
-        if wrong is not None:
-            return wrong
-        self._positions[position.ticket] = attrs.evolve(position, sl=sl, tp=tp)
-        self._guard(position.symbol)
-        placed = Placed(retcode=int(Retcode.DONE), ticket=position.ticket, sl=sl, tp=tp, comment=EXECUTED)
-        self._ledger.remember(tag, placed)
-        return placed
+        """Change a position's stops, or a waiting order: None keeps, 0 removes. Only what changes is checked."""
+        return self._carry_out(order, tag)
 
     def cancel(self, order: Cancel, tag: str) -> Placed | Refused:
-        """Take back a pending order."""
-        del tag
-        return refuse(Retcode.INVALID, f"there is no pending order {order.ticket}")
+        """Take back a waiting order."""
+        return self._carry_out(order, tag)
+
+    def check(self, request: Proposal) -> TradeCheck:
+        """What a request would come to now (MetaTrader 5: OrderCheck). Changes nothing.
+
+        The request goes its whole way on books that are thrown away, so the answer is that of the request itself.
+        """
+        trial = self._books.trial()
+        return check_of(carry_out(trial, request, ""), _account(trial))
+
+    # --- over restarts -----------------------------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        """All of the account's state as a value."""
+        return snapshot_of(self._books)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go on from a snapshot, in an account that nothing was done with yet.
+
+        The first tick, or `pass_time`, brings what fell due since.
+
+        Raises:
+            ValueError: something is open in a symbol that is not there, or has no last tick; nothing changed.
+        """
+        restore_books(self._books, snapshot)
+        self._margin_state = state_of(self._books)
+        self._watch.renew(self._books, self._margin_state)
 
     # --- inside ------------------------------------------------------------------------------------------------
 
-    def _price(self, symbol: str) -> Price:
-        price = self.market.price(symbol)
-        assert price is not None  # a position of it opened at one, and prices stay
-        return price
+    def _carry_out(self, request: Proposal, tag: str) -> Placed | Refused:
+        outcome = carry_out(self._books, request, tag)
+        if isinstance(outcome, Placed):
+            # A request that brings the level to the stop out is answered as it was carried out; the next tick closes.
+            self._margin_state = state_of(self._books)
+            self._watch.renew(self._books, self._margin_state)
+        return outcome
 
-    def _profit(self, position: OpenPosition) -> Decimal:
-        price = self._price(position.symbol)
-        spec = self.market.specs[position.symbol]
-        level = price.exit(position.side)
-        return profit_at(position, level, position.volume, spec, self.market, self.terms.currency)
+    def _look(self, quote: Quote) -> Sequence[Deal]:
+        symbol = quote.symbol
+        deals, changed = trigger(self._books, symbol)
+        zone = self._watch.zones.get(symbol)
+        spared = self._watch.guards[symbol] is not ALWAYS_LOOK if zone is None else zone.spares(quote)
+        return deals if spared and not changed else [*deals, *self._settle()]
 
-    def _check_margin(self, position: OpenPosition) -> Refused | None:
-        held = self.margin
-        needed = margin_of([*self._positions.values(), position])
-        equity = self._balance + self.profit
-        # The other leg of a hedge needs nothing more, and takes risk away: it passes on an empty account too.
-        if needed <= held or needed <= equity:
-            return None
-        return refuse(
-            Retcode.NO_MONEY,
-            f"{position.volume} lots of {position.symbol} need {needed - held} {self.terms.currency} more margin, "
-            f"{equity - held} are free",
-        )
+    def _settle(self) -> Sequence[Deal]:
+        deals = stop_out(self._books)
+        self._margin_state = state_of(self._books)
+        self._watch.renew(self._books, self._margin_state)
+        return deals
 
-    def _close(self, position: OpenPosition, volume: Decimal, price: Decimal, cause: Cause, order: int) -> Deal:
-        spec = self.market.specs[position.symbol]
-        profit = profit_at(position, price, volume, spec, self.market, self.terms.currency)
-        if volume == position.volume:
-            del self._positions[position.ticket]
-        else:
-            self._positions[position.ticket] = attrs.evolve(position, volume=position.volume - volume)
-        self._balance += profit
-        self._guard(position.symbol)
-        return self._book(position, position.side.opposite, Entry.OUT, volume, price, profit, order, cause)
 
-    def _book(
-        self,
-        position: OpenPosition,
-        side: Side,
-        entry: Entry,
-        volume: Decimal,
-        price: Decimal,
-        profit: Decimal,
-        order: int,
-        cause: Cause = Cause.CLIENT,
-    ) -> Deal:
-        deal = Deal(
-            ticket=self._ledger.take_deal(),
-            order=order,
-            position=position.ticket,
-            symbol=position.symbol,
-            side=side,
-            entry=entry,
-            volume=volume,
-            price=price,
-            profit=profit,
-            cause=cause,
-            time_msc=self._time_msc,
-            magic=position.magic,
-            comment=position.comment,
-        )
-        self._ledger.book(deal)
-        return deal
-
-    def _of_symbol(self, symbol: str) -> list[OpenPosition]:
-        return [position for position in self._positions.values() if position.symbol == symbol]
-
-    def _guard(self, symbol: str) -> None:
-        guard = guard_of(self._of_symbol(symbol), self.market.specs[symbol].point)
-        if guard is None:
-            self._guards.pop(symbol, None)
-        else:
-            self._guards[symbol] = guard
+def _account(books: Books) -> Account:
+    terms, margin = books.terms, books.margin
+    profit = books.profit + books.swap
+    equity = books.balance + profit
+    return Account(
+        login=terms.login,
+        server=terms.server,
+        currency=terms.currency,
+        leverage=terms.leverage,
+        margin_mode=terms.margin_mode,
+        balance=books.balance,
+        equity=equity,
+        margin=margin,
+        margin_free=equity - margin,
+        profit=profit,
+    )

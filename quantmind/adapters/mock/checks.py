@@ -60,24 +60,30 @@ def stop_level(spec: SymbolSpec, price: Decimal | None) -> Decimal | None:
 
 
 def check_stops(spec: SymbolSpec, side: Side, price: Price, sl: Decimal | None, tp: Decimal | None) -> Refused | None:
-    """Whether stops stand on their sides of the price that would trigger them, and far enough from it."""
-    trigger = price.exit(side)
+    """Whether a position's stops stand on their sides of the price that would trigger them, and far enough from it."""
     whose = "the bid" if side is Side.BUY else "the ask"
+    return check_stops_at(spec, side, price.exit(side), whose, sl, tp)
+
+
+def check_stops_at(
+    spec: SymbolSpec, side: Side, level: Decimal, whose: str, sl: Decimal | None, tp: Decimal | None
+) -> Refused | None:
+    """Whether stops stand on their sides of a level, and the stops level away from it: 10016."""
     nearest = max(spec.stops_level * spec.point, Decimal(0))
-    for what, level, sign in (("stop loss", sl, -side.sign), ("take profit", tp, side.sign)):
-        if level is None:
+    for what, stop, sign in (("stop loss", sl, -side.sign), ("take profit", tp, side.sign)):
+        if stop is None:
             continue
-        distance = (level - trigger) * sign
+        distance = (stop - level) * sign
         if distance <= 0:
             where = "above" if sign > 0 else "below"
             return refuse(
                 Retcode.INVALID_STOPS,
-                f"{what} {level} of a {side.value} must be {where} {whose}, which is {trigger}",
+                f"{what} {stop} of a {side.value} must be {where} {whose}, which is {level}",
             )
         if distance < nearest:
             return refuse(
                 Retcode.INVALID_STOPS,
-                f"{what} {level} is {distance / spec.point:.0f} points from {whose} {trigger}, "
+                f"{what} {stop} is {distance / spec.point:.0f} points from {whose} {level}, "
                 f"{spec.name} wants at least {spec.stops_level}",
             )
     return None

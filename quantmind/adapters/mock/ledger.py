@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from quantmind.domain.accounts import Deal
+from quantmind.adapters.mock.history import OrderRecord, ended, waiting
+from quantmind.domain.accounts import Deal, PendingOrder
 from quantmind.domain.orders import Placed
 
 
 class Ledger:
-    """Append-only. Grows with trades and never with ticks, so it has no limit of its own."""
+    """Append-only. Grows with trades and never with ticks, so it has no limit of its own.
+
+    Attributes:
+        next_order: the number of the next order.
+        next_deal: the number of the next deal.
+        tags: what became of each tag's request: a `Placed` for good, or the number of the order that it placed.
+        records: the orders that wait no more, by number, in the order in which they ended.
+    """
 
     def __init__(self, *, first_order: int = 1_000_001, first_deal: int = 5_000_001) -> None:
-        self._next_order = first_order
-        self._next_deal = first_deal
+        self.next_order = first_order
+        self.next_deal = first_deal
+        self.tags: dict[str, Placed | int] = {}
+        self.records: dict[int, OrderRecord] = {}
         self._deals: list[Deal] = []
-        self._placed: dict[str, Placed] = {}
 
     @property
     def deals(self) -> Sequence[Deal]:
@@ -27,26 +36,49 @@ class Ledger:
         """How many deals there are."""
         return len(self._deals)
 
+    def latest(self, most: int) -> Sequence[Deal]:
+        """The newest deals, at most so many, oldest first."""
+        return self._deals[-most:]
+
     def take_order(self) -> int:
         """The next order's number; a position is known by the number of the order that opened it."""
-        number = self._next_order
-        self._next_order += 1
+        number = self.next_order
+        self.next_order += 1
         return number
 
     def take_deal(self) -> int:
         """The next deal's number."""
-        number = self._next_deal
-        self._next_deal += 1
+        number = self.next_deal
+        self.next_deal += 1
         return number
 
     def book(self, deal: Deal) -> None:
         """Keep a deal for good."""
         self._deals.append(deal)
 
-    def remember(self, tag: str, placed: Placed) -> None:
-        """Keep what became of the order with this tag; the first one stands when a tag is used twice."""
-        self._placed.setdefault(tag, placed)
+    def finish(self, record: OrderRecord) -> None:
+        """Keep how an order ended, for good."""
+        self.records[record.order.ticket] = record
 
-    def find(self, tag: str) -> Placed | None:
-        """What became of the order with this tag, or None when it never was carried out."""
-        return self._placed.get(tag)
+    def remember(self, tag: str, outcome: Placed | int) -> None:
+        """Keep what became of the request with this tag; the first one stands when a tag is used twice.
+
+        Of a request that placed a limit or stop order it is the order's number, whose fate is looked up.
+        """
+        self.tags.setdefault(tag, outcome)
+
+    def find(self, tag: str, orders: Mapping[int, PendingOrder]) -> Placed | None:
+        """What has become of the request with this tag by now, or None when it never was carried out.
+
+        Args:
+            orders: those that wait now.
+        """
+        outcome = self.tags.get(tag)
+        if not isinstance(outcome, int):
+            return outcome
+        order = orders.get(outcome)
+        return ended(self.records[outcome]) if order is None else waiting(order)
+
+    def trial(self) -> Ledger:
+        """An empty ledger that goes on with the same numbers, to try a request on."""
+        return Ledger(first_order=self.next_order, first_deal=self.next_deal)

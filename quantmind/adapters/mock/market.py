@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 import attrs
@@ -56,13 +56,26 @@ class Market:
         Raises:
             ValueError: it is crossed, not a price, or of a symbol that is not traded here.
         """
+        self.check(quote)
+        self._last[quote.symbol] = quote
+
+    def check(self, quote: Quote) -> None:
+        """Whether `update` would take the tick; changes nothing.
+
+        Raises:
+            ValueError: as `update` does.
+        """
         symbol = quote.symbol
         floor = self._floors.get(symbol)
         if floor is None:
             raise ValueError(f"there is no symbol {symbol} here, only {', '.join(self.specs)}")
         if not floor < quote.bid <= quote.ask <= HIGHEST_PRICE:
             raise ValueError(f"bid {quote.bid} and ask {quote.ask} of {symbol} are not prices to trade on")
-        self._last[symbol] = quote
+
+    @property
+    def quotes(self) -> Mapping[str, Quote]:
+        """The last tick of each symbol that has had one."""
+        return self._last
 
     def price(self, symbol: str) -> Price | None:
         """The last price, or None before the first tick."""
@@ -87,18 +100,34 @@ class Market:
         between = self._convert_by_pair(amount, source, _VIA, paying)
         return None if between is None else self._convert_by_pair(between, _VIA, target, paying)
 
+    def route(self, source: str, target: str) -> Sequence[str]:
+        """The symbols whose prices make the rate of `convert` now: none, one, or two by way of USD."""
+        if source == target:
+            return ()
+        direct = self._pair(source, target)
+        if direct is not None:
+            return (direct,)
+        between, beyond = self._pair(source, _VIA), self._pair(_VIA, target)
+        return () if between is None or beyond is None else (between, beyond)
+
     def _convert_by_pair(self, amount: Decimal, source: str, target: str, paying: bool) -> Decimal | None:
-        price = self._pair_price(source, target)
-        if price is not None:
+        symbol = self._first_priced(source, target)
+        if symbol is not None:
+            price = self.price(symbol)
+            assert price is not None
             return amount * (price.ask if paying else price.bid)
-        price = self._pair_price(target, source)
-        if price is not None:
+        symbol = self._first_priced(target, source)
+        if symbol is not None:
+            price = self.price(symbol)
+            assert price is not None
             return amount / (price.bid if paying else price.ask)
         return None
 
-    def _pair_price(self, base: str, profit: str) -> Price | None:
+    def _pair(self, source: str, target: str) -> str | None:
+        return self._first_priced(source, target) or self._first_priced(target, source)
+
+    def _first_priced(self, base: str, profit: str) -> str | None:
         for symbol in self._pairs.get((base, profit), ()):
-            price = self.price(symbol)
-            if price is not None:
-                return price
+            if symbol in self._last:
+                return symbol
         return None

@@ -1,46 +1,92 @@
-"""From an order to open to a position, or to the refusal of a trade server. Margin is the account's own question."""
+"""From an order to open to a position, or to the refusal of a trade server. Money is the books' own question."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 
+import attrs
+
 from quantmind.adapters.mock.checks import check_price, check_stops, check_volume, refuse, refuse_rate, stop_level
-from quantmind.adapters.mock.market import Market
-from quantmind.adapters.mock.positions import OpenPosition, margin_per_lot
+from quantmind.adapters.mock.market import Market, Price
+from quantmind.adapters.mock.positions import OpenPosition, cost_of, margin_per_lot
+from quantmind.adapters.mock.symbol_terms import (
+    SymbolTerms,
+    check_filling,
+    check_kinds,
+    check_session,
+    check_trade_mode,
+    kinds_of,
+)
 from quantmind.adapters.mock.terms import Terms
-from quantmind.domain.orders import Open, OrderType, Refused
+from quantmind.domain.accounts import PendingOrder
+from quantmind.domain.orders import Open, OrderType, Refused, Side
 from quantmind.domain.retcodes import Retcode
+from quantmind.domain.symbols import SymbolSpec
 
 
-def new_position(order: Open, market: Market, terms: Terms, time_msc: int) -> OpenPosition | Refused:
-    """The position that the order would open at the last price, still without a ticket, or why it can't."""
-    spec = market.specs.get(order.symbol)
-    if spec is None:
-        return refuse(Retcode.INVALID, f"there is no symbol {order.symbol} here")
-    if order.side is None:
+@attrs.frozen
+class Request:
+    """An order to open whose shape is right: its symbol, how that trades, its side, and the price it meets."""
+
+    spec: SymbolSpec
+    terms: SymbolTerms
+    side: Side
+    price: Price
+
+
+def reduces(side: Side, volume: Decimal, held: OpenPosition | None) -> bool:
+    """Whether an order can only make the position smaller that it meets (None: it meets none)."""
+    return held is not None and held.side is not side and volume <= held.volume
+
+
+def check_open(
+    order: Open, spec: SymbolSpec, terms: SymbolTerms, market: Market, held: OpenPosition | None, time_msc: int
+) -> Request | Refused:
+    """All that can be said of an order before it is filled or waits.
+
+    Args:
+        held: the position that it would meet, on a netting account.
+    """
+    side = order.side
+    if side is None:
         return refuse(Retcode.INVALID, "the order has no side: say buy or sell")
-    if order.order_type is not OrderType.MARKET:
-        return refuse(
-            Retcode.INVALID_ORDER,
-            f"{order.order_type.value} orders are not available on this paper account yet: use a market order",
-        )
+    pending = order.order_type is not OrderType.MARKET
     wrong = (
         check_volume(spec, order.volume)
         or check_price(spec, "price", order.price)
         or check_price(spec, "stop loss", order.sl)
         or check_price(spec, "take profit", order.tp)
+        or check_kinds(spec, terms, *kinds_of(order.order_type, order.sl, order.tp))
+        or check_trade_mode(spec, side, closing=reduces(side, order.volume, held))
+        or check_session(spec, terms, time_msc)
+        or check_filling(spec, order.filling, pending=pending)
     )
     if wrong is not None:
         return wrong
-    price = market.price(order.symbol)
+    if not pending and order.expiration:
+        return refuse(Retcode.INVALID_EXPIRATION, "a market order has no expiration: leave it out")
+    if order.deviation is not None and order.deviation < 0:
+        return refuse(Retcode.INVALID, f"a deviation of {order.deviation} points is below 0: use 0 or more")
+    price = market.price(spec.name)
     if price is None:
-        return refuse(Retcode.PRICE_OFF, f"there is no price for {order.symbol} yet")
-    sl, tp = stop_level(spec, order.sl), stop_level(spec, order.tp)
-    wrong = check_stops(spec, order.side, price, sl, tp)
-    if wrong is not None:
-        return wrong
-    currency = terms.currency
-    per_lot = margin_per_lot(spec, order.side, price, terms.leverage, market, currency)
+        return refuse(Retcode.PRICE_OFF, f"there is no price for {spec.name} yet: wait for a tick")
+    if not pending:
+        wrong = check_stops(spec, side, price, stop_level(spec, order.sl), stop_level(spec, order.tp))
+    return wrong or Request(spec, terms, side, price)
+
+
+def position_of(
+    order: Open | PendingOrder,
+    level: Decimal,
+    volume: Decimal,
+    side: Side,
+    market: Market,
+    terms: Terms,
+    time_msc: int,
+) -> OpenPosition | Refused:
+    """The position that a fill makes, still without a ticket, or why it can't be counted in the account currency."""
+    spec, currency = market.specs[order.symbol], terms.currency
+    per_lot = margin_per_lot(spec, side, level, terms.leverage, market, currency)
     if per_lot is None:
         return refuse_rate(order.symbol, spec.currency_margin, currency)
     if market.convert(Decimal(1), spec.currency_profit, currency, paying=True) is None:
@@ -48,13 +94,13 @@ def new_position(order: Open, market: Market, terms: Terms, time_msc: int) -> Op
     return OpenPosition(
         ticket=0,
         symbol=order.symbol,
-        side=order.side,
-        volume=order.volume,
-        price_open=price.fill(order.side),
+        side=side,
+        volume=volume,
+        cost=cost_of(level, volume),
         margin_per_lot=per_lot,
         time_msc=time_msc,
-        sl=sl,
-        tp=tp,
-        magic=order.origin.magic,
+        sl=stop_level(spec, order.sl),
+        tp=stop_level(spec, order.tp),
+        magic=order.origin.magic if isinstance(order, Open) else order.magic,
         comment=order.comment,
     )

@@ -9,15 +9,16 @@ from decimal import Decimal
 import attrs
 
 from quantmind.adapters.mock.market import Price
+from quantmind.adapters.mock.pending import direction
 from quantmind.adapters.mock.positions import OpenPosition
-from quantmind.domain.accounts import Cause
+from quantmind.domain.accounts import Cause, PendingOrder
 from quantmind.domain.orders import Side
 from quantmind.domain.quotes import Quote
 
 
 @attrs.frozen
 class Guard:
-    """Prices between which no stop of one symbol can trigger.
+    """Prices between which nothing of one symbol can trigger.
 
     Floats and a point too narrow: what `spares` lets pass has surely triggered nothing, what it holds may have.
     """
@@ -32,6 +33,11 @@ class Guard:
         return self.bid_low < quote.bid < self.bid_high and self.ask_low < quote.ask < self.ask_high
 
 
+_EVERYWHERE = (-math.inf, math.inf, -math.inf, math.inf)
+ALWAYS_LOOK = Guard(math.inf, -math.inf, math.inf, -math.inf)
+"""Spares nothing."""
+
+
 def cause_of(position: OpenPosition, price: Price) -> Cause | None:
     """Why the position closes at this price, or None. The stops of a buy look at the bid, of a sell at the ask."""
     level, sign = price.exit(position.side), position.side.sign
@@ -42,19 +48,33 @@ def cause_of(position: OpenPosition, price: Price) -> Cause | None:
     return None
 
 
-def guard_of(positions: Iterable[OpenPosition], point: Decimal) -> Guard | None:
-    """The guard of one symbol's positions; None when none of them has a stop."""
-    low = dict.fromkeys(Side, -math.inf)
-    high = dict.fromkeys(Side, math.inf)
+def guard_of(
+    positions: Iterable[OpenPosition], orders: Iterable[PendingOrder], point: Decimal, zone: Guard | None = None
+) -> Guard | None:
+    """The guard of one symbol's positions and pending orders; None when nothing of it can trigger at any price.
+
+    Args:
+        zone: the prices between which the margin level needs no look, None for all.
+    """
+    # A buy's stops and a sell order look at the bid, a sell's stops and a buy order at the ask.
+    bid_low, bid_high, ask_low, ask_high = _EVERYWHERE if zone is None else attrs.astuple(zone)
     slack = float(point)
-    guarded = False
+    guarded = zone is not None
     for position in positions:
-        side = position.side
-        below, above = (position.sl, position.tp) if side is Side.BUY else (position.tp, position.sl)
+        buys = position.side is Side.BUY
+        below, above = (position.sl, position.tp) if buys else (position.tp, position.sl)
         if below is not None:
-            guarded = True
-            low[side] = max(low[side], float(below) + slack)
+            guarded, level = True, float(below) + slack
+            bid_low, ask_low = (max(bid_low, level), ask_low) if buys else (bid_low, max(ask_low, level))
         if above is not None:
-            guarded = True
-            high[side] = min(high[side], float(above) - slack)
-    return Guard(low[Side.BUY], high[Side.BUY], low[Side.SELL], high[Side.SELL]) if guarded else None
+            guarded, level = True, float(above) - slack
+            bid_high, ask_high = (min(bid_high, level), ask_high) if buys else (bid_high, min(ask_high, level))
+    for order in orders:
+        guarded = True
+        buys, rises = order.side is Side.BUY, direction(order.order_type, order.side) > 0
+        level = float(order.price) - slack if rises else float(order.price) + slack
+        if rises:
+            bid_high, ask_high = (bid_high, min(ask_high, level)) if buys else (min(bid_high, level), ask_high)
+        else:
+            bid_low, ask_low = (bid_low, max(ask_low, level)) if buys else (max(bid_low, level), ask_low)
+    return Guard(bid_low, bid_high, ask_low, ask_high) if guarded else None

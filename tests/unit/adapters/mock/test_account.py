@@ -232,7 +232,7 @@ def test_the_covered_legs_of_a_hedge_pay_once():
 
 def test_a_full_hedge_passes_without_free_margin():
     """The other leg takes risk away and needs nothing more."""
-    account = make(initial_balance=Decimal(1100))
+    account = make(initial_balance=Decimal(1100), stop_out_percent=Decimal(0))
     tick(account, 1.08500, 1.08510)
     buy(account, "1.0")
     tick(account, 1.07500, 1.07510)

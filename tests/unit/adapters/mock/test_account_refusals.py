@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from quantmind.adapters.mock import PaperAccount, Terms
-from quantmind.domain.orders import Close, Modify, Open, OrderType, Origin, Placed, Refused, Side
+from quantmind.domain.orders import Close, Modify, Open, Origin, Placed, Refused, Side
 from quantmind.domain.quotes import Quote
 from quantmind.domain.retcodes import Retcode, sentence
 from quantmind.domain.symbols import usual_spec
@@ -175,14 +175,6 @@ def test_a_change_of_nothing_is_refused(account):
         Modify(ORIGIN, "demo", ticket, new_tp=Decimal(0)),
     ):
         assert refusal(account, proposal).retcode == Retcode.NO_CHANGES
-
-
-@pytest.mark.parametrize("order_type", [OrderType.LIMIT, OrderType.STOP])
-def test_pending_orders_are_not_available_yet(account, order_type):
-    """10035, and the comment says that it is this version and not the order."""
-    outcome = refusal(account, order(order_type=order_type, price=Decimal("1.08000")))
-    assert outcome.retcode == Retcode.INVALID_ORDER
-    assert "yet" in outcome.comment
 
 
 def test_a_position_that_is_closed_is_refused(account):

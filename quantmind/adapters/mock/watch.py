@@ -1,0 +1,74 @@
+"""What spares ticks the exact look: a guard for each symbol, and the next moment at which something falls due."""
+
+from __future__ import annotations
+
+import math
+
+from quantmind.adapters.mock.books import Books
+from quantmind.adapters.mock.cushion import zones_of
+from quantmind.adapters.mock.margin_level import MarginState
+from quantmind.adapters.mock.positions import OpenPosition
+from quantmind.adapters.mock.rollover import Night
+from quantmind.adapters.mock.triggers import ALWAYS_LOOK, Guard, guard_of
+from quantmind.domain.accounts import PendingOrder
+
+
+class Watch:
+    """Kept anew after each change of the books; between two changes a tick costs a few comparisons.
+
+    Attributes:
+        guards: for each symbol the prices between which a tick needs no look; a symbol without one never does.
+        zones: the same for the margin level alone.
+        due_msc: at this time something expires or is charged.
+    """
+
+    def __init__(self) -> None:
+        self.guards: dict[str, Guard] = {}
+        self.zones: dict[str, Guard] = {}
+        self.due_msc: float = math.inf
+        self._night: Night | None = None
+
+    def renew(self, books: Books, state: MarginState) -> None:
+        """Look at all that is open and waits; O(positions + orders)."""
+        self.zones = dict(
+            zones_of(
+                books.positions.values(),
+                books.market,
+                books.terms,
+                books.balance + books.swap,
+                books.margin,
+                state,
+            )
+        )
+        positions: dict[str, list[OpenPosition]] = {}
+        orders: dict[str, list[PendingOrder]] = {}
+        for position in books.positions.values():
+            positions.setdefault(position.symbol, []).append(position)
+        for order in books.orders.values():
+            orders.setdefault(order.symbol, []).append(order)
+        self.guards = {}
+        priced = books.market.quotes
+        for name, spec in books.market.specs.items():
+            # The first price of a symbol may become a rate of account currency.
+            guard = (
+                guard_of(positions.get(name, ()), orders.get(name, ()), spec.point, self.zones.get(name))
+                if name in priced
+                else ALWAYS_LOOK
+            )
+            if guard is not None:
+                self.guards[name] = guard
+        self.due_msc = min(
+            (order.expiration_msc for order in books.orders.values() if order.expiration_msc is not None),
+            default=math.inf,
+        )
+        night = self._next_night(books)
+        if night is not None and night.at_msc < self.due_msc:
+            self.due_msc = night.at_msc
+
+    def _next_night(self, books: Books) -> Night | None:
+        rollover = books.terms.rollover
+        if rollover is None or not books.positions:
+            return None
+        if self._night is None or self._night.at_msc <= books.time_msc:
+            self._night = rollover.next_after(books.time_msc)
+        return self._night
