@@ -1,1 +1,85 @@
-"""What programs outside the gateway use to talk to it."""
+"""What programs outside the gateway use to talk to it.
+
+`open_ticks` and `open_commands` are for Trio programs; `quantmind.client.sync` has both for programs without async.
+Layout: `feed_state`, `feed_buffer`, `replies` and `waiting` are pure; `ticks` and `commands` give them sockets.
+"""
+
+from quantmind.client.commands import CommandClient, CommandSettings, CommandStatistics, open_commands
+from quantmind.client.errors import FeedRefused
+from quantmind.client.feed_events import (
+    Connected,
+    Disconnected,
+    FeedEvent,
+    FeedStatus,
+    FeedWarning,
+    Gap,
+    NewEpoch,
+    SeqReset,
+    Subscribed,
+    SymbolRejected,
+    Tick,
+)
+from quantmind.client.outcomes import (
+    Approved,
+    Beat,
+    ChangeOutcome,
+    CloseOutcome,
+    Done,
+    Failed,
+    Filled,
+    MultiplierSet,
+    OpenOutcome,
+    OrderOutcome,
+    Placed,
+    Reason,
+    Rejected,
+    Reported,
+    Unknown,
+    VerdictOutcome,
+)
+from quantmind.client.requests import CancelRequest, CloseRequest, Command, ModifyRequest, OpenRequest
+from quantmind.client.ticks import Feed, FeedSettings, FeedStatistics, open_ticks
+
+__all__ = [
+    "open_ticks",
+    "Feed",
+    "FeedSettings",
+    "FeedStatistics",
+    "FeedRefused",
+    "FeedEvent",
+    "Tick",
+    "Gap",
+    "NewEpoch",
+    "SeqReset",
+    "Connected",
+    "Disconnected",
+    "Subscribed",
+    "SymbolRejected",
+    "FeedStatus",
+    "FeedWarning",
+    "open_commands",
+    "CommandClient",
+    "CommandSettings",
+    "CommandStatistics",
+    "OpenRequest",
+    "CloseRequest",
+    "ModifyRequest",
+    "CancelRequest",
+    "Command",
+    "OrderOutcome",
+    "OpenOutcome",
+    "CloseOutcome",
+    "ChangeOutcome",
+    "VerdictOutcome",
+    "Approved",
+    "Filled",
+    "Placed",
+    "Done",
+    "Rejected",
+    "Reason",
+    "Failed",
+    "Unknown",
+    "Beat",
+    "Reported",
+    "MultiplierSet",
+]

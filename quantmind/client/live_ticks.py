@@ -11,18 +11,16 @@ from typing import Any, Final, Self
 import attrs
 import trio
 
-from quantmind.errors import QuantMindError
+from quantmind.client.errors import FeedRefused
 from quantmind.net.errors import NetError
 from quantmind.net.ws import ClientConnection, connect
+
+__all__ = ["FeedRefused", "TickFeed", "open_ticks"]
 
 OPEN_WITHIN_S: Final = 10.0
 QUIET_S: Final = 15.0
 """After so long without a word the gateway is asked whether it lives: a quiet market and a dead line look alike."""
 ANSWER_WITHIN_S: Final = 10.0
-
-
-class FeedRefused(QuantMindError):
-    """The gateway refused what was asked for; the message says why."""
 
 
 @attrs.frozen
