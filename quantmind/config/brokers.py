@@ -119,15 +119,34 @@ class ReplayFeed:
 
     type: str = setting(Choice(("replay",)), "Recorded prices.", default="replay")
     path: Path = setting(Location(must_exist=True), "File of recorded ticks; relative to the configuration's folder.")
+    more_paths: tuple[Path, ...] = setting(
+        ListOf(Location(must_exist=True), "files"), "Further files, merged with the first by time.", default=()
+    )
     format: str | None = setting(
-        Maybe(Choice(("lean",))), "Format of the file; null: told from the file.", default=None
+        Maybe(Choice(("quantmind", "lean", "mt5", "histdata", "truefx", "dukascopy", "dukascopy_hour"))),
+        "Format of the files, see recordings.md; null: told from what a file begins with.",
+        default=None,
+    )
+    zone: str | None = setting(
+        Maybe(
+            Text(
+                "UTC, an offset as +02:00, new_york_close, or a name as Europe/Athens",
+                r"UTC|[+-][01][0-9]:[0-5][0-9]|new_york_close|[A-Za-z]+(/[A-Za-z0-9_+-]+){0,2}",
+            )
+        ),
+        "Time zone of the recorded times; null: the format's own. `mt5` has none, so there it must be written.",
+        default=None,
     )
     speed: float = setting(
         Number(least=0, most=1_000_000),
         "1 replays in real time, 10 ten times as fast, 0 as fast as it is taken.",
         default=1.0,
     )
-    symbol: str | None = setting(Maybe(SYMBOL), "Symbol of the ticks; null: told from the file's name.", default=None)
+    symbol: str | None = setting(
+        Maybe(SYMBOL),
+        "Symbol of the ticks, or the one to replay from a file of several; null: told from the file.",
+        default=None,
+    )
     start: str = setting(Choice(("at_once", "first_subscriber")), "When the replay begins.", default="at_once")
 
 

@@ -8,11 +8,11 @@ from quantmind.adapters.mock.faults import Faults as Faults
 from quantmind.adapters.mock.feed import Feed as Feed
 from quantmind.adapters.mock.feed import FeedStep as FeedStep
 from quantmind.adapters.mock.ingest_feed import IngestFeed as IngestFeed
-from quantmind.adapters.mock.lean import ReplayError as ReplayError
-from quantmind.adapters.mock.lean import inspect_recording as inspect_recording
 from quantmind.adapters.mock.market import Market as Market
 from quantmind.adapters.mock.random_walk import RandomWalk as RandomWalk
 from quantmind.adapters.mock.random_walk import WalkSymbol as WalkSymbol
 from quantmind.adapters.mock.random_walk import usual_walk as usual_walk
+from quantmind.adapters.mock.recordings import Recording as Recording
+from quantmind.adapters.mock.recordings import ReplayError as ReplayError
 from quantmind.adapters.mock.replay import Replay as Replay
 from quantmind.adapters.mock.terms import Terms as Terms

@@ -10,7 +10,7 @@ import trio
 from quantmind.adapters.mock.account import PaperAccount
 from quantmind.adapters.mock.faults import Faults
 from quantmind.adapters.mock.feed import Feed
-from quantmind.adapters.mock.lean import ReplayError
+from quantmind.adapters.mock.recordings import ReplayError
 from quantmind.domain.accounts import Deal, Sample
 from quantmind.domain.orders import Absent, Cancel, Close, Modify, Open, Outcome, Placed, Refused, Unknown
 from quantmind.domain.risk.approval import Approved

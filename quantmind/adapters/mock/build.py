@@ -109,6 +109,13 @@ def _feed(config: MockBrokerConfig, specs: Mapping[str, SymbolSpec], wall: Calla
         return RandomWalk(walks, seed=feed.seed, wall=wall, ticks_per_s=feed.ticks_per_s)
     if isinstance(feed, ReplayFeed):
         return Replay(
-            feed.path, specs=specs, symbol=feed.symbol, speed=feed.speed, waits=feed.start == "first_subscriber"
+            feed.path,
+            specs=specs,
+            symbol=feed.symbol,
+            format=feed.format,
+            zone=feed.zone,
+            more_paths=feed.more_paths,
+            speed=feed.speed,
+            waits=feed.start == "first_subscriber",
         )
     return IngestFeed(specs.values(), wall=wall, tolerance_s=feed.clock_tolerance_s)

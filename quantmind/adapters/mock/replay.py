@@ -8,10 +8,8 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import attrs
-
 from quantmind.adapters.mock.feed import FeedStep
-from quantmind.adapters.mock.lean import LeanReader, Recording, ReplayError, find_recording
+from quantmind.adapters.mock.recordings import Merged, Reader, Recording, ReplayError, parse_zone
 from quantmind.domain.quotes import Quote
 from quantmind.domain.symbols import SymbolSpec
 
@@ -24,7 +22,7 @@ MOST_DUE = 2048
 
 
 class Replay:
-    """One recording, each tick in order, none left out, with its recorded time.
+    """One recording or several, each tick in order, none left out, with its recorded time.
 
     While nothing is due the last tick is given again, as a terminal does when it is asked in a quiet market: it
     confirms the price. That ends with the recording.
@@ -32,9 +30,15 @@ class Replay:
     Args:
         path: the file; it is looked for at `open`.
         specs: what is traded; the recording must be of one of them.
-        symbol: what the ticks are of; None: what the file's name says, in capitals or not.
+        symbol: what the ticks are of, or which to replay of several; None: what the file says, in capitals or not.
+        format: how the file is written; None: told from what it begins with.
+        zone: of the recorded times, as in the configuration; None: the format's own.
+        more_paths: further files, merged with the first by time.
         speed: 1 keeps the recorded gaps, 10 makes them ten times shorter, 0 gives the next ticks at each step.
         waits: nothing comes before `start()`; else the first step begins.
+
+    Raises:
+        ValueError: speed or zone are none.
     """
 
     def __init__(
@@ -43,17 +47,20 @@ class Replay:
         *,
         specs: Mapping[str, SymbolSpec],
         symbol: str | None = None,
+        format: str | None = None,  # noqa: A002 - as the key is called
+        zone: str | None = None,
+        more_paths: Sequence[Path] = (),
         speed: float = 1.0,
         waits: bool = False,
     ) -> None:
         if not 0 <= speed < math.inf:
             raise ValueError(f"speed {speed} is not a pace: 1 is real time, 0 as fast as it is taken")
-        self._path = path
+        parsed = None if zone is None else parse_zone(zone)
+        self._recordings = [Recording(each, format, symbol, parsed) for each in (path, *more_paths)]
         self._specs = specs
-        self._symbol = symbol
         self._speed = speed
         self._started = not waits
-        self._reader: LeanReader | None = None
+        self._reader: Reader | Merged | None = None
         self._began: float | None = None
         self._first_msc = 0
         self._ahead: deque[Quote] = deque()  # at most CHUNK: read and not yet due
@@ -71,7 +78,7 @@ class Replay:
     def open(self) -> None:
         """Open the file; one that turned out bad stays so. Raises ReplayError."""
         if self._reader is None:
-            self._reader = LeanReader(*self._find())
+            self._reader = self._opened()
         self._raise_error(self._reader)
         self._reader.open()
 
@@ -92,7 +99,7 @@ class Replay:
         """
         reader = self._reader
         if reader is None:
-            raise ReplayError(f"{self._path} is not open")
+            raise ReplayError(f"{self._recordings[0].path} is not open")
         if not self._started:
             return FeedStep(())
         quotes, crossed = self._take_chunk(reader) if self._speed == 0 else self._take_due(reader, now)
@@ -106,24 +113,24 @@ class Replay:
             quotes = (self._last,)
         return FeedStep(quotes, crossed, ended)
 
-    def _find(self) -> tuple[Recording, int]:
-        recording = find_recording(self._path, self._symbol)
-        for name, spec in self._specs.items():
-            if name == recording.symbol or (self._symbol is None and name.upper() == recording.symbol.upper()):
-                return attrs.evolve(recording, symbol=name), spec.digits
-        raise ReplayError(
-            f"{recording.where} has ticks of {recording.symbol}, which this broker does not trade: "
-            f"it has {', '.join(self._specs)}"
-        )
+    def _opened(self) -> Reader | Merged:
+        readers: list[Reader] = []
+        try:
+            readers.extend(recording.open(self._specs) for recording in self._recordings)
+            return readers[0] if len(readers) == 1 else Merged(readers)
+        except ReplayError:
+            for reader in readers:
+                reader.close()
+            raise
 
-    def _over(self, reader: LeanReader) -> bool:
+    def _over(self, reader: Reader | Merged) -> bool:
         return reader.ended and not self._ahead
 
-    def _raise_error(self, reader: LeanReader) -> None:
+    def _raise_error(self, reader: Reader | Merged) -> None:
         if reader.error is not None and not self._ahead:
             raise reader.error
 
-    def _take_chunk(self, reader: LeanReader) -> tuple[Sequence[Quote], int]:
+    def _take_chunk(self, reader: Reader | Merged) -> tuple[Sequence[Quote], int]:
         crossed = 0
         for _ in range(MOST_DUE // CHUNK):
             quotes, dropped = reader.take(CHUNK)
@@ -132,7 +139,7 @@ class Replay:
                 return quotes, crossed
         return (), crossed
 
-    def _take_due(self, reader: LeanReader, now: float) -> tuple[Sequence[Quote], int]:
+    def _take_due(self, reader: Reader | Merged, now: float) -> tuple[Sequence[Quote], int]:
         quotes: list[Quote] = []
         crossed = 0
         ahead = self._ahead
@@ -150,18 +157,16 @@ class Replay:
             quotes.append(ahead.popleft())
         return quotes, crossed
 
-    def _tell(self, reader: LeanReader, crossed: int, ended: bool) -> None:
+    def _tell(self, reader: Reader | Merged, crossed: int, ended: bool) -> None:
         self._crossed += crossed
-        where = reader.recording.where
         if crossed and not self._told_crossed:
             self._told_crossed = True
             _log.warning(
-                "drop.crossed file=%s by_line=%d count=%d: nobody could trade on a bid above its ask; "
+                "drop.crossed %s count=%d: nobody could trade on a bid above its ask; "
                 "further ones are counted and said at the end",
-                where,
-                reader.lines,
+                reader.told,
                 crossed,
             )
         if ended and not self._told_end:
             self._told_end = True
-            _log.info("end.replay file=%s lines=%d crossed=%d", where, reader.lines, self._crossed)
+            _log.info("end.replay %s crossed=%d", reader.told, self._crossed)

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from quantmind.adapters.mock import build, inspect_recording
+from quantmind.adapters.mock import Recording, build
 from quantmind.config.brokers import MockBrokerConfig, ReplayFeed, SymbolOverrides
 from quantmind.domain.orders import Close, Modify, Open, Origin, Placed, Side
 from quantmind.domain.risk.approval import Terms, approve
+from quantmind.domain.symbols import usual_spec
 
 ROOT = Path(__file__).parents[4]
 DATA = Path(os.environ.get("QUANTMIND_DATA") or ROOT / ".." / "shared" / "data")
@@ -126,7 +127,7 @@ async def test_trading_through_the_ecb_day_adds_up_to_the_last_cent():
 
 def test_a_check_of_a_day_says_what_it_is():
     """Symbol, day and first tick."""
-    seen = inspect_recording(recorded(ECB_DAY))
-    assert seen.recording.symbol == "EURUSD"
+    seen = Recording(recorded(ECB_DAY)).inspect({"EURUSD": usual_spec("EURUSD")})
+    assert (seen.format, seen.symbols) == ("lean", ("EURUSD",))
     assert seen.first is not None
     assert (seen.first.bid, seen.first.ask, seen.first.time_msc) == (1.39101, 1.39114, 1_399_507_208_715)

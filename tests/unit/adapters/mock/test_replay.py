@@ -194,7 +194,7 @@ def test_a_step_before_it_is_open_is_refused(tmp_path):
 
 
 @given(
-    gaps=st.lists(st.sampled_from([0, 0, 1, 10, 500, 3000]), max_size=400),
+    gaps=st.lists(st.sampled_from([0, 0, 1, 10, 500, 3000]), min_size=1, max_size=400),
     polls=st.lists(st.floats(0, 5), min_size=1, max_size=30),
     speed=st.sampled_from([0.5, 1.0, 7.0, 1000.0]),
 )

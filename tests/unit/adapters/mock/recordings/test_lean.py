@@ -1,19 +1,17 @@
 """LEAN's recordings: what is read, and how what can't be read is said."""
 
-import contextlib
-import io
 import zipfile
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
-from quantmind.adapters.mock import ReplayError, inspect_recording
-from quantmind.adapters.mock.lean import LeanReader, find_recording, parse_line
+from quantmind.adapters.mock import Recording, ReplayError
+from quantmind.adapters.mock.recordings import parse_zone
 from quantmind.domain.quotes import Quote
+from quantmind.domain.symbols import usual_spec
 
 NAME = "20140508_eurusd_tick_quote.csv"
 MIDNIGHT = 1_399_507_200_000
+SPECS = {"EURUSD": usual_spec("EURUSD"), "EURUSD.r": usual_spec("EURUSD.r")}
 
 
 def plain(folder, text, name=NAME):
@@ -30,9 +28,12 @@ def zipped(folder, members, name="ticks.zip", method=zipfile.ZIP_DEFLATED):
     return path
 
 
-def read_all(path, limit=7):
-    reader = LeanReader(find_recording(path), digits=5)
-    reader.open()
+def inspect(path, **more):
+    return Recording(path, **more).inspect(SPECS)
+
+
+def read_all(path, limit=7, **more):
+    reader = Recording(path, **more).open(SPECS)
     quotes, crossed = [], 0
     while not reader.ended and reader.error is None:
         more, dropped = reader.take(limit)
@@ -95,7 +96,7 @@ def test_prices_have_the_digits_of_the_symbol(tmp_path):
         (b"86400001,1.1,1.2", "86400001 ms"),
         (b"1,1.1,1.2", "backwards"),
         (b"\xff\xfe\x00", "1 fields"),
-        (b"3," + b"1" * 500 + b",1.2", "a line of 128 bytes or more"),
+        (b"3," + b"1" * 500 + b",1.2", "a line of more than 256 bytes"),
     ],
 )
 def test_a_bad_line_stops_the_file_and_is_named(tmp_path, line, said):
@@ -114,7 +115,7 @@ def test_a_bad_line_stops_the_file_and_is_named(tmp_path, line, said):
 def test_a_reader_goes_on_where_it_was(tmp_path):
     """Closing and opening again neither repeats nor skips a line, in a zip too."""
     path = zipped(tmp_path, {NAME: b"".join(b"%d,1.1,1.2\n" % n for n in range(50))})
-    reader = LeanReader(find_recording(path), digits=5)
+    reader = Recording(path).open(SPECS)
     seen = []
     while not reader.ended:
         reader.open()
@@ -130,111 +131,39 @@ def test_a_reader_goes_on_where_it_was(tmp_path):
 def test_a_name_without_day_and_symbol_is_refused(tmp_path, name):
     """The text shows what a name looks like."""
     with pytest.raises(ReplayError, match="20140508_eurusd_tick_quote"):
-        inspect_recording(plain(tmp_path, b"1,1.1,1.2\n", name))
+        inspect(plain(tmp_path, b"1,1.1,1.2\n", name))
 
 
 def test_a_day_that_is_none_is_refused(tmp_path):
     """The 30th of February."""
     with pytest.raises(ReplayError, match="20140230"):
-        inspect_recording(plain(tmp_path, b"1,1.1,1.2\n", "20140230_eurusd_tick_quote.csv"))
+        inspect(plain(tmp_path, b"1,1.1,1.2\n", "20140230_eurusd_tick_quote.csv"))
 
 
 def test_the_symbol_can_be_said_otherwise(tmp_path):
     """A broker's suffix is not in the file's name."""
-    seen = inspect_recording(plain(tmp_path, b"1,1.1,1.2\n"), symbol="EURUSD.r")
-    assert seen.recording.symbol == "EURUSD.r"
+    seen = inspect(plain(tmp_path, b"1,1.1,1.2\n"), symbol="EURUSD.r")
+    assert seen.symbols == ("EURUSD.r",)
     assert seen.first == Quote("EURUSD.r", 1.1, 1.2, MIDNIGHT + 1)
 
 
 def test_a_check_reads_the_first_lines(tmp_path):
     """So that a wrong format is said before the start and not after it."""
-    with pytest.raises(ReplayError, match="line 1: "):
-        inspect_recording(plain(tmp_path, b"time,bid,ask\n1,1.1,1.2\n"))
-    assert inspect_recording(plain(tmp_path, b"")).first is None
+    path = plain(tmp_path, b"time,bid,ask\n1,1.1,1.2\n")
+    with pytest.raises(ReplayError, match=r"line 1 begins none .*'time,bid,ask'"):
+        inspect(path)
+    with pytest.raises(ReplayError, match="line 1: not numbers"):
+        inspect(path, format="lean")
+    with pytest.raises(ReplayError, match="it is empty"):
+        inspect(plain(tmp_path, b""))
 
 
-def test_a_missing_file_is_named(tmp_path):
-    """With the system's reason."""
-    with pytest.raises(ReplayError, match=r"no\.csv can't be read: No such file"):
-        inspect_recording(tmp_path / "no.csv")
-
-
-def test_a_folder_is_not_a_recording(tmp_path):
-    """It can't be read either."""
-    with pytest.raises(ReplayError, match="can't be read"):
-        inspect_recording(tmp_path)
-
-
-@pytest.mark.parametrize("members", [{}, {"readme.txt": b""}, {NAME: b"", "20140509_eurusd_tick_quote.csv": b""}])
-def test_a_zip_holds_one_recording(tmp_path, members):
-    """Not none and not two."""
-    with pytest.raises(ReplayError, match="one CSV file"):
-        inspect_recording(zipped(tmp_path, members))
-
-
-def test_a_zip_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
-    """By what it says of itself, before anything is unpacked."""
-    monkeypatch.setattr("quantmind.adapters.mock.lean._MOST_BYTES", 10)
-    with pytest.raises(ReplayError, match="too many, at most 10"):
-        inspect_recording(zipped(tmp_path, {NAME: b"1,1.1,1.2\n" * 10}))
-
-
-def test_a_torn_zip_is_said_to_be_one(tmp_path):
-    """A flipped byte is found by the checksum, at the latest when the end is read."""
-    path = zipped(tmp_path, {NAME: b"".join(b"%d,1.1,1.2\n" % n for n in range(5000))}, method=zipfile.ZIP_STORED)
-    data = bytearray(path.read_bytes())
-    at = data.index(b"4000,1.1,1.2")
-    data[at + 6] = ord("9")
-    path.write_bytes(data)
-    _, _, reader = read_all(path, limit=1000)
-    assert reader.error is not None
-    assert "not a sound zip file" in str(reader.error)
-
-
-def test_an_encrypted_zip_is_said_to_be_one(tmp_path):
-    """We have no password for it."""
-    path = zipped(tmp_path, {NAME: b"1,1.1,1.2\n"})
-    data = bytearray(path.read_bytes())
-    for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
-        data[data.index(signature) + offset] |= 1
-    path.write_bytes(data)
-    with pytest.raises(ReplayError, match="not a sound zip file"):
-        inspect_recording(path)
-
-
-@given(st.binary(max_size=140))
-@example(b"1,1,1\n")
-@example("\u0661,\u0661,\u0661".encode())
-@settings(max_examples=10_000, deadline=None)
-def test_the_line_parser_raises_nothing_but_its_own_error(line):
-    """Whatever the bytes are: a time of the day and two finite numbers, or a ReplayError."""
-    try:
-        ms, bid, ask = parse_line(line)
-    except ReplayError:
-        pass
-    else:
-        assert 0 <= ms <= 86_400_000
-        assert abs(bid) <= 1e12
-        assert abs(ask) <= 1e12
-
-
-@given(st.text(alphabet="0123456789.,-+eE_ naif\r\t", max_size=60).map(str.encode))
-@settings(max_examples=10_000, deadline=None)
-def test_nearly_right_lines_raise_nothing_but_their_own_error(line):
-    """Bytes that look like numbers."""
-    test_the_line_parser_raises_nothing_but_its_own_error.hypothesis.inner_test(line)
-
-
-@given(data=st.binary(max_size=400), as_zip=st.booleans())
-@settings(max_examples=500, deadline=None)
-def test_a_file_of_any_bytes_is_read_or_refused(tmp_path_factory, data, as_zip):
-    """A ReplayError and nothing else, whether the bytes are a file or a zip cut anywhere."""
-    path = tmp_path_factory.mktemp("any") / NAME
-    if as_zip:
-        buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w") as archive:
-            archive.writestr(NAME, b"1,1.1,1.2\n")
-        data = bytes(b ^ d for b, d in zip(buffer.getvalue(), data.ljust(400, b"\0"), strict=False))
-    path.write_bytes(data)
-    with contextlib.suppress(ReplayError):
-        inspect_recording(path)
+def test_midnight_is_that_of_the_zone(tmp_path):
+    """UTC unless the configuration says another; a day on which its clocks were set can't be counted in."""
+    path = plain(tmp_path, b"1,1.1,1.2\n")
+    for zone, hours in (("+02:00", -2), ("-05:00", 5), ("Europe/Athens", -3), ("new_york_close", -3)):
+        first = inspect(path, zone=parse_zone(zone)).first
+        assert first.time_msc == MIDNIGHT + 1 + hours * 3_600_000, zone
+    sunday = plain(tmp_path, b"1,1.1,1.2\n", "20140330_eurusd_tick_quote.csv")
+    with pytest.raises(ReplayError, match=r"Europe/Athens were set on 2014-03-30"):
+        inspect(sunday, zone=parse_zone("Europe/Athens"))
