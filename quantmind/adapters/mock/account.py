@@ -113,6 +113,10 @@ class PaperAccount:
         """The newest deals, at most so many, oldest first."""
         return self._books.ledger.latest(most)
 
+    def latest_records(self, most: int) -> Sequence[OrderRecord]:
+        """The waiting orders that ended last, at most so many, oldest first."""
+        return self._books.ledger.latest_records(most)
+
     # --- prices and time ---------------------------------------------------------------------------------------
 
     def tick(self, quote: Quote) -> Sequence[Deal]:
@@ -197,8 +201,7 @@ class PaperAccount:
             ValueError: something is open in a symbol that is not there, or has no last tick; nothing changed.
         """
         restore_books(self._books, snapshot)
-        self._margin_state = state_of(self._books)
-        self._watch.renew(self._books, self._margin_state)
+        self._renew()
 
     # --- inside ------------------------------------------------------------------------------------------------
 
@@ -206,8 +209,7 @@ class PaperAccount:
         outcome = carry_out(self._books, request, tag)
         if isinstance(outcome, Placed):
             # A request that brings the level to the stop out is answered as it was carried out; the next tick closes.
-            self._margin_state = state_of(self._books)
-            self._watch.renew(self._books, self._margin_state)
+            self._renew()
         return outcome
 
     def _look(self, quote: Quote) -> Sequence[Deal]:
@@ -219,9 +221,12 @@ class PaperAccount:
 
     def _settle(self) -> Sequence[Deal]:
         deals = stop_out(self._books)
+        self._renew()
+        return deals
+
+    def _renew(self) -> None:
         self._margin_state = state_of(self._books)
         self._watch.renew(self._books, self._margin_state)
-        return deals
 
 
 def _account(books: Books) -> Account:

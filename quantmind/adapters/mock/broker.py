@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 
 import trio
@@ -11,14 +10,13 @@ from quantmind.adapters.mock.account import PaperAccount
 from quantmind.adapters.mock.faults import Faults
 from quantmind.adapters.mock.feed import Feed
 from quantmind.adapters.mock.recordings import ReplayError
+from quantmind.adapters.mock.report import Reporter
 from quantmind.domain.accounts import Deal, Sample
 from quantmind.domain.orders import Absent, Cancel, Close, Modify, Open, Outcome, Placed, Refused, Unknown
 from quantmind.domain.risk.approval import Approved
 from quantmind.domain.symbols import SymbolSpec
 from quantmind.errors import BrokerUnavailable
 from quantmind.ports import Poll
-
-_log = logging.getLogger(__name__)
 
 _LONGEST_TAG = 16
 _MOST_DEALS = 10_000
@@ -28,11 +26,13 @@ class MockBroker:
     """A `quantmind.ports.Broker` that trades on paper.
 
     Orders fill at the last tick that `poll` gave out: what a client saw is what it trades on. Each tick passes the
-    account's stops before it goes out. Nothing here is torn by cancellation: the account changes between two
-    checkpoints, and a call that was cancelled before its change did nothing.
+    account's stops and waiting orders before it goes out. Nothing here is torn by cancellation: the account changes
+    between two checkpoints, and a call that was cancelled before its change did nothing.
 
     Args:
         monotonic: seconds of the gateway's clock, for the pace of the feed and the age of samples.
+        clock: Unix seconds, where the account's time goes on without ticks; None: only ticks say what time it is, as
+            in a recording.
 
     Attributes:
         account: the account itself, to look at.
@@ -40,14 +40,22 @@ class MockBroker:
     """
 
     def __init__(
-        self, *, name: str, account: PaperAccount, feed: Feed, monotonic: Callable[[], float] = trio.current_time
+        self,
+        *,
+        name: str,
+        account: PaperAccount,
+        feed: Feed,
+        monotonic: Callable[[], float] = trio.current_time,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self.account = account
         self.faults = Faults()
         self._name = name
         self._feed = feed
         self._monotonic = monotonic
+        self._clock = clock
         self._connected = False
+        self._reporter = Reporter(name, account)
 
     @property
     def name(self) -> str:
@@ -103,7 +111,9 @@ class MockBroker:
         for quote in step.quotes:
             deals = tick(quote)
             if deals:
-                self._log_stops(deals)
+                self._reporter.report_deals(deals)
+        self._pass_time()
+        self._reporter.report()
         return Poll(step.quotes, step.crossed, step.ended)
 
     async def sample(self) -> Sample:
@@ -114,7 +124,7 @@ class MockBroker:
             broker=self._name,
             account=self.account.state(),
             positions=self.account.positions(),
-            orders=(),
+            orders=self.account.orders(),
             taken_at=self._monotonic(),
         )
 
@@ -122,7 +132,7 @@ class MockBroker:
         """The deals made at or after a time, oldest first. Raises BrokerUnavailable."""
         await trio.lowlevel.checkpoint()
         self._check(self.faults.sample_error)
-        return [deal for deal in self.account.deals[-_MOST_DEALS:] if deal.time_msc >= since_msc]
+        return [deal for deal in self.account.latest_deals(_MOST_DEALS) if deal.time_msc >= since_msc]
 
     async def place(self, order: Approved, tag: str) -> Outcome:
         """Carry out an approved order once, at the last tick given out.
@@ -162,6 +172,13 @@ class MockBroker:
         await trio.lowlevel.checkpoint()
 
     def _carry_out(self, order: Approved, tag: str) -> Placed | Refused:
+        # An order that has expired by now must not be changed, nor one placed into a session that is over.
+        self._pass_time()
+        outcome = self._ask(order, tag)
+        self._reporter.report()
+        return outcome
+
+    def _ask(self, order: Approved, tag: str) -> Placed | Refused:
         proposal = order.proposal
         match proposal:
             case Open():
@@ -178,18 +195,12 @@ class MockBroker:
         if not self._connected:
             raise BrokerUnavailable(f"broker {self._name} is not connected")
 
-    def _log_stops(self, deals: Sequence[Deal]) -> None:
-        for deal in deals:
-            _log.info(
-                "close.position broker=%s ticket=%d cause=%s symbol=%s volume=%s price=%s profit=%s",
-                self._name,
-                deal.position,
-                deal.cause.value,
-                deal.symbol,
-                deal.volume,
-                deal.price,
-                deal.profit,
-            )
+    def _pass_time(self) -> None:
+        if self._clock is None:
+            return
+        deals = self.account.pass_time(int(self._clock() * 1000))
+        if deals:
+            self._reporter.report_deals(deals)
 
 
 def _fail(fault: str | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 
 from quantmind.adapters.mock.history import OrderRecord, ended, waiting
 from quantmind.domain.accounts import Deal, PendingOrder
@@ -38,7 +39,13 @@ class Ledger:
 
     def latest(self, most: int) -> Sequence[Deal]:
         """The newest deals, at most so many, oldest first."""
-        return self._deals[-most:]
+        return self._deals[-most:] if most > 0 else []
+
+    def latest_records(self, most: int) -> Sequence[OrderRecord]:
+        """The orders that ended last, at most so many, oldest first."""
+        newest = list(islice(reversed(self.records.values()), most))
+        newest.reverse()
+        return newest
 
     def take_order(self) -> int:
         """The next order's number; a position is known by the number of the order that opened it."""

@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from quantmind.adapters.mock import Faults, MockBroker, build
-from quantmind.config.brokers import IngestFeed, MockBrokerConfig, RandomWalkFeed, ReplayFeed, SymbolOverrides
+from quantmind.config.brokers import MockBrokerConfig, RandomWalkFeed, ReplayFeed, SymbolOverrides
 from quantmind.domain.orders import Absent, Close, Modify, Open, Origin, Placed, Refused, Side, Unknown
 from quantmind.domain.quotes import Quote
 from quantmind.domain.risk.approval import Terms, approve
@@ -313,7 +313,6 @@ def test_a_symbol_that_contradicts_itself_is_refused(overrides, said):
         {"commission_per_lot": Decimal(3)},
         {"swap": {"long": 1}},
         {"persist": True},
-        {"feed": IngestFeed()},
     ],
 )
 def test_what_is_not_there_yet_is_refused_by_name(more):
