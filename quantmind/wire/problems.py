@@ -31,6 +31,7 @@ TITLES: Final[dict[str, str]] = {
     "invalid_target": "The request's target is not a path",
     "method_not_allowed": "The method is not allowed here",
     "no_account": "The account is not known yet",
+    "no_deals": "The deals are not known yet",
     "no_tick": "There is no live tick",
     "not_found": "There is nothing here",
     "not_implemented": "This version does not do that",
@@ -43,7 +44,7 @@ TITLES: Final[dict[str, str]] = {
     "unknown_broker": "There is no such broker",
     "unknown_field": "There is no such field",
     "unknown_symbol": "There is no such symbol",
-    "unknown_ticket": "There is no such position",
+    "unknown_ticket": "There is no such position or pending order",
     "unknown_type": "There is no such message type",
 }
 """One line for each code; `detail` says what it was this time."""
@@ -114,7 +115,7 @@ _COMMAND_FIELDS: Final = frozenset(
     field
     for kind in (commands.Envelope, commands.Trade, commands.TradeResult, commands.Heartbeat, commands.RiskUpdate)
     for field in kind.__struct_fields__
-)
+) | {"stop_loss", "take_profit"}
 
 
 def command_problem(fault: commands.CommandFault) -> HttpProblem:

@@ -1,4 +1,4 @@
-"""What comes and goes over HTTP as pure functions: queries, bodies, pages, and a command's reply as a status.
+"""What is asked for over HTTP as pure functions: queries and pages; bodies are in `rest_bodies`.
 
 Nothing here does I/O. Every decoder gives a value or raises `HttpProblem`, whatever was sent.
 """
@@ -8,30 +8,28 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl, unquote_plus
 
-import attrs
 import msgspec
 
-from quantmind.domain.risk import TradingState
-from quantmind.wire import commands
-from quantmind.wire.problems import HttpProblem, command_problem
+from quantmind.domain.bars import Timeframe
+from quantmind.wire.fields import MAX_TICKET
+from quantmind.wire.problems import HttpProblem
 
 T = TypeVar("T")
 
 PROTOCOL: Final = 1
 DEFAULT_PAGE: Final = 200
 MAX_PAGE: Final = 1000
-MAX_REASON: Final = 200
 MAX_PARAMETERS: Final = 32
 _SHOWN: Final = 40
 
 TOKEN_PARAMETERS: Final = frozenset({"token", "x-token", "x_token", "access_token", "api_key", "apikey", "bearer"})
 
 _encoder: Final = msgspec.json.Encoder(decimal_format="number")
-# What decoding raises, whatever was sent. RecursionError: nesting; UnicodeError: half a surrogate pair.
-_BAD = (msgspec.DecodeError, UnicodeError, RecursionError, OverflowError)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def encode(value: Any) -> bytes:
@@ -39,11 +37,13 @@ def encode(value: Any) -> bytes:
     return _encoder.encode(value)
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
+    """A client's text as an error may repeat it."""
     return repr(text[:_SHOWN])
 
 
-def _near(name: str, known: Iterable[str]) -> str:
+def near(name: str, known: Iterable[str]) -> str:
+    """What a misspelt name may have meant, as the end of an error's sentence."""
     known = sorted(known)
     hint = difflib.get_close_matches(name[:64], known, 1)
     if hint:
@@ -88,7 +88,7 @@ def parse_query(raw: bytes, allowed: Collection[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, value in pairs:
         if name not in allowed:
-            detail = f"there is no query parameter {_shown(name)}{_near(name, allowed)}"
+            detail = f"there is no query parameter {shown(name)}{near(name, allowed)}"
             raise HttpProblem(422, "invalid_query", detail, field=name[:_SHOWN])
         if name in found:
             raise HttpProblem(422, "invalid_query", f"{name} is given more than once; send it once", field=name)
@@ -111,7 +111,7 @@ def page_limit(query: dict[str, str]) -> int:
     if text is None:
         return DEFAULT_PAGE
     if re.fullmatch(r"[0-9]{1,9}", text) is None or not 1 <= int(text) <= MAX_PAGE:
-        detail = f"limit is {_shown(text)}, it must be a whole number from 1 to {MAX_PAGE}"
+        detail = f"limit is {shown(text)}, it must be a whole number from 1 to {MAX_PAGE}"
         raise HttpProblem(422, "invalid_query", detail, field="limit")
     return int(text)
 
@@ -127,7 +127,7 @@ def page(items: Iterable[T], key: Callable[[T], Any], after: Any, limit: int) ->
 
 
 def ticket_after(query: dict[str, str]) -> int | None:
-    """The ticket that a page of positions starts after.
+    """The ticket, or the number of a client, that a page starts after.
 
     Raises:
         HttpProblem: 422, `after` is no ticket.
@@ -136,160 +136,116 @@ def ticket_after(query: dict[str, str]) -> int | None:
     if text is None:
         return None
     if re.fullmatch(r"[0-9]{1,20}", text) is None:
-        detail = f"after is {_shown(text)}, it must be the `next` of the page before"
-        raise HttpProblem(422, "invalid_query", detail, field="after")
+        raise _no_next(text)
     return int(text)
 
 
-# --- bodies ----------------------------------------------------------------------------------------------------------
-
-_NULL = msgspec.Raw(b"null")
-
-
-class _Trade(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    symbol: str
-    action_type: str
-    volume: msgspec.Raw
-    stop_loss: msgspec.Raw = _NULL
-    sl: msgspec.Raw = _NULL
-    take_profit: msgspec.Raw = _NULL
-    tp: msgspec.Raw = _NULL
-    broker: str | None = None
-    order_type: str | None = None
-    price: msgspec.Raw = _NULL
-    comment: str | None = None
-
-
-class _RiskState(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    state: str
-    reason: str
-    broker: str | None = None
-    flatten: bool = False
-
-
-_trade = msgspec.json.Decoder(_Trade)
-_risk_state = msgspec.json.Decoder(_RiskState)
-_plain = msgspec.json.Decoder()
-
-_NUMBERS: Final = ("volume", "stop_loss", "sl", "take_profit", "tp", "price")
-_UNKNOWN_FIELD: Final = re.compile(r"unknown field `(.*)`", re.DOTALL)
-_MISSING_FIELD: Final = re.compile(r"required field `([a-z_]+)`")
-_AT_FIELD: Final = re.compile(r"`\$\.([a-z_]+)`")
-
-
-def decode_trade(raw: bytes, *, ea_name: str, request_id: str) -> bytes:
-    """The `trade_open` command that the body of POST /trade stands for; its numbers as they were written.
+def deal_after(query: dict[str, str]) -> tuple[int, int] | None:
+    """The time and ticket of the deal that a page starts after; `next` has them as `TIME.TICKET`.
 
     Raises:
-        HttpProblem: 422 with `code`, and `field` where one is at fault.
+        HttpProblem: 422, `after` is something else.
     """
-    body: _Trade = _decode(_trade, raw)
-    action = body.action_type.upper()
-    if action not in ("BUY", "SELL"):
-        raise _invalid(f"action_type is {_shown(body.action_type)}, it must be BUY or SELL", "action_type")
-    command: dict[str, Any] = {
-        "type": "trade_open",
-        "ea_name": ea_name,
-        "request_id": request_id,
-        "magic": 0,
-        "execute": True,
-        "symbol": body.symbol,
-        "side": action.lower(),
-    }
-    command.update((name, value) for name in _NUMBERS if bytes(value := getattr(body, name)) != b"null")
-    command.update(
-        (name, value) for name in ("broker", "order_type", "comment") if (value := getattr(body, name)) is not None
-    )
-    encoded = msgspec.json.encode(command)
-    try:
-        commands.decode(encoded)
-    except commands.CommandFault as fault:
-        raise command_problem(fault) from None
-    return encoded
+    text = query.get("after")
+    if text is None:
+        return None
+    found = re.fullmatch(r"(-?[0-9]{1,15})\.([0-9]{1,20})", text)
+    if found is None:
+        raise _no_next(text)
+    return int(found[1]), int(found[2])
 
 
-def check_command(raw: bytes) -> None:
-    """Whether a body is a message of the command protocol.
+def ea_after(query: dict[str, str]) -> tuple[str, int] | None:
+    """The EA that a page starts after, by name and magic; `next` has them as `MAGIC@NAME`.
 
     Raises:
-        HttpProblem: 422 with the protocol's code.
+        HttpProblem: 422, `after` is something else.
     """
-    try:
-        commands.decode(raw)
-    except commands.CommandFault as fault:
-        raise command_problem(fault) from None
+    text = query.get("after")
+    if text is None:
+        return None
+    found = re.fullmatch(r"(-?[0-9]{1,20})@(.+)", text, re.DOTALL)
+    if found is None:
+        raise _no_next(text)
+    return found[2], int(found[1])
 
 
-@attrs.frozen
-class StateChange:
-    """A trading state to set; `broker` None is every account."""
-
-    state: TradingState
-    reason: str
-    broker: str | None
+def _no_next(text: str) -> HttpProblem:
+    detail = f"after is {shown(text)}, it must be the `next` of the page before"
+    return HttpProblem(422, "invalid_query", detail, field="after")
 
 
-def decode_state(raw: bytes) -> StateChange:
-    """The body of POST /risk/state.
+# --- filters ---------------------------------------------------------------------------------------------------------
+
+
+def magic_of(query: dict[str, str]) -> int | None:
+    """The magic number that items must have, or None for any.
 
     Raises:
-        HttpProblem: 422 with `code`, and `field` where one is at fault.
+        HttpProblem: 422, it is no whole number.
     """
-    body: _RiskState = _decode(_risk_state, raw)
+    text = query.get("magic")
+    if text is None:
+        return None
+    if re.fullmatch(r"-?[0-9]{1,20}", text) is None:
+        raise HttpProblem(422, "invalid_query", f"magic is {shown(text)}, it must be a whole number", field="magic")
+    return int(text)
+
+
+def moment_of(query: dict[str, str], name: str) -> int | None:
+    """A moment in Unix milliseconds, given as such or in ISO 8601 with its zone.
+
+    Raises:
+        HttpProblem: 422, it is neither.
+    """
+    text = query.get(name)
+    if text is None:
+        return None
+    if re.fullmatch(r"[0-9]{1,15}", text) is not None:
+        return int(text)
+    found = msc_from_iso(text)
+    if found is None:
+        detail = f"{name} is {shown(text)}, it must be Unix milliseconds, or a time such as 2026-11-23T09:00:00Z"
+        raise HttpProblem(422, "invalid_query", detail, field=name)
+    return found
+
+
+def msc_from_iso(text: str) -> int | None:
+    """Unix milliseconds of an ISO 8601 time that says its zone (`Z` or an offset), or None."""
+    if len(text) > 40:
+        return None
     try:
-        state = TradingState(body.state)
+        # A `+` that was not percent-encoded has become a space on its way.
+        moment = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
+        if moment.tzinfo is None:
+            return None
+        return (moment - _EPOCH) // timedelta(milliseconds=1)
+    except (ValueError, OverflowError):
+        return None
+
+
+def timeframe_of(query: dict[str, str]) -> Timeframe:
+    """The length of bars that is asked for; a minute where none is named.
+
+    Raises:
+        HttpProblem: 422, there is no such timeframe.
+    """
+    text = query.get("timeframe", Timeframe.M1.value)
+    try:
+        return Timeframe(text.upper())
     except ValueError:
-        near = _near(body.state, [state.value for state in TradingState])
-        raise _invalid(f"state is {_shown(body.state)}{near}", "state") from None
-    reason = body.reason.strip()
-    if not 1 <= len(reason) <= MAX_REASON:
-        detail = f"reason has {len(reason)} characters, it must have 1 to {MAX_REASON}: the record keeps why"
-        raise _invalid(detail, "reason")
-    if not reason.isprintable():
-        raise _invalid("reason has characters that can't be printed", "reason")
-    if body.flatten:
-        detail = (
-            "flatten is not implemented in this version; set the state halted or reduce_only, then close the "
-            "positions with trade_close commands"
-        )
-        raise HttpProblem(422, "not_implemented", detail, field="flatten")
-    return StateChange(state, reason, body.broker)
+        known = ", ".join(each.value for each in Timeframe)
+        detail = f"timeframe is {shown(text)}, it must be one of {known}"
+        raise HttpProblem(422, "invalid_query", detail, field="timeframe") from None
 
 
-def _decode(decoder: msgspec.json.Decoder[T], raw: bytes) -> T:
-    if not raw.strip():
-        raise HttpProblem(422, "invalid_json", "the body is empty; send one JSON object")
-    if commands.too_deep(raw):
-        raise HttpProblem(422, "invalid_json", f"the body is nested deeper than {commands.MAX_DEPTH} levels")
-    try:
-        return decoder.decode(raw)
-    except _BAD as exc:
-        raise _explain(raw, exc, decoder.type) from None
+def ticket_in_path(text: str) -> int:
+    """The ticket that a path names.
 
-
-def _explain(raw: bytes, exc: Exception, kind: Any) -> HttpProblem:
-    """What was wrong, from a second and slower look at the body."""
-    text = str(exc)[:300]
-    try:
-        plain = _plain.decode(raw)
-    except _BAD:
-        return HttpProblem(422, "invalid_json", f"the body is not JSON: {text}")
-    fields = kind.__struct_fields__
-    if not isinstance(plain, dict):
-        return HttpProblem(422, "invalid_message", f"the body must be one JSON object with {', '.join(fields)}")
-    unknown = _UNKNOWN_FIELD.search(str(exc))
-    if unknown is not None:
-        name = unknown.group(1)
-        detail = f"there is no field {_shown(name)}{_near(name, fields)}"
-        return HttpProblem(422, "unknown_field", detail, field=name[:_SHOWN])
-    missing = _MISSING_FIELD.search(text)
-    if missing is not None:
-        return _invalid(f"{missing.group(1)} is missing", missing.group(1))
-    at = _AT_FIELD.search(text)
-    if at is not None:
-        return _invalid(f"{at.group(1)}: {text.partition(' - at ')[0]}", at.group(1))
-    return HttpProblem(422, "invalid_message", text)
-
-
-def _invalid(detail: str, field: str) -> HttpProblem:
-    return HttpProblem(422, "invalid_message", detail, field=field)
+    Raises:
+        HttpProblem: 422, it is no ticket.
+    """
+    if re.fullmatch(r"[0-9]{1,20}", text) is None or not 1 <= int(text) <= MAX_TICKET:
+        detail = f"the ticket in the path is {shown(text)}, it must be a whole number from 1 to {MAX_TICKET}"
+        raise HttpProblem(422, "invalid_message", detail, field="ticket")
+    return int(text)

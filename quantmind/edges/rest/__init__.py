@@ -14,7 +14,7 @@ from quart import Response, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from quantmind.edges.rest import reads, writes
+from quantmind.edges.rest import lists, reads, writes
 from quantmind.edges.rest.context import Answer, Ask, Route
 from quantmind.edges.rest.context import RestContext as RestContext
 from quantmind.edges.rest.gate import BODY_KEY, Gate, Message, Receive, Send, new_incident
@@ -26,17 +26,29 @@ from quantmind.wire.rest import encode, parse_query, refuse_token
 logger: Final = logging.getLogger("quantmind.rest")
 
 _PAGED: Final = frozenset({"limit", "after"})
+_TRADES: Final = frozenset({"broker", "symbol", "magic"}) | _PAGED
+_POSITION: Final = "/brokers/<broker>/positions/<ticket>"
+_ORDER: Final = "/brokers/<broker>/orders/<ticket>"
 
 ROUTES: Final = (
     Route("GET", "/health", None, reads.health),
     Route("GET", "/", "read", reads.service),
     Route("GET", "/status", "read", reads.status),
     Route("GET", "/account", "read", reads.account, frozenset({"broker"})),
-    Route("GET", "/positions", "read", reads.positions, frozenset({"broker", "symbol"}) | _PAGED),
+    Route("GET", "/positions", "read", reads.positions, _TRADES),
+    Route("GET", "/orders", "read", lists.orders, _TRADES),
+    Route("GET", "/deals", "read", lists.deals, _TRADES | {"since"}),
     Route("GET", "/symbols", "read", reads.symbols, frozenset({"broker", "match"}) | _PAGED),
     Route("GET", "/ticks/<symbol>", "read", reads.tick),
+    Route("GET", "/bars/<symbol>", "read", lists.bars, frozenset({"timeframe"}) | _PAGED),
+    Route("GET", "/eas", "read", lists.eas, _TRADES),
+    Route("GET", "/clients", "read", lists.clients, _PAGED),
     Route("GET", "/actors", "read", reads.actors),
     Route("POST", "/trade", "trade", writes.trade),
+    Route("POST", f"{_POSITION}/close", "trade", writes.close_position, may_be_empty=True),
+    Route("PATCH", _POSITION, "trade", writes.change_position),
+    Route("PATCH", _ORDER, "trade", writes.change_order),
+    Route("DELETE", _ORDER, "trade", writes.cancel_order, may_be_empty=True),
     Route("POST", "/command", "ea", writes.command),
     Route("POST", "/", "ea", writes.command),
     Route("POST", "/risk/state", "admin", writes.risk_state),
@@ -84,8 +96,9 @@ def _view(context: RestContext, route: Route) -> Callable[..., Awaitable[Respons
         query = parse_query(request.query_string, route.query)
         body = b""
         if route.takes_body:
-            check_content(headers)
             body = request.scope[BODY_KEY]  # type: ignore[typeddict-item]
+            if body or not route.may_be_empty:
+                check_content(headers)
         return _response(await route.handler(context, Ask(identity, path, query, headers, body)))
 
     return view

@@ -41,7 +41,7 @@ LINGER_BYTES: Final = 1 << 20
 BODY_KEY: Final = "quantmind.body"
 """Where in its scope Quart finds the whole body."""
 
-METHODS: Final = b"GET, HEAD, POST, OPTIONS"
+METHODS: Final = b"GET, HEAD, POST, PATCH, DELETE, OPTIONS"
 _REQUEST_HEADERS: Final = b"Authorization, X-Token, Content-Type, Idempotency-Key"
 _EXPOSED_HEADERS: Final = b"Idempotency-Key, Retry-After"
 _PREFLIGHT_AGE_S: Final = b"600"

@@ -11,13 +11,13 @@ from typing import Any, Final
 import msgspec
 import trio
 
-from quantmind.domain.accounts import Sample
 from quantmind.domain.clock import iso
 from quantmind.domain.symbols import SymbolSpec
 from quantmind.edges.rest import views
 from quantmind.edges.rest.context import Answer, Ask, RestContext
+from quantmind.edges.rest.lookups import of_symbol, sample_of, which_broker, which_symbol, why_of
 from quantmind.wire.problems import HttpProblem
-from quantmind.wire.rest import PROTOCOL, page, page_limit, ticket_after
+from quantmind.wire.rest import PROTOCOL, magic_of, page, page_limit, ticket_after
 
 logger: Final = logging.getLogger("quantmind.rest")
 
@@ -76,19 +76,16 @@ def _part(name: str, part: Any) -> Mapping[str, Any]:
 
 async def account(context: RestContext, ask: Ask) -> Answer:
     """Balance, equity, margin and so on."""
-    return Answer(views.account(_sample(context, which_broker(context, ask.query.get("broker"))), now=_now()))
+    return Answer(views.account(sample_of(context, which_broker(context, ask.query.get("broker"))), now=_now()))
 
 
 async def positions(context: RestContext, ask: Ask) -> Answer:
     """Open positions by ticket."""
     broker = which_broker(context, ask.query.get("broker"))
     limit, after = page_limit(ask.query), ticket_after(ask.query)
-    items = _sample(context, broker).positions
-    wanted = ask.query.get("symbol")
-    if wanted is not None:
-        items = [item for item in items if item.symbol == wanted]
-        if not items and context.boards.catalog.spec(broker, wanted) is None:
-            raise _unknown_symbol(wanted, f"{broker} has no symbol {_shown(wanted)}")
+    items = of_symbol(context, broker, ask.query.get("symbol"), sample_of(context, broker).positions)
+    magic = magic_of(ask.query)
+    items = [item for item in items if magic in (None, item.magic)]
     taken, following = page(items, lambda item: item.ticket, after, limit)
     return Answer(
         {
@@ -128,26 +125,15 @@ async def symbols(context: RestContext, ask: Ask) -> Answer:
 async def tick(context: RestContext, ask: Ask) -> Answer:
     """The newest tick of one symbol, if it is live."""
     name = ask.path["symbol"]
-    catalog, now = context.boards.catalog, _now()
-    found = catalog.resolve(name)
-    if found is None:
-        at = name.rpartition("@")
-        if at[1]:
-            which_broker(context, at[2])
-        missing = [each for each in ((at[2],) if at[1] else catalog.brokers) if not catalog.symbols(each)]
-        if missing:
-            state = context.boards.links.of(missing[0])
-            detail = f"{missing[0]} has not said yet what it trades: its feed is {state.feed}{_why(state.feed_error)}"
-            raise HttpProblem(503, "broker_unavailable", detail, headers=(("Retry-After", "1"),), broker=missing[0])
-        raise _unknown_symbol(name, f"no enabled broker has a symbol {_shown(name)}")
-    broker, symbol = found
+    now = _now()
+    broker, symbol = which_symbol(context, name)
     state, priced = context.boards.links.of(broker), context.boards.prices.read(broker, symbol)
     newest = context.ticks.last_tick(broker, symbol)
     why = None
     if newest is None:
-        why = f"{broker} has sent no tick of {symbol} yet; its feed is {state.feed}{_why(state.feed_error)}"
+        why = f"{broker} has sent no tick of {symbol} yet; its feed is {state.feed}{why_of(state.feed_error)}"
     elif state.feed in _NOT_LIVE:
-        why = f"the feed of {broker} is {state.feed}{_why(state.feed_error)}"
+        why = f"the feed of {broker} is {state.feed}{why_of(state.feed_error)}"
     elif priced is not None and now - priced.confirmed_at > LIVE_WITHIN_S:
         why = f"the last price of {symbol} was confirmed {now - priced.confirmed_at:.0f} s ago"
     if why is not None:
@@ -162,44 +148,5 @@ async def actors(context: RestContext, _ask: Ask) -> Answer:
     return Answer(views.actor(context.snapshot()))
 
 
-def which_broker(context: RestContext, named: str | None) -> str:
-    """The account that is meant: the one that is named, else the only one.
-
-    Raises:
-        HttpProblem: 404, there is no such broker; 422, several are enabled and none is named.
-    """
-    brokers = context.boards.catalog.brokers
-    if named is None:
-        if len(brokers) == 1:
-            return brokers[0]
-        detail = f"several brokers are enabled ({', '.join(brokers)}); name one as `broker`"
-        raise HttpProblem(422, "broker_required", detail, field="broker")
-    if named not in brokers:
-        detail = f"there is no enabled broker {_shown(named)}; there are {', '.join(brokers)}"
-        raise HttpProblem(404, "unknown_broker", detail, field="broker")
-    return named
-
-
-def _sample(context: RestContext, broker: str) -> Sample:
-    state = context.boards.links.of(broker)
-    if state.sample is None:
-        detail = f"{broker} has not reported its account yet: its feed is {state.feed}{_why(state.feed_error)}"
-        raise HttpProblem(503, "no_account", detail, headers=(("Retry-After", "1"),), broker=broker)
-    sample: Sample = state.sample
-    return sample
-
-
-def _unknown_symbol(symbol: str, why: str) -> HttpProblem:
-    return HttpProblem(404, "unknown_symbol", f"{why}; see /symbols", symbol=symbol[:64])
-
-
 def _now() -> float:
     return trio.current_time()
-
-
-def _why(error: str | None) -> str:
-    return f" ({error})" if error else ""
-
-
-def _shown(text: str) -> str:
-    return repr(text[:40])

@@ -1,4 +1,4 @@
-"""What clients see of accounts, positions, symbols and actors: plain JSON values, pure.
+"""What clients see of accounts, positions, orders, deals, bars, symbols, EAs and actors: plain JSON values, pure.
 
 Money in the account currency, volumes in lots, prices in the symbol's quote currency, times in UTC.
 """
@@ -9,9 +9,11 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from actors.boards import Boards, Halt, Link
+from actors.boards import Boards, EaConnection, Halt, Link
+from actors.clients import ClientInfo
 from actors.runtime import Snapshot, State
-from quantmind.domain.accounts import Position, Sample
+from quantmind.domain.accounts import Deal, PendingOrder, Position, Sample
+from quantmind.domain.bars import Bar, points
 from quantmind.domain.clock import iso, iso_from_msc
 from quantmind.domain.symbols import SymbolSpec
 
@@ -63,6 +65,104 @@ def position(item: Position, broker: str) -> View:
     }
 
 
+def order(item: PendingOrder, broker: str) -> View:
+    """A limit or stop order that waits for its price."""
+    expiration = item.expiration_msc
+    return {
+        "ticket": item.ticket,
+        "symbol": item.symbol,
+        "broker": broker,
+        "side": item.side.value,
+        "order_type": item.order_type.value,
+        "volume": item.volume,
+        "price": item.price,
+        "sl": item.sl,
+        "tp": item.tp,
+        "expiration": None if expiration is None else iso_from_msc(expiration),
+        "expiration_msc": expiration,
+        "magic": item.magic,
+        "comment": item.comment,
+        "time": iso_from_msc(item.time_msc),
+        "time_msc": item.time_msc,
+    }
+
+
+def deal(item: Deal, broker: str) -> View:
+    """One execution."""
+    return {
+        "ticket": item.ticket,
+        "order": item.order,
+        "position": item.position,
+        "symbol": item.symbol,
+        "broker": broker,
+        "side": item.side.value,
+        "entry": item.entry.value,
+        "cause": item.cause.value,
+        "volume": item.volume,
+        "price": item.price,
+        "profit": item.profit,
+        "commission": item.commission,
+        "swap": item.swap,
+        "magic": item.magic,
+        "comment": item.comment,
+        "time": iso_from_msc(item.time_msc),
+        "time_msc": item.time_msc,
+    }
+
+
+def ea(item: EaConnection, boards: Boards) -> View:
+    """An EA that has sent a command. `trading_state` is of the account that its last one went to."""
+    return {
+        "ea_name": item.ea_name,
+        "magic": item.magic,
+        "symbol": item.symbol or None,
+        "broker": item.broker,
+        "version": item.version or None,
+        "balance": item.balance,
+        "equity": item.equity,
+        "risk_multiplier": boards.multipliers.read(item.ea_name),
+        "trading_state": None if item.broker is None else boards.halts.shown(item.broker).state.value,
+        "messages": item.messages,
+        "connected_since": iso(item.connected_at),
+        "last_seen": iso(item.last_seen),
+        "last_heartbeat": None if item.last_heartbeat is None else iso(item.last_heartbeat),
+    }
+
+
+def client(item: ClientInfo) -> View:
+    """A WebSocket client, without its secrets."""
+    return {
+        "id": item.number,
+        "remote": item.remote,
+        "connected_since": iso(item.connected_at),
+        "authenticated_as": item.name,
+        "scopes": item.scopes,
+        "subscriptions": item.subscriptions,
+        "symbols": item.symbols,
+        "messages_received": item.messages,
+        "messages_sent": item.messages_sent,
+        "bytes_sent": item.bytes_sent,
+        "bytes_waiting": item.queued_bytes,
+        "ticks_conflated": item.conflated,
+    }
+
+
+def bar(item: Bar, spec: SymbolSpec) -> View:
+    """A bar as MetaTrader 5 gives it in `MqlRates`: the spread in points."""
+    return {
+        "symbol": spec.name,
+        "time": iso_from_msc(item.time_msc),
+        "time_msc": item.time_msc,
+        "open": item.open,
+        "high": item.high,
+        "low": item.low,
+        "close": item.close,
+        "tick_volume": item.tick_volume,
+        "spread": points(item.spread, spec.digits),
+        "complete": item.complete,
+    }
+
+
 def symbol(spec: SymbolSpec, broker: str) -> View:
     """What a broker says of a symbol."""
     return {
@@ -97,6 +197,7 @@ def link(item: Link) -> View:
         "feed_error": item.feed_error,
         "orders": item.orders,
         "orders_error": item.orders_error,
+        "deals_error": item.deals_error,
         "ticks_polled": item.ticks,
         "ticks_crossed": item.crossed,
         "ticks_dropped": item.dropped,

@@ -1,9 +1,10 @@
-"""The routes that act: orders, commands, trading states. Everything that trades goes through the door."""
+"""The routes that act: orders, positions, commands, trading states. Everything that trades goes through the door."""
 
 from __future__ import annotations
 
 import hashlib
 import uuid
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import trio
@@ -12,11 +13,24 @@ from actors.messages import SetTradingState
 from actors.runtime import NotDelivered, ReplyLost
 from quantmind.edges.rest import views
 from quantmind.edges.rest.context import Answer, Ask, RestContext
-from quantmind.edges.rest.reads import which_broker
+from quantmind.edges.rest.lookups import symbol_of, wait_for_ticket, which_broker
 from quantmind.wire import problems
 from quantmind.wire.commands import MAX_EA_NAME, MAX_ID
 from quantmind.wire.problems import HttpProblem, trade_problem
-from quantmind.wire.rest import check_command, decode_state, decode_trade
+from quantmind.wire.rest import ticket_in_path
+from quantmind.wire.rest_bodies import (
+    Fields,
+    cancel_command,
+    check_command,
+    close_command,
+    decode_close,
+    decode_order_change,
+    decode_position_change,
+    decode_state,
+    decode_trade,
+    modify_command,
+    refuse_body,
+)
 
 STATE_WITHIN_S: Final = 5.0
 KEY_HEADER: Final = "Idempotency-Key"
@@ -24,10 +38,63 @@ KEY_HEADER: Final = "Idempotency-Key"
 
 async def trade(context: RestContext, ask: Ask) -> Answer:
     """Place an order, once for each Idempotency-Key; one that is absent is made and returned."""
+
+    async def make(ea_name: str, key: str) -> bytes:
+        return decode_trade(ask.body, ea_name=ea_name, request_id=key)
+
+    return await _once(context, ask, make)
+
+
+async def close_position(context: RestContext, ask: Ask) -> Answer:
+    """Close a position, a part of it, or it and an opposite one against each other."""
+
+    async def make(ea_name: str, key: str) -> bytes:
+        broker, ticket = _target(context, ask)
+        fields = decode_close(ask.body)
+        symbol = await symbol_of(context, broker, ticket)
+        return close_command(fields, ea_name=ea_name, request_id=key, broker=broker, ticket=ticket, symbol=symbol)
+
+    return await _once(context, ask, make)
+
+
+async def change_position(context: RestContext, ask: Ask) -> Answer:
+    """Change a position's stops."""
+    return await _change(context, ask, decode_position_change)
+
+
+async def change_order(context: RestContext, ask: Ask) -> Answer:
+    """Change a pending order's price, stops or expiration."""
+    return await _change(context, ask, decode_order_change)
+
+
+async def cancel_order(context: RestContext, ask: Ask) -> Answer:
+    """Take a pending order back."""
+
+    async def make(ea_name: str, key: str) -> bytes:
+        broker, ticket = _target(context, ask)
+        refuse_body(ask.body)
+        await wait_for_ticket(context, broker, ticket)
+        return cancel_command(ea_name=ea_name, request_id=key, broker=broker, ticket=ticket)
+
+    return await _once(context, ask, make)
+
+
+async def _change(context: RestContext, ask: Ask, decode: Callable[[bytes], Fields]) -> Answer:
+    async def make(ea_name: str, key: str) -> bytes:
+        broker, ticket = _target(context, ask)
+        fields = decode(ask.body)
+        await wait_for_ticket(context, broker, ticket)
+        return modify_command(fields, ea_name=ea_name, request_id=key, broker=broker, ticket=ticket)
+
+    return await _once(context, ask, make)
+
+
+async def _once(context: RestContext, ask: Ask, make: Callable[[str, str], Awaitable[bytes]]) -> Answer:
+    """Carry out what `make` (EA name, key) gives as a command; whatever the answer, it has the key."""
     key = _idempotency_key(ask)
     header = (KEY_HEADER, key)
     try:
-        command = decode_trade(ask.body, ea_name=ea_name_of(ask.identity.name), request_id=key)
+        command = await make(ea_name_of(ask.identity.name), key)
         reply = await context.door.request(command, identity=ask.identity)
         problem = trade_problem(reply)
         if problem is not None:
@@ -35,6 +102,10 @@ async def trade(context: RestContext, ask: Ask) -> Answer:
     except HttpProblem as problem:
         raise problem.with_headers(header) from None
     return Answer(reply, headers=(header,))
+
+
+def _target(context: RestContext, ask: Ask) -> tuple[str, int]:
+    return which_broker(context, ask.path["broker"]), ticket_in_path(ask.path["ticket"])
 
 
 async def command(context: RestContext, ask: Ask) -> Answer:

@@ -54,7 +54,15 @@ def prepare(world: World, given: dict[str, Any]) -> None:
     if given.get("tick"):
         world.put_tick(age_s=float(given.get("tick_age_s", 0)))
     if given.get("sample"):
-        world.put_sample(positions=given.get("positions", 2))
+        world.put_sample(positions=given.get("positions", 2), orders=given.get("orders", 0))
+    if "deals" in given:
+        world.put_deals(deals=given["deals"])
+    if "bars" in given:
+        world.put_bars(minutes=given["bars"])
+    if given.get("eas"):
+        world.put_eas()
+    for _ in range(given.get("clients", 0)):
+        world.put_client()
     link = world.boards.links.of("demo")
     link.feed, link.feed_error = given.get("feed", link.feed), given.get("feed_error")
     if "reply" in given:

@@ -12,11 +12,12 @@ import attrs
 import trio
 
 from actors.boards import Boards, Catalog, Halt
+from actors.clients import ClientInfo
 from actors.messages import HandleCommand, SetTradingState
 from actors.runtime import ActorSpec, Call, Inbox, Supervisor
 from quantmind.config.model import RestConfig
-from quantmind.domain.accounts import Account, Position, Sample
-from quantmind.domain.orders import Side
+from quantmind.domain.accounts import Account, Cause, Deal, Entry, PendingOrder, Position, Sample
+from quantmind.domain.orders import OrderType, Side
 from quantmind.domain.quotes import Quote
 from quantmind.domain.risk import TradingState
 from quantmind.domain.symbols import usual_spec
@@ -68,6 +69,7 @@ class World:
     context: RestContext
     app: RestApp
     supervisor: Supervisor
+    clients: list[ClientInfo] = attrs.field(factory=list)
     commands: list[HandleCommand] = attrs.field(factory=list)
     states: list[SetTradingState] = attrs.field(factory=list)
     reply: Callable[[HandleCommand], dict[str, Any] | None] = lambda _: dict(APPROVED)
@@ -108,7 +110,7 @@ class World:
         self.boards.prices.confirm(broker, [quote], trio.current_time() - age_s)
         self.boards.links.of(broker).feed = "live"
 
-    def put_sample(self, broker: str = "demo", positions: int = 2) -> None:
+    def put_sample(self, broker: str = "demo", positions: int = 2, orders: int = 0) -> None:
         account = Account(
             login=1000001,
             server="Paper-Demo",
@@ -136,7 +138,77 @@ class World:
             )
             for number in range(positions)
         ]
-        self.boards.links.of(broker).sample = Sample(broker, account, items, (), trio.current_time())
+        waiting = [
+            PendingOrder(
+                ticket=200 + number,
+                symbol="EURUSD" if number % 2 == 0 else "XAUUSD",
+                side=Side.SELL,
+                order_type=OrderType.LIMIT,
+                volume=Decimal("0.20"),
+                price=Decimal("1.09000"),
+                time_msc=int(NOW * 1000),
+                tp=Decimal("1.08000"),
+                expiration_msc=int(NOW * 1000) + 3_600_000 if number % 2 == 0 else None,
+                magic=5 + number,
+                comment="later",
+            )
+            for number in range(orders)
+        ]
+        self.boards.links.of(broker).sample = Sample(broker, account, items, waiting, trio.current_time())
+
+    def put_deals(self, broker: str = "demo", deals: int = 2) -> None:
+        book = self.boards.deals.of(broker)
+        book.read_at = trio.current_time()
+        book.add(
+            Deal(
+                ticket=300 + number,
+                order=400 + number,
+                position=500 + number // 2,
+                symbol="EURUSD" if number % 4 < 2 else "XAUUSD",
+                side=Side.BUY if number % 2 == 0 else Side.SELL,
+                entry=Entry.IN if number % 2 == 0 else Entry.OUT,
+                volume=Decimal("0.10"),
+                price=Decimal("1.08500"),
+                profit=Decimal(0) if number % 2 == 0 else Decimal("12.30"),
+                cause=Cause.CLIENT,
+                time_msc=int(NOW * 1000) + 1000 * (number // 3),
+                commission=Decimal("-0.35"),
+                magic=5,
+            )
+            for number in range(deals)
+        )
+
+    def put_bars(self, broker: str = "demo", symbol: str = "EURUSD", minutes: int = 3) -> None:
+        series = self.boards.bars.of(broker, symbol)
+        start = int(NOW * 1000) // 3_600_000 * 3_600_000
+        for number in range(minutes):
+            for at, bid in ((0, 1.085), (20_000, 1.0855), (40_000, 1.0845)):
+                series.add(start + 60_000 * number + at, bid, round(bid + 0.0001 * (1 + at // 20_000), 5))
+
+    def put_eas(self) -> None:
+        for number, name in enumerate(("beta", "alpha", "alpha")):
+            heard = self.boards.eas.heard(name, 7 + number, NOW - 60)
+            heard.connected_at, heard.last_heartbeat = NOW - 3600, NOW - 60
+            heard.symbol, heard.version, heard.broker = "EURUSD", "1.2", "demo"
+            heard.balance = Decimal("10000.00")
+        self.boards.multipliers.set("alpha", Decimal("0.5"))
+
+    def put_client(self) -> None:
+        info = ClientInfo(
+            number=len(self.clients) + 1,
+            remote="127.0.0.1:50000",
+            connected_at=NOW,
+            name="desk",
+            scopes=("read",),
+            subscriptions=1,
+            symbols=("EURUSD",),
+            messages=3,
+            messages_sent=40,
+            bytes_sent=9000,
+            queued_bytes=0,
+            conflated=2,
+        )
+        self.clients.append(info)
 
 
 def make_world(*, brokers: tuple[str, ...] = ("demo",), max_in_flight: int = 64, **settings: Any) -> World:
@@ -165,6 +237,7 @@ def make_world(*, brokers: tuple[str, ...] = ("demo",), max_in_flight: int = 64,
         clock=FixedClock(),
         settings=RestConfig(**settings),
         latencies=latencies,
+        clients=lambda: worlds[0].clients,
         version="0.1.0",
         parts={"websocket": lambda: {"clients": 3}},
         addresses=lambda: {"rest": "http://127.0.0.1:5005/"},

@@ -104,8 +104,15 @@ async def test_unknown_parameters_are_refused(method, path):
             assert json.loads(await response.get_data())["field"] == "brokr"
 
 
-@pytest.mark.parametrize("path", [route.rule for route in ROUTES if route.takes_body])
-async def test_bodies_must_say_that_they_are_json(path):
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        (route.method, route.rule.replace("<broker>", "demo").replace("<ticket>", "100"))
+        for route in ROUTES
+        if route.takes_body
+    ],
+)
+async def test_bodies_must_say_that_they_are_json(method, path):
     """What a web page can send without asking first is not taken."""
     async with open_world() as world:
         client = world.app.test_client()
@@ -117,10 +124,10 @@ async def test_bodies_must_say_that_they_are_json(path):
             "application/jsonx",
         ):
             headers = dict(HEADERS) if kind is None else {**HEADERS, "Content-Type": kind}
-            response = await client.post(path, headers=headers, data=b"{}")
+            response = await client.open(path, method=method, headers=headers, data=b"[]")
             assert response.status_code == 415
-        response = await client.post(
-            path, headers={**HEADERS, "Content-Type": "Application/JSON; charset=utf-8"}, data=b"{}"
+        response = await client.open(
+            path, method=method, headers={**HEADERS, "Content-Type": "Application/JSON; charset=utf-8"}, data=b"[]"
         )
         assert response.status_code == 422
 
