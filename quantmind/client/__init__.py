@@ -4,8 +4,9 @@
 Layout: `feed_state`, `feed_buffer`, `replies` and `waiting` are pure; `ticks` and `commands` give them sockets.
 """
 
-from quantmind.client.commands import CommandClient, CommandSettings, CommandStatistics, open_commands
+from quantmind.client.commands import CommandClient, open_commands
 from quantmind.client.errors import FeedRefused
+from quantmind.client.exchange import CommandSettings, CommandStatistics
 from quantmind.client.feed_events import (
     Connected,
     Disconnected,
@@ -83,3 +84,5 @@ __all__ = [
     "Reported",
     "MultiplierSet",
 ]
+
+from quantmind.client.native_bridge import NativeBridge as NativeBridge

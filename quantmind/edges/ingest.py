@@ -30,6 +30,7 @@ HIGH_WATER: Final = 10_000
 BATCH: Final = 64
 """Ticks in one go: some two milliseconds of work, then commands have a turn."""
 LOG_EVERY_S: Final = 10.0
+REMIND_AFTER_S: Final = 30.0
 
 
 def open_ingest(context: ZmqContext, host: str, port: int, *, plain: bool) -> SubSocket:
@@ -83,7 +84,7 @@ class IngestStatistics:
     """For /status: what came, and for each broker why ticks were dropped."""
 
     received: int = 0
-    accepted: int = 0
+    accepted: dict[str, int] = attrs.field(factory=dict)
     dropped: dict[str, dict[str, int]] = attrs.field(factory=dict)
 
 
@@ -152,9 +153,24 @@ class IngestDoor:
     async def __call__(self, inbox: Inbox[Any]) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._read)
+            nursery.start_soon(self._remind)
             inbox.ready()
             await inbox.wait_stopping()
             nursery.cancel_scope.cancel()
+
+    # Who shows no credentials is turned away by libzmq, which tells us nothing of it.
+    async def _remind(self) -> None:
+        await trio.sleep(REMIND_AFTER_S)
+        for broker in self.feeds:
+            if not self.statistics.accepted.get(broker):
+                how = f"by PLAIN as user {broker} with a token of scope bridge" if self.everyone is None else "by NULL"
+                logger.warning(
+                    "wait.ticks broker=%s reason=none was accepted in %g s; a terminal connects to port %d %s",
+                    broker,
+                    REMIND_AFTER_S,
+                    self.socket.port,
+                    how,
+                )
 
     async def _read(self) -> None:
         while True:
@@ -179,7 +195,7 @@ class IngestDoor:
             logger.exception("fail.tick broker=%s", broker)
             self._drop(broker if feed is not None else "-", IngestFault("internal", "it could not be read"))
         else:
-            self.statistics.accepted += 1
+            self.statistics.accepted[broker] = self.statistics.accepted.get(broker, 0) + 1
 
     def snapshot(self) -> dict[str, Any]:
         """For /status."""
