@@ -1,0 +1,205 @@
+"""The fault proxy: every fault is made, when it is asked for, and nothing else is changed."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from functools import partial
+
+import pytest
+import trio
+import trio.testing
+
+from quantmind.testing.proxy import FaultProxy, Faults, open_proxy
+
+Received = list[bytes]
+
+
+@contextlib.asynccontextmanager
+async def echo_behind(faults: Faults | None = None) -> AsyncIterator[FaultProxy]:
+    """A server that says back what it hears, behind a proxy."""
+
+    async def echo(stream: trio.SocketStream) -> None:
+        with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            async for data in stream:
+                await stream.send_all(data)
+
+    async with trio.open_nursery() as nursery:
+        (listener,) = await nursery.start(partial(trio.serve_tcp, echo, 0, host="127.0.0.1"))
+        port = listener.socket.getsockname()[1]
+        async with open_proxy("127.0.0.1", port, faults=faults) as proxy:
+            with trio.fail_after(20):
+                yield proxy
+        nursery.cancel_scope.cancel()
+
+
+async def client_of(proxy: FaultProxy) -> trio.SocketStream:
+    return await trio.open_tcp_stream(proxy.host, proxy.port)
+
+
+async def read_exactly(stream: trio.SocketStream, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        piece = await stream.receive_some(size - len(data))
+        if not piece:
+            break
+        data += piece
+    return data
+
+
+async def read_to_end(stream: trio.SocketStream) -> tuple[bytes, str]:
+    """What came, and how it ended."""
+    data = b""
+    while True:
+        try:
+            piece = await stream.receive_some()
+        except trio.BrokenResourceError:
+            return data, "reset"
+        if not piece:
+            return data, "closed"
+        data += piece
+
+
+@pytest.mark.parametrize(
+    "faults", [Faults(), Faults(slice_bytes=7), Faults(latency_s=0.02), Faults(bytes_per_s=5e6, slice_bytes=5000)]
+)
+async def test_what_passes_is_unchanged(faults: Faults) -> None:
+    """Latency, slices and a narrow line change when bytes come, and neither bytes nor order; an end passes, too."""
+    sent = bytes(range(256)) * 200
+    async with echo_behind(faults) as proxy, await client_of(proxy) as stream:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stream.send_all, sent)
+            assert await read_exactly(stream, len(sent)) == sent
+        await stream.send_eof()
+        assert await read_to_end(stream) == (b"", "closed")
+        assert proxy.statistics().passed_bytes == 2 * len(sent)
+
+
+async def test_slices_are_small() -> None:
+    """A sliced message arrives in pieces, however it was sent."""
+    async with echo_behind(Faults(slice_bytes=3, latency_s=0.001)) as proxy, await client_of(proxy) as stream:
+        await stream.send_all(b"0123456789")
+        pieces: Received = []
+        while sum(map(len, pieces)) < 10:
+            pieces.append(await stream.receive_some(100))
+        assert len(pieces) > 1
+
+
+async def test_latency_and_bandwidth_take_time() -> None:
+    """A late line is late in both directions, and a narrow one is no faster than it may be."""
+    async with echo_behind(Faults(latency_s=0.1)) as proxy, await client_of(proxy) as stream:
+        began = trio.current_time()
+        await stream.send_all(b"x")
+        await stream.receive_some()
+        assert trio.current_time() - began >= 0.2
+        proxy.restore(Faults(bytes_per_s=10_000))
+        began = trio.current_time()
+        await stream.send_all(b"x" * 3000)
+        await read_exactly(stream, 3000)
+        assert trio.current_time() - began >= 0.25
+
+
+async def test_a_latency_that_ends_lets_go_of_what_waits() -> None:
+    """Faults that change count for what is on its way."""
+    async with echo_behind(Faults(latency_s=3600)) as proxy, await client_of(proxy) as stream:
+        await stream.send_all(b"x")
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        proxy.restore()
+        assert await stream.receive_some() == b"x"
+
+
+@pytest.mark.parametrize(("by_reset", "end"), [(False, "closed"), (True, "reset")])
+async def test_cut_after_bytes(by_reset: bool, end: str) -> None:
+    """A connection ends where it is said to, in the midst of a message."""
+    async with echo_behind() as proxy, await client_of(proxy) as stream:
+        await stream.send_all(b"12345")
+        assert await read_exactly(stream, 5) == b"12345"
+        proxy.set_faults(cut_after_bytes=18, cut_by_reset=by_reset)
+        await stream.send_all(b"abcde")
+        got, how = await read_to_end(stream)
+        assert how == end
+        assert b"abcde".startswith(got)
+        assert len(got) <= 3
+        assert proxy.statistics().passed_bytes == 18
+        assert proxy.statistics().cut == 1
+
+
+@pytest.mark.parametrize(("method", "end"), [("cut_all", "closed"), ("reset_all", "reset")])
+async def test_open_connections_end_and_new_ones_work(method: str, end: str) -> None:
+    """Cutting is for what is open now."""
+    async with echo_behind() as proxy, await client_of(proxy) as stream, await client_of(proxy) as other:
+        for each in (stream, other):
+            await each.send_all(b"x")
+            await each.receive_some()
+        assert getattr(proxy, method)() == 2
+        for each in (stream, other):
+            assert await read_to_end(each) == (b"", end)
+        async with await client_of(proxy) as third:
+            await third.send_all(b"y")
+            assert await third.receive_some() == b"y"
+
+
+async def test_half_open() -> None:
+    """A swallowed connection takes everything, answers nothing and never comes back; others work."""
+    async with echo_behind() as proxy, await client_of(proxy) as stream:
+        await stream.send_all(b"x")
+        await stream.receive_some()
+        assert proxy.swallow_all() == 1
+        await stream.send_all(b"lost")
+        with trio.move_on_after(0.2) as silent:
+            await stream.receive_some()
+        assert silent.cancelled_caught
+        async with await client_of(proxy) as other:
+            await other.send_all(b"y")
+            assert await other.receive_some() == b"y"
+            before = proxy.set_faults(swallow=True)
+            await other.send_all(b"z")
+            with trio.move_on_after(0.2) as silent:
+                await other.receive_some()
+            assert silent.cancelled_caught
+            proxy.restore(before)
+            await other.send_all(b"z")
+            with trio.move_on_after(0.2) as silent:
+                await other.receive_some()
+            assert silent.cancelled_caught
+        assert proxy.statistics().swallowed_bytes == 6
+
+
+async def test_refused_and_absent() -> None:
+    """Whoever is refused is reset, and so is whoever comes while the server is not there."""
+    async with echo_behind(Faults(refuse=True)) as proxy:
+        async with await client_of(proxy) as stream:
+            assert (await read_to_end(stream))[1] == "reset"
+        assert proxy.statistics().refused == 1
+    with trio.socket.socket() as free:
+        await free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    async with open_proxy("127.0.0.1", port) as proxy, await client_of(proxy) as stream:
+        with trio.fail_after(20):
+            assert (await read_to_end(stream))[1] == "reset"
+
+
+async def test_leaving_ends_every_connection() -> None:
+    """No connection outlives its proxy."""
+    async with echo_behind() as proxy:
+        stream = await client_of(proxy)
+        await stream.send_all(b"x")
+        await stream.receive_some()
+        async with open_proxy(proxy.host, proxy.port) as second:
+            through = await client_of(second)
+            await through.send_all(b"x")
+            await through.receive_some()
+        assert (await read_to_end(through))[0] == b""
+        await through.aclose()
+        await stream.aclose()
+
+
+@pytest.mark.parametrize("wrong", [{"latency_s": -1}, {"bytes_per_s": 0}, {"slice_bytes": -3}, {"cut_after_bytes": 0}])
+async def test_faults_that_cannot_be(wrong: dict[str, float]) -> None:
+    """A wrong value is named, and the faults stay as they were."""
+    async with echo_behind() as proxy:
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            proxy.set_faults(**wrong)
+        with pytest.raises(TypeError):
+            proxy.set_faults(latency=1)
+        assert proxy.faults == Faults()
