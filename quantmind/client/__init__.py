@@ -20,6 +20,7 @@ from quantmind.client.feed_events import (
     SymbolRejected,
     Tick,
 )
+from quantmind.client.native_bridge import NativeBridge
 from quantmind.client.outcomes import (
     Approved,
     Beat,
@@ -83,6 +84,5 @@ __all__ = [
     "Beat",
     "Reported",
     "MultiplierSet",
+    "NativeBridge",
 ]
-
-from quantmind.client.native_bridge import NativeBridge as NativeBridge
