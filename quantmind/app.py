@@ -79,7 +79,7 @@ def open_gateway(config: Config, *, token: str | None = None) -> Iterator[Gatewa
         token_from = "QUANTMIND_TOKEN" if token is not None else str(folder.token_file)
         token = token if token is not None else folder.token()
         doors = _bind(config, stack)
-        brokers = {name: _broker(name, broker) for name, broker in config.enabled_brokers.items()}
+        brokers = {name: _broker(name, broker, folder) for name, broker in config.enabled_brokers.items()}
         journal = SqliteJournal(folder.journal, durable=config.gateway.journal.durable)
         addresses = _addresses(config, doors)
         parts = Parts(
@@ -209,10 +209,12 @@ def _host(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _broker(name: str, config: BrokerConfig) -> Broker:
+def _broker(name: str, config: BrokerConfig, folder: StateFolder) -> Broker:
     if isinstance(config, MockBrokerConfig):
         try:
-            return mock.build(config, name=name)
+            return mock.build(config, name=name, account_file=folder.paper_account(name))
+        except mock.AccountFileError as exc:
+            raise StartError(str(exc), EXIT_UNAVAILABLE) from exc
         except ValueError as exc:
             raise StartError(str(exc), EXIT_USAGE) from exc
     raise StartError(f"broker {name}: type {config.type} is not implemented yet", EXIT_USAGE)

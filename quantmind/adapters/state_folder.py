@@ -89,6 +89,10 @@ class StateFolder:
     def journal(self) -> Path:
         return self.path / JOURNAL_FILE
 
+    def paper_account(self, broker: str) -> Path:
+        """Where the account of a paper broker is kept."""
+        return self.path / f"paper-{broker}.sqlite3"
+
     @property
     def token_file(self) -> Path:
         return self.path / TOKEN_FILE

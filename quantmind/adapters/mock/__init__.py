@@ -1,6 +1,7 @@
 """The paper broker: a MetaTrader-5-like account inside the process, over made-up or recorded prices."""
 
 from quantmind.adapters.mock.account import PaperAccount as PaperAccount
+from quantmind.adapters.mock.account_file import AccountFileError as AccountFileError
 from quantmind.adapters.mock.broker import MockBroker as MockBroker
 from quantmind.adapters.mock.build import build as build
 from quantmind.adapters.mock.build import inlets as inlets

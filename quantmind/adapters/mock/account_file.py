@@ -35,7 +35,7 @@ _SIDECARS: Final = ("-wal", "-shm", "-journal")
 T = TypeVar("T")
 
 
-class AccountFileError(Exception):
+class AccountFileError(ValueError):
     """The file can't be read, is damaged, or is another's; says which file, why, and the way out."""
 
 

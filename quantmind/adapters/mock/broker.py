@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 
 import trio
@@ -9,6 +10,7 @@ import trio
 from quantmind.adapters.mock.account import PaperAccount
 from quantmind.adapters.mock.faults import Faults
 from quantmind.adapters.mock.feed import Feed
+from quantmind.adapters.mock.persist import AccountFileDown, Persistence
 from quantmind.adapters.mock.recordings import ReplayError
 from quantmind.adapters.mock.report import Reporter
 from quantmind.domain.accounts import Deal, Sample
@@ -17,6 +19,8 @@ from quantmind.domain.risk.approval import Approved
 from quantmind.domain.symbols import SymbolSpec
 from quantmind.errors import BrokerUnavailable
 from quantmind.ports import Poll
+
+_log = logging.getLogger(__name__)
 
 _LONGEST_TAG = 16
 _MOST_DEALS = 10_000
@@ -33,6 +37,7 @@ class MockBroker:
         monotonic: seconds of the gateway's clock, for the pace of the feed and the age of samples.
         clock: Unix seconds, where the account's time goes on without ticks; None: only ticks say what time it is, as
             in a recording.
+        persistence: keeps the account over restarts; what a call answers is on disk by then. None: nothing is kept.
 
     Attributes:
         account: the account itself, to look at.
@@ -47,6 +52,7 @@ class MockBroker:
         feed: Feed,
         monotonic: Callable[[], float] = trio.current_time,
         clock: Callable[[], float] | None = None,
+        persistence: Persistence | None = None,
     ) -> None:
         self.account = account
         self.faults = Faults()
@@ -54,6 +60,7 @@ class MockBroker:
         self._feed = feed
         self._monotonic = monotonic
         self._clock = clock
+        self._persistence = persistence
         self._connected = False
         self._reporter = Reporter(name, account)
 
@@ -120,19 +127,23 @@ class MockBroker:
         """Account and positions at the last ticks given out. Raises BrokerUnavailable."""
         await trio.lowlevel.checkpoint()
         self._check(self.faults.sample_error)
-        return Sample(
+        sample = Sample(
             broker=self._name,
             account=self.account.state(),
             positions=self.account.positions(),
             orders=self.account.orders(),
             taken_at=self._monotonic(),
         )
+        await self._keep()
+        return sample
 
     async def deals(self, since_msc: int) -> Sequence[Deal]:
         """The deals made at or after a time, oldest first. Raises BrokerUnavailable."""
         await trio.lowlevel.checkpoint()
         self._check(self.faults.sample_error)
-        return [deal for deal in self.account.latest_deals(_MOST_DEALS) if deal.time_msc >= since_msc]
+        deals = [deal for deal in self.account.latest_deals(_MOST_DEALS) if deal.time_msc >= since_msc]
+        await self._keep()
+        return deals
 
     async def place(self, order: Approved, tag: str) -> Outcome:
         """Carry out an approved order once, at the last tick given out.
@@ -147,10 +158,18 @@ class MockBroker:
         await trio.lowlevel.checkpoint()
         faults = self.faults
         self._check(faults.place_error)
+        if self._persistence is not None and self._persistence.down is not None:
+            await self._keep()
         unknown, delay_s = faults.place_unknown, faults.place_delay_s
         outcome: Outcome = (
             Unknown("the request was lost on its way") if unknown == "lost" else self._carry_out(order, tag)
         )
+        if isinstance(outcome, Placed):
+            try:
+                await self._keep()
+            except BrokerUnavailable as exc:
+                # It was carried out, and a restart may not know of it: `find` says so once it is on disk.
+                outcome = Unknown(str(exc))
         if unknown == "executed":
             outcome = Unknown("the answer to the request was lost")
         if delay_s > 0:
@@ -163,13 +182,32 @@ class MockBroker:
         self._check(self.faults.find_error)
         if self.faults.find_blind:
             return None
-        return self.account.find(tag) or Absent()
+        found = self.account.find(tag) or Absent()
+        await self._keep()
+        return found
 
     async def aclose(self) -> None:
-        """Let the feed's file go; `connect` goes on where it was. Safe to repeat."""
+        """Let the feed's file go, and that of the account after its last prices are in it. Safe to repeat.
+
+        `connect` goes on where it was.
+        """
         self._connected = False
         self._feed.close()
-        await trio.lowlevel.checkpoint()
+        if self._persistence is None:
+            await trio.lowlevel.checkpoint()
+            return
+        try:
+            await self._persistence.aclose(self.account)
+        except AccountFileDown as exc:
+            _log.error("fail.save broker=%s reason=%s", self._name, exc)
+
+    async def _keep(self) -> None:
+        if self._persistence is None:
+            return
+        try:
+            await self._persistence.save(self.account)
+        except AccountFileDown as exc:
+            raise BrokerUnavailable(f"broker {self._name}: {exc}") from exc
 
     def _carry_out(self, order: Approved, tag: str) -> Placed | Refused:
         # An order that has expired by now must not be changed, nor one placed into a session that is over.

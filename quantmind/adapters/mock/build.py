@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from decimal import Decimal
+from pathlib import Path
 
-import attrs
 import trio
 
 from quantmind.adapters.mock.account import PaperAccount
 from quantmind.adapters.mock.broker import MockBroker
+from quantmind.adapters.mock.conditions import spec_of, symbol_terms_of, terms_of
 from quantmind.adapters.mock.feed import Feed
 from quantmind.adapters.mock.ingest_feed import IngestFeed
+from quantmind.adapters.mock.persist import Persistence
 from quantmind.adapters.mock.random_walk import RandomWalk, usual_walk
 from quantmind.adapters.mock.replay import Replay
-from quantmind.adapters.mock.terms import Terms
 from quantmind.config.brokers import MockBrokerConfig, RandomWalkFeed, ReplayFeed, SymbolOverrides
-from quantmind.domain.symbols import SymbolSpec, usual_spec
 from quantmind.ports import Broker
-
-_OF_THE_WALK = ("start_price", "spread")
 
 
 def build(
@@ -28,36 +27,39 @@ def build(
     name: str | None = None,
     monotonic: Callable[[], float] = trio.current_time,
     wall: Callable[[], float] = time.time,
+    account_file: Path | None = None,
 ) -> MockBroker:
-    """Make the broker that a configuration describes; nothing is opened before `connect`.
+    """Make the broker that a configuration describes; no feed is opened before `connect`.
 
     Args:
         name: the broker's name, if not the configuration's.
         monotonic: seconds, for the pace of a replay and the age of samples.
-        wall: Unix seconds, for the time of made-up ticks.
+        wall: Unix seconds, for the time of made-up ticks and of the account.
+        account_file: where the account is kept with `persist: true`; it is read here and written later.
 
     Raises:
-        ValueError: the configuration asks for what the paper account can't do, or contradicts itself.
+        AccountFileError: the account's file can't be used; it was not changed. A ValueError.
+        ValueError: the configuration contradicts itself.
     """
     name = config.name if name is None else name
-    if config.margin_mode != "hedging":
-        raise ValueError(f"broker {name}: margin_mode {config.margin_mode} is not available yet, use hedging")
-    for key in ("commission_per_lot", "swap", "persist"):
-        if getattr(config, key):
-            raise ValueError(f"broker {name}: {key} is not available yet, leave it out")
-    specs = {symbol: spec_of(symbol, overrides) for symbol, overrides in config.symbols.items()}
-    terms = Terms(
-        login=config.login,
-        server=config.server,
-        currency=config.currency,
-        leverage=config.leverage,
-        initial_balance=config.initial_balance,
-        margin_mode=config.margin_mode,
-        # The account begins empty at each start, and an EA may still know a ticket of the one before.
-        first_ticket=max(1, int(wall())),
+    if config.persist and account_file is None:
+        raise ValueError(f"broker {name}: persist needs a file for the account; set persist to false, or name one")
+    specs = {symbol: spec_of(symbol, overrides, config) for symbol, overrides in config.symbols.items()}
+    symbol_terms = {symbol: symbol_terms_of(symbol, overrides, config) for symbol, overrides in config.symbols.items()}
+    # An account that is not kept begins empty at each start, and an EA may still know a ticket of the one before.
+    account = PaperAccount(terms_of(config, first_ticket=max(1, int(wall()))), specs.values(), symbol_terms)
+    persistence = None
+    if config.persist and account_file is not None:
+        persistence = Persistence.open(account_file, name, account, monotonic=monotonic)
+    return MockBroker(
+        name=name,
+        account=account,
+        feed=_feed(config, account, wall),
+        monotonic=monotonic,
+        # The time of a recording is its own; otherwise it goes on without ticks, too.
+        clock=None if isinstance(config.feed, ReplayFeed) else wall,
+        persistence=persistence,
     )
-    account = PaperAccount(terms, specs.values())
-    return MockBroker(name=name, account=account, feed=_feed(config, specs, wall), monotonic=monotonic)
 
 
 def inlets(brokers: Mapping[str, Broker]) -> dict[str, IngestFeed]:
@@ -66,41 +68,13 @@ def inlets(brokers: Mapping[str, Broker]) -> dict[str, IngestFeed]:
     return {name: feed for name, feed in feeds.items() if isinstance(feed, IngestFeed)}
 
 
-def spec_of(symbol: str, overrides: SymbolOverrides) -> SymbolSpec:
-    """The usual specification of a symbol with what the configuration says otherwise.
-
-    Raises:
-        ValueError: the result contradicts itself.
-    """
-    said = {
-        key: value
-        for key, value in attrs.asdict(overrides, recurse=False).items()
-        if value is not None and key not in _OF_THE_WALK
-    }
-    usual = usual_spec(symbol)
-    if "digits" in said:
-        usual = attrs.evolve(usual, digits=said["digits"], tick_size=attrs.evolve(usual, digits=said["digits"]).point)
-    if "currency_base" in said:
-        usual = attrs.evolve(usual, currency_margin=said["currency_base"])
-    spec = attrs.evolve(usual, **said)
-    if not spec.on_price_grid(spec.tick_size) or spec.tick_size % spec.point != 0:
-        raise ValueError(f"symbol {symbol}: tick_size {spec.tick_size} can't be shown with {spec.digits} digits")
-    if not spec.volume_min <= spec.volume_max:
-        raise ValueError(f"symbol {symbol}: volume_min {spec.volume_min} is above volume_max {spec.volume_max}")
-    if spec.volume_min % spec.volume_step != 0:
-        raise ValueError(
-            f"symbol {symbol}: volume_min {spec.volume_min} is not a multiple of volume_step {spec.volume_step}"
-        )
-    return spec
-
-
-def _feed(config: MockBrokerConfig, specs: Mapping[str, SymbolSpec], wall: Callable[[], float]) -> Feed:
-    feed = config.feed
+def _feed(config: MockBrokerConfig, account: PaperAccount, wall: Callable[[], float]) -> Feed:
+    feed, specs = config.feed, account.market.specs
     if isinstance(feed, RandomWalkFeed):
         walks = [
             usual_walk(
                 spec,
-                start_price=config.symbols[symbol].start_price,
+                start_price=_start_price(account, symbol, config.symbols[symbol]),
                 spread=config.symbols[symbol].spread,
                 volatility=feed.volatility,
             )
@@ -119,3 +93,9 @@ def _feed(config: MockBrokerConfig, specs: Mapping[str, SymbolSpec], wall: Calla
             waits=feed.start == "first_subscriber",
         )
     return IngestFeed(specs.values(), wall=wall, tolerance_s=feed.clock_tolerance_s)
+
+
+def _start_price(account: PaperAccount, symbol: str, overrides: SymbolOverrides) -> Decimal | None:
+    # A kept account goes on where its prices were: a jump would trigger stops that no market triggered.
+    last = account.market.price(symbol)
+    return overrides.start_price if last is None else last.bid

@@ -55,6 +55,7 @@ class Persistence:
     _file: AccountFile
     _monotonic: Callable[[], float]
     _written: _Written
+    _down: str | None = attrs.field(default=None, init=False)
     _turn: trio.Lock = attrs.field(factory=trio.Lock, init=False)
     # A thread that was given up keeps its token until it ends: nobody else touches the file before.
     _threads: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(1), init=False)
@@ -79,6 +80,11 @@ class Persistence:
         snapshot = account.snapshot()
         return cls(broker, file, monotonic, _Written(holdings_of(snapshot), mark_of(snapshot), kept.rows, 0.0))
 
+    @property
+    def down(self) -> str | None:
+        """Why the last `save` failed; None when it did not."""
+        return self._down
+
     async def save(self, account: PaperAccount, *, prices: bool = False) -> None:
         """Make what has changed durable; nothing is written when nothing has.
 
@@ -94,14 +100,12 @@ class Persistence:
         await trio.lowlevel.checkpoint()
         if not self._is_due(account.snapshot(), prices):
             return
-        with trio.move_on_after(HUNG_S) as scope:
-            async with self._turn:
-                snapshot = account.snapshot()
-                # Whoever had the turn before may have written what we came for.
-                if self._is_due(snapshot, prices):
-                    await self._write(account, snapshot)
-        if scope.cancelled_caught:
-            raise AccountFileDown(f"the disk of {self._file.path} has not answered for {HUNG_S:g} s")
+        try:
+            await self._save(account, prices)
+        except AccountFileDown as exc:
+            self._down = str(exc)
+            raise
+        self._down = None
 
     async def aclose(self, account: PaperAccount) -> None:
         """Write the last prices and let the file go; `save` opens it again. Safe to repeat.
@@ -114,6 +118,16 @@ class Persistence:
         finally:
             with trio.move_on_after(HUNG_S):
                 await trio.to_thread.run_sync(self._file.close, abandon_on_cancel=True, limiter=self._threads)
+
+    async def _save(self, account: PaperAccount, prices: bool) -> None:
+        with trio.move_on_after(HUNG_S) as scope:
+            async with self._turn:
+                snapshot = account.snapshot()
+                # Whoever had the turn before may have written what we came for.
+                if self._is_due(snapshot, prices):
+                    await self._write(account, snapshot)
+        if scope.cancelled_caught:
+            raise AccountFileDown(f"the disk of {self._file.path} has not answered for {HUNG_S:g} s")
 
     def _is_due(self, snapshot: Snapshot, prices: bool) -> bool:
         written = self._written

@@ -30,7 +30,6 @@ def test_the_version_in_the_message_is_that_of_the_project():
     "text",
     [
         "gateway: {commands: {secure: []}, data: {secure: []}, tls: {certificate: null, key: null}}",
-        "brokers: {d: {type: mt5_mock, margin_mode: hedging, commission_per_lot: 0.00, swap: null, persist: false}}",
         "eas: {x: {dead_man_s: null, on_dead_man: none}}",
         "tokens: {}",
         "risk: {observe_only: false, news_file: null}",

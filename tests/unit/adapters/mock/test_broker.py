@@ -306,21 +306,6 @@ def test_a_symbol_that_contradicts_itself_is_refused(overrides, said):
         build(MockBrokerConfig(name="demo", symbols={"EURUSD": SymbolOverrides(**overrides)}))
 
 
-@pytest.mark.parametrize(
-    "more",
-    [
-        {"margin_mode": "netting"},
-        {"commission_per_lot": Decimal(3)},
-        {"swap": {"long": 1}},
-        {"persist": True},
-    ],
-)
-def test_what_is_not_there_yet_is_refused_by_name(more):
-    """Rather than ignored."""
-    with pytest.raises(ValueError, match=f"{next(iter(more))}.* is not available yet"):
-        build(MockBrokerConfig(name="demo", **more))
-
-
 async def test_absurd_sizes_are_counted_and_do_not_crash():
     """The largest numbers that a configuration may have."""
     huge = Decimal(10) ** 12
