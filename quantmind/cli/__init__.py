@@ -1,7 +1,7 @@
-"""The command `quantmind`: run the gateway, check a configuration, look at live ticks.
+"""The command `quantmind`: run the gateway, check a configuration, look at live ticks, trade by hand.
 
-Exit codes: 0 stopped as asked, 2 wrong usage or configuration, 69 an address is taken or a needed service is
-absent, 70 gave up after restarts.
+Exit codes: 0 done or stopped as asked, 1 refused and nothing done, 2 wrong usage or configuration, 69 an address is
+taken or a needed service is absent, 70 gave up after restarts, 75 the outcome of an order is not known.
 """
 
 from __future__ import annotations
@@ -9,17 +9,30 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 
 import attrs
 
 from quantmind import __version__
 from quantmind.cli.check import check
+from quantmind.cli.positions import orders, positions
 from quantmind.cli.run import run
 from quantmind.cli.ticks import feed_address, ticks
-from quantmind.config import ConfigError, load
+from quantmind.cli.trading import add_parsers, cancel, close, trade
+from quantmind.config import Config, ConfigError, load
 from quantmind.errors import EXIT_USAGE, StartError
+
+COMMANDS: Final[dict[str, Callable[[Config, argparse.Namespace], int]]] = {
+    "run": run,
+    "check": check,
+    "positions": positions,
+    "orders": orders,
+    "trade": trade,
+    "close": close,
+    "cancel": cancel,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.command == "ticks":
             return ticks(feed_address(config), options)
-        return {"run": run, "check": check}[options.command](config, options)
+        return COMMANDS[options.command](config, options)
     except StartError as exc:
         print(f"quantmind: {exc}", file=sys.stderr)
         return exc.exit_code
@@ -65,6 +78,13 @@ def _parser() -> argparse.ArgumentParser:
     shows.add_argument("symbols", nargs="+", metavar="SYMBOL", help="as EURUSD, or EURUSD@broker")
     shows.add_argument("--url", help="address of the WebSocket feed (default: from the configuration)")
     shows.add_argument("--count", type=_positive, metavar="N", help="stop after N ticks")
+    shows.add_argument(
+        "--record",
+        type=Path,
+        metavar="FILE",
+        help="write them to a file that a replay reads, instead of showing them (gzip if it ends with .gz)",
+    )
+    add_parsers(commands, common)
     return parser
 
 

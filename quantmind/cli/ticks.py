@@ -13,6 +13,7 @@ import trio
 
 from quantmind.adapters.state_folder import StateFolder
 from quantmind.cli.output import forget_stdout
+from quantmind.cli.record import record
 from quantmind.client.live_ticks import FeedRefused, open_ticks
 from quantmind.config import Config
 from quantmind.errors import EXIT_UNAVAILABLE, StartError
@@ -20,6 +21,8 @@ from quantmind.net.errors import NetError, PeerGone
 
 
 def ticks(url: str, options: argparse.Namespace) -> int:
+    if options.record is not None:
+        return record(url, options)
     try:
         trio.run(partial(_show_ticks, url, options))
     except (NetError, FeedRefused, PeerGone) as exc:
@@ -27,6 +30,8 @@ def ticks(url: str, options: argparse.Namespace) -> int:
         return EXIT_UNAVAILABLE
     except BrokenPipeError:
         forget_stdout()  # whoever read our output has gone
+    except KeyboardInterrupt:
+        pass
     return 0
 
 

@@ -1,0 +1,233 @@
+"""The recorder from outside: what a gateway sends is in the file, and the file replays as it was."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from gateway_process import running, write_config
+
+from quantmind.adapters.mock import build
+from quantmind.config.brokers import MockBrokerConfig, ReplayFeed, SymbolOverrides
+from quantmind.domain.quotes import Quote
+
+MIDNIGHT = 1_704_153_600_000
+POSIX_ONLY = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals for another process")
+
+
+def generated_days(folder: Path, ticks: int) -> list[Path]:
+    """A LEAN file each of EURUSD and NZDUSD on the same day, with repeats, equal times and bursts."""
+    paths = []
+    for symbol, start in (("eurusd", 109_500), ("nzdusd", 62_500)):
+        rng = random.Random(symbol)
+        path = folder / f"20240102_{symbol}_tick_quote.csv"
+        at, bid = 9_000_000, start
+        lines = []
+        for _ in range(ticks):
+            at += rng.choice((0, 1, 40, 250, 900, 2500))
+            bid += rng.choice((-3, -1, 0, 0, 1, 3))
+            lines.append(f"{at},{bid / 100_000:.5f},{(bid + rng.choice((8, 11))) / 100_000:.5f}\n")
+        path.write_text("".join(lines), encoding="ascii", newline="\n")
+        paths.append(path)
+    return paths
+
+
+def replay_config(folder: Path, paths: list[Path], speed: float, symbols: tuple[str, ...]) -> Path:
+    """A gateway that replays files once somebody listens."""
+    folder.mkdir(exist_ok=True)
+    feed = {"type": "replay", "path": str(paths[0]), "speed": speed, "start": "first_subscriber"}
+    feed["more_paths"] = [str(path) for path in paths[1:]]
+    brokers = {"demo": {"type": "mt5_mock", "symbols": {symbol: {} for symbol in symbols}, "feed": feed}}
+    return write_config(folder, brokers, poll_interval_ms=10)
+
+
+async def replayed(paths: list[Path], symbols: tuple[str, ...], *, all_of_them: bool = False) -> list[Quote]:
+    """Ticks of a replay as a client sees them, which is those whose prices are not the ones before; or all."""
+    feed = ReplayFeed(path=paths[0], more_paths=tuple(paths[1:]), speed=0)
+    config = MockBrokerConfig(name="demo", symbols={symbol: SymbolOverrides() for symbol in symbols}, feed=feed)
+    broker = build(config)
+    await broker.connect()
+    out: list[Quote] = []
+    last: dict[str, Quote] = {}
+    while not broker.paced:
+        for quote in (await broker.poll()).quotes:
+            before = last.get(quote.symbol)
+            if all_of_them or before is None or not quote.same_prices(before):
+                out.append(quote)
+            last[quote.symbol] = quote
+    await broker.aclose()
+    return out
+
+
+def recorder(url: str, path: Path, *arguments: str) -> subprocess.Popen[str]:
+    """A recorder in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "quantmind", "ticks", *arguments, "--url", url, "--record", str(path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+
+
+def wait_for(what: Callable[[], bool], process: subprocess.Popen[str], within_s: float = 120) -> None:
+    """Look again and again."""
+    end = time.monotonic() + within_s
+    while not what():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def tick_lines(path: Path) -> list[str]:
+    """The whole lines of a recording that are ticks."""
+    data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    return [line for line in data.decode().split("\n")[:-1] if not line.startswith("#")]
+
+
+def record_all(config: Path, path: Path, count: int, symbols: tuple[str, ...]) -> None:
+    """Run a gateway and record its replay to the last tick."""
+    with running(config) as gateway:
+        process = recorder(gateway.addresses["websocket"], path, *symbols, "--count", str(count))
+        out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    assert out == ""
+    assert f"{count} ticks written to {path}, 0 gaps" in err
+
+
+async def record_replay_record(tmp_path: Path, paths: list[Path], speed: float, symbols: tuple[str, ...]) -> None:
+    """What is recorded replays exactly, and recording that replay makes the same lines again."""
+    expected = await replayed(paths, symbols)
+    first, second = tmp_path / "first.ticks", tmp_path / "second.ticks.gz"
+    record_all(replay_config(tmp_path / "one", paths, speed, symbols), first, len(expected), symbols)
+    assert await replayed([first], symbols, all_of_them=True) == expected
+    record_all(replay_config(tmp_path / "two", [first], speed, symbols), second, len(expected), symbols)
+    assert tick_lines(second) == tick_lines(first)
+    assert await replayed([second], symbols, all_of_them=True) == expected
+
+
+async def test_two_symbols_are_recorded_and_replay_as_they_were(tmp_path: Path) -> None:
+    """Order, times, prices of both symbols: over WebSocket into a file, and out of it over WebSocket again."""
+    await record_replay_record(tmp_path, generated_days(tmp_path, 2000), 500, ("EURUSD", "NZDUSD"))
+
+
+@pytest.mark.long
+async def test_the_ecb_day_is_recorded_and_replays_as_it_was(data_folder: Path, tmp_path: Path) -> None:
+    """The same on real ticks of 8 May 2014."""
+    path = data_folder / "fx" / "eurusd_oanda_20140508_ticks_lean.zip"
+    await record_replay_record(tmp_path, [path], 2000, ("EURUSD",))
+
+
+def walk_config(folder: Path) -> Path:
+    """Made-up prices without end."""
+    feed = {"type": "random_walk", "seed": 1, "ticks_per_s": 200}
+    brokers = {"demo": {"type": "mt5_mock", "symbols": {"EURUSD": {}}, "feed": feed}}
+    return write_config(folder, brokers, poll_interval_ms=10)
+
+
+@POSIX_ONLY
+@pytest.mark.parametrize("name", ["day.ticks", "day.ticks.gz"])
+async def test_ctrl_c_leaves_a_good_file_and_the_next_run_goes_on_with_it(tmp_path: Path, name: str) -> None:
+    """Two runs into one file: each has its beginning and its end, and every tick replays."""
+    path = tmp_path / name
+    with running(walk_config(tmp_path)) as gateway:
+        for _ in range(2):
+            before = path.stat().st_size if path.exists() else 0
+            process = recorder(gateway.addresses["websocket"], path, "EURUSD")
+            wait_for(lambda before=before: path.exists() and path.stat().st_size > before + 2000, process)
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=30)
+            assert process.returncode == 0, err
+            assert "ticks written to" in err
+    data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    lines = data.decode().splitlines()
+    assert [line.split()[0] for line in lines if line.startswith(("#quantmind", "#begin", "#end"))] == [
+        "#quantmind-ticks",
+        "#begin",
+        "#end",
+        "#begin",
+        "#end",
+    ]
+    # The first tick of the second run may have the prices of the last one of the first.
+    assert len(await replayed([path], ("EURUSD",), all_of_them=True)) == len(tick_lines(path)) > 50
+
+
+@pytest.mark.parametrize("name", ["day.ticks", "day.ticks.gz"])
+async def test_a_killed_recorder_leaves_what_it_had_written(tmp_path: Path, name: str) -> None:
+    """All but the last second, and replay takes the torn end."""
+    path = tmp_path / name
+    with running(walk_config(tmp_path)) as gateway:
+        process = recorder(gateway.addresses["websocket"], path, "EURUSD")
+        wait_for(lambda: path.exists() and path.stat().st_size > 4000, process)
+        process.kill()
+        process.communicate(timeout=30)
+    assert len(await replayed([path], ("EURUSD",))) > 50
+
+
+@POSIX_ONLY
+def test_a_gateway_that_restarts_is_an_outage_and_no_end(tmp_path: Path) -> None:
+    """The file says so where the ticks are missing."""
+    path = tmp_path / "day.ticks"
+    config = walk_config(tmp_path)
+    with running(config) as gateway:
+        text = json.loads(config.read_text(encoding="utf-8"))
+        text["gateway"]["websocket"]["port"] = gateway.port("websocket")
+        process = recorder(gateway.addresses["websocket"], path, "EURUSD")
+        try:
+            wait_for(lambda: path.exists() and path.stat().st_size > 2000, process)
+            assert gateway.stop() == 0
+            config.write_text(json.dumps(text), encoding="utf-8")
+            wait_for(lambda: b"#down" in path.read_bytes(), process)
+            with running(config):
+                wait_for(lambda: b"#up" in path.read_bytes(), process)
+                seen = path.stat().st_size
+                wait_for(lambda: path.stat().st_size > seen + 2000, process)
+                process.send_signal(signal.SIGTERM)
+                _, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
+            process.communicate()
+    assert process.returncode == 0, err
+    assert "1 gap\n" in err
+    lines = path.read_text(encoding="utf-8").splitlines()
+    kinds = [line.split()[0] for line in lines if line.startswith(("#down", "#gap", "#up"))]
+    assert kinds == ["#down", "#gap", "#up"]
+    assert "cause=new_epoch" in next(line for line in lines if line.startswith("#gap"))
+
+
+def test_it_appends_to_nothing_else(tmp_path: Path) -> None:
+    """A file of another kind stays as it is, and the exit code is that of wrong usage."""
+    path = tmp_path / "notes.txt"
+    path.write_text("my notes\n", encoding="utf-8")
+    process = recorder("ws://127.0.0.1:9/", path, "EURUSD")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "notes.txt exists and is not a recording" in err
+    assert path.read_text(encoding="utf-8") == "my notes\n"
+
+
+def test_without_a_gateway_it_says_so(tmp_path: Path) -> None:
+    """One clear line and 69, as without --record."""
+    process = recorder("ws://127.0.0.1:9/", tmp_path / "day.ticks", "EURUSD")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 69
+    assert "no gateway answers at ws://127.0.0.1:9/" in err
+
+
+def test_one_symbol_of_two_brokers_is_refused(tmp_path: Path) -> None:
+    """A line names its symbol only."""
+    path = tmp_path / "day.ticks"
+    process = recorder("ws://127.0.0.1:9/", path, "EURUSD@a", "EURUSD@b")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "EURUSD@a and EURUSD@b are one symbol" in err
+    assert not path.exists()
