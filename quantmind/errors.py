@@ -8,12 +8,16 @@ QuantMindError
 
 from __future__ import annotations
 
+EXIT_REFUSED = 1
+"""What was asked of a running gateway was refused; nothing was done."""
 EXIT_USAGE = 2
 """The process ends with it after wrong usage or a faulty configuration."""
 EXIT_UNAVAILABLE = 69
 """An address is taken, or a needed service is absent."""
 EXIT_GAVE_UP = 70
 """It gave up after restarts."""
+EXIT_UNKNOWN = 75
+"""What was asked of a running gateway went out, and its outcome is not known."""
 
 
 class QuantMindError(Exception):

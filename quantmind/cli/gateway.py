@@ -1,0 +1,123 @@
+"""What subcommands that ask a running gateway share: its address, its token, and what each failure says and exits."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from quantmind.adapters.state_folder import StateFolder
+from quantmind.cli.output import forget_stdout
+from quantmind.client.rest import OutcomeUnknown, Refused, RestClient, Unreachable
+from quantmind.config import Config
+from quantmind.errors import EXIT_REFUSED, EXIT_UNAVAILABLE, EXIT_UNKNOWN, StartError
+from quantmind.wire.rest import encode
+
+Work = Callable[[RestClient, argparse.Namespace], int]
+
+_HINTS = {
+    "unauthorized": "set QUANTMIND_TOKEN to the gateway's token, or name its state folder with --state",
+    "broker_required": "name one with --broker",
+    "request_id_conflict": "leave --key out for a new order",
+    "busy": "nothing was done; run it again",
+    "broker_unavailable": "nothing was sent; see its feed and orders in /status",
+    "unknown_symbol": "see the names in /symbols",
+}
+
+
+def ask_gateway(config: Config, options: argparse.Namespace, work: Work) -> int:
+    """Do something with the running gateway; says what went wrong, and gives the exit code.
+
+    Raises:
+        StartError: there is no address or no token.
+    """
+    try:
+        client = RestClient(rest_address(config), rest_token(config))
+    except ValueError as error:
+        raise StartError(str(error), EXIT_UNAVAILABLE) from None
+    try:
+        with client:
+            return work(client, options)
+    except (Unreachable, Refused, OutcomeUnknown) as error:
+        return say_failure(error, options)
+    except BrokenPipeError:
+        forget_stdout()  # whoever read our output has gone
+        return 0
+
+
+def say_failure(error: Unreachable | Refused | OutcomeUnknown, options: argparse.Namespace, about: str = "") -> int:
+    """Say in one line what went wrong and what to do, as JSON where that is asked for; the exit code."""
+    problem, line, code = _told(error, options)
+    if options.json:
+        print_json(problem)
+    else:
+        print(f"quantmind: {about}{line}", file=sys.stderr)
+    return code
+
+
+def _told(
+    error: Unreachable | Refused | OutcomeUnknown, options: argparse.Namespace
+) -> tuple[dict[str, Any], str, int]:
+    if isinstance(error, Unreachable):
+        line = f"{error}; start it with `quantmind run`, or name its --config and --state"
+        return {"status": "unavailable", "code": "no_gateway", "detail": line}, line, EXIT_UNAVAILABLE
+    if isinstance(error, OutcomeUnknown):
+        again = getattr(options, "again", "")
+        line = (
+            f"the outcome is UNKNOWN: {error}. Do not send it as a new order; the same command with "
+            f"--key {error.key}{again} asks what became of it"
+        )
+        return (
+            {**error.problem, "status": "unknown", "code": "unknown", "detail": line, "key": error.key},
+            line,
+            EXIT_UNKNOWN,
+        )
+    hint = _HINTS.get(error.code)
+    line = f"{error.code}: {error}"
+    retcode = error.problem.get("retcode")
+    if retcode is not None:
+        line = f"the broker refused it ({retcode}): {error}. {error.problem.get('retcode_text') or ''}".rstrip()
+    elif error.code == "rejected":
+        line = f"the risk governor refused it: {error}"
+    return error.problem, f"{line}; {hint}" if hint else line, EXIT_REFUSED
+
+
+def print_json(value: Any) -> None:
+    """One line of JSON, numbers exact."""
+    print(encode(value).decode(), flush=True)
+
+
+def rest_address(config: Config) -> str:
+    """Where the gateway of this configuration answers HTTP."""
+    rest = config.gateway.rest
+    if rest.port == 0:
+        noted = StateFolder(config.gateway.state_dir).read_addresses().get("rest")
+        if noted is None:
+            folder = config.gateway.state_dir
+            message = f"no running gateway has noted its address in {folder}; start it, or give --state"
+            raise StartError(message, EXIT_UNAVAILABLE)
+        return noted
+    # Listening everywhere is no address to ask at.
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(rest.host, rest.host)  # noqa: S104
+    return f"http://[{host}]:{rest.port}/" if ":" in host else f"http://{host}:{rest.port}/"
+
+
+def rest_token(config: Config) -> str:
+    """QUANTMIND_TOKEN, else what the gateway has made at its first start."""
+    token = os.environ.get("QUANTMIND_TOKEN")
+    if token:
+        return token
+    folder = StateFolder(config.gateway.state_dir)
+    if not folder.token_file.exists():
+        message = f"there is no token: QUANTMIND_TOKEN is not set and {folder.token_file} is not there; give --state"
+        raise StartError(message, EXIT_UNAVAILABLE)
+    return folder.token()
+
+
+def brokers_of(client: RestClient, named: str | None) -> list[str]:
+    """The accounts that are meant: the one that is named, else all."""
+    if named is not None:
+        return [named]
+    return [item["broker"] for item in client.get("/status")["brokers"]]
