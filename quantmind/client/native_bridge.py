@@ -13,17 +13,17 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 
 import attrs
 import msgspec
 
+from quantmind.client.native_link import Link
 from quantmind.domain.quotes import Quote
 from quantmind.errors import QuantMindError
+from quantmind.net.zmq import PlainLogin, ZmqContext
+from quantmind.net.zmq.missing import Missing
 from quantmind.wire.ingest import IngestFault, decode_tick, encode_tick
-
-if TYPE_CHECKING:
-    from quantmind.client.native_link import Link
 
 MOST_IN_FLIGHT: Final = 1024
 """Commands without an answer, and answers that nobody received yet, together."""
@@ -379,12 +379,7 @@ def _payload(message: Mapping[str, Any]) -> bytes:
 def _open_link(
     host: str, ports: tuple[int, int, int], topic: bytes, login: tuple[str, str] | None, now: float
 ) -> Link | None:
-    try:
-        from quantmind.client.native_link import Link
-        from quantmind.net.zmq import PlainLogin
-    except ImportError as error:
-        if (error.name or "").partition(".")[0] != "zmq":
-            raise
+    if issubclass(ZmqContext, Missing):
         message = "pyzmq is not installed, so this NativeBridge is a simulation that approves nothing; install pyzmq"
         warnings.warn(message, RuntimeWarning, stacklevel=4)
         return None

@@ -60,7 +60,7 @@ def zones_of(
     holds margin.
 
     All of them together: as long as each symbol is within its zone, equity is between the limits of the state. Rates of
-    account currency count as prices do. At the stop out (what could not be closed yet) every tick is looked at.
+    account currency count as prices do. At the stop out no price is spared.
 
     Args:
         cash: balance and swap, which no tick changes.

@@ -26,6 +26,7 @@ class Ledger:
         self.tags: dict[str, Placed | int] = {}
         self.records: dict[int, OrderRecord] = {}
         self._deals: list[Deal] = []
+        self._before: Ledger | None = None
 
     @property
     def deals(self) -> Sequence[Deal]:
@@ -67,6 +68,11 @@ class Ledger:
         """Keep how an order ended, for good."""
         self.records[record.order.ticket] = record
 
+    def record_of(self, ticket: int) -> OrderRecord | None:
+        """How an order ended, or None when it waits or never was."""
+        record = self.records.get(ticket)
+        return self._before.record_of(ticket) if record is None and self._before is not None else record
+
     def remember(self, tag: str, outcome: Placed | int) -> None:
         """Keep what became of the request with this tag; the first one stands when a tag is used twice.
 
@@ -87,5 +93,7 @@ class Ledger:
         return ended(self.records[outcome]) if order is None else waiting(order)
 
     def trial(self) -> Ledger:
-        """An empty ledger that goes on with the same numbers, to try a request on."""
-        return Ledger(first_order=self.next_order, first_deal=self.next_deal)
+        """A ledger to try a request on: it goes on with the same numbers and knows what ended before."""
+        trial = Ledger(first_order=self.next_order, first_deal=self.next_deal)
+        trial._before = self
+        return trial

@@ -154,7 +154,7 @@ def cancel(books: Books, order: Cancel) -> Placed | Refused:
     """Take back a waiting order."""
     waits = books.orders.get(order.ticket)
     if waits is None:
-        record = books.ledger.records.get(order.ticket)
+        record = books.ledger.record_of(order.ticket)
         if record is None:
             return refuse(Retcode.INVALID, f"there is no pending order {order.ticket}: read the orders again")
         code = Retcode.REJECT_CANCEL if record.state is OrderState.FILLED else Retcode.INVALID

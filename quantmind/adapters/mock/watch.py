@@ -47,12 +47,14 @@ class Watch:
         for order in books.orders.values():
             orders.setdefault(order.symbol, []).append(order)
         self.guards = {}
+        # What could not be closed yet is tried again at each tick.
+        everything = state is MarginState.STOP_OUT
         priced = books.market.quotes
         for name, spec in books.market.specs.items():
             # The first price of a symbol may become a rate of account currency.
             guard = (
                 guard_of(positions.get(name, ()), orders.get(name, ()), spec.point, self.zones.get(name))
-                if name in priced
+                if name in priced and not everything
                 else ALWAYS_LOOK
             )
             if guard is not None:
