@@ -381,6 +381,6 @@ def _open_link(
 ) -> Link | None:
     if issubclass(ZmqContext, Missing):
         message = "pyzmq is not installed, so this NativeBridge is a simulation that approves nothing; install pyzmq"
-        warnings.warn(message, RuntimeWarning, stacklevel=4)
+        warnings.warn(message, RuntimeWarning, stacklevel=3)
         return None
     return Link(host, ports, topic=topic, login=None if login is None else PlainLogin(*login), now=now)
