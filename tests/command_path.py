@@ -208,9 +208,10 @@ class WatchedBroker:
         return [tag for tag in tags if tags.count(tag) > 1]
 
 
-def make_broker(name: str = "demo", balance: int = 1_000_000) -> WatchedBroker:
+def make_broker(name: str = "demo", balance: int = 1_000_000, margin_mode: str = "hedging") -> WatchedBroker:
     """A connected paper account with still prices."""
-    account = PaperAccount(Terms(initial_balance=Decimal(balance)), [usual_spec(symbol) for symbol in SYMBOLS])
+    terms = Terms(initial_balance=Decimal(balance), margin_mode=margin_mode)
+    account = PaperAccount(terms, [usual_spec(symbol) for symbol in SYMBOLS])
     for symbol, (bid, ask) in PRICES.items():
         account.tick(Quote(symbol, bid, ask, 1))
     return WatchedBroker(MockBroker(name=name, account=account, feed=StillFeed()))

@@ -511,3 +511,64 @@ async def test_stops_while_it_waits_for_the_hub(world: World, autojump_clock: Mo
     async with world.running():
         await trio.sleep(1)
     assert len(world.broker.polls) > 90
+
+
+def deal(ticket: int, time_msc: int) -> Deal:
+    return Deal(
+        ticket, ticket, ticket, "EURUSD", Side.BUY, Entry.IN, Decimal(1), Decimal(1), Decimal(0), Cause.CLIENT, time_msc
+    )
+
+
+async def test_deals_are_read_when_the_account_has_changed(world: World, autojump_clock: MockClock) -> None:
+    """At the change, twice more for a history that lags behind, and else only now and then."""
+    world.broker.history = [deal(1, 100_000)]
+    async with world.running():
+        await trio.sleep(2.25)
+        assert len(world.broker.asked_since) == 3 + 1  # one at the start, three for the first sample
+        before = len(world.broker.asked_since)
+        await trio.sleep(3)
+        assert len(world.broker.asked_since) == before
+        world.broker.balance = Decimal(5)
+        world.broker.history.append(deal(2, 200_000))
+        await trio.sleep(2)
+        assert len(world.broker.asked_since) == before + 3
+        await trio.sleep(30)
+        assert before + 3 + 2 <= len(world.broker.asked_since) <= before + 3 + 3
+    assert world.broker.asked_since[0] == 0
+    assert world.broker.asked_since[-1] == 200_000 - DEALS_OVERLAP_MSC
+    assert [item.ticket for item in world.boards.deals.of("demo").all()] == [1, 2]
+
+
+async def test_deals_that_cannot_be_read_are_no_secret(
+    world: World, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The link says why, the log once, samples go on, and it mends by itself; also when the broker hangs."""
+    book = world.boards.deals.of("demo")
+    world.broker.deals_error = "no history"
+    world.broker.history = [deal(1, 100_000)]
+    async with world.running():
+        await trio.sleep(5)
+        assert (world.link.deals_error, book.read_at) == ("no history", None)
+        assert [record.getMessage() for record in caplog.records if "fail.deals" in record.getMessage()] == [
+            "fail.deals broker=demo reason=no history"
+        ]
+        world.broker.deals_error = None
+        await trio.sleep(2)
+        assert (world.link.deals_error, len(book.all())) == (None, 1)
+        world.broker.deals_hang = True
+        sampled = len(world.broker.sampled_at)
+        await trio.sleep(20)
+        assert world.link.deals_error == f"it did not answer within {STALE_AFTER_S:g} s"
+        assert len(world.broker.sampled_at) >= sampled + 39
+
+
+def test_a_book_of_deals_is_bounded_and_in_order() -> None:
+    """Each deal once, by time and then by ticket; the oldest go first."""
+    book = DealBook(capacity=3)
+    assert (book.newest_msc, list(book.all())) == (None, [])
+    assert book.add([deal(5, 20), deal(4, 20), deal(9, 10), deal(9, 10)]) == 3
+    before = book.all()
+    assert book.add([deal(9, 10), deal(4, 20), deal(1, 30)]) == 1
+    assert [item.ticket for item in book.all()] == [4, 5, 1]
+    assert [item.ticket for item in before] == [9, 4, 5]
+    assert book.newest_msc == 30

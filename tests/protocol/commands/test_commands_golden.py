@@ -1,8 +1,9 @@
 """Each golden file over the real ROUTER socket, as REQ and as DEALER, with and without the empty delimiter.
 
 In a file: `setup` how the path is made, `before` messages sent first, `state` a trading state set then, `send` the
-message (an object, or `raw` text, or `base64`), `expect` all fields of the answer. `$now+30` is Unix seconds, and
-`$last.ticket` a field of the answer before. Matchers: `<text>`, `<number>`, `<integer>`, `<any>`, `<absent>`.
+message (an object, or `raw` text, or `base64`), `expect` all fields of the answer. `$now+30` is Unix seconds,
+`$last.ticket` a field of the answer before, `$first.ticket` of the first one. Matchers: `<text>`, `<number>`,
+`<integer>`, `<any>`, `<absent>`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from command_path import CommandPath, InlineJournal, make_broker, open_command_p
 from quantmind.adapters.journal import SqliteJournal
 from quantmind.domain.risk import EaLimits
 from quantmind.net.zmq import DealerSocket, ReqSocket, RouterSocket, ZmqContext
+from quantmind.wire.commands import TYPES
 
 FILES = sorted(Path(__file__).parent.glob("*.json"))
 CODES = {
@@ -60,7 +62,7 @@ class Peer:
 
 @asynccontextmanager
 async def served(tmp_path: Path, setup: dict[str, Any]) -> AsyncIterator[tuple[ZmqContext, RouterSocket, CommandPath]]:
-    broker = make_broker()
+    broker = make_broker(margin_mode=setup.get("margin_mode", "hedging"))
     for name, value in setup.get("faults", {}).items():
         setattr(broker.inner.faults, name, value)
     journal: Any = SqliteJournal(tmp_path / "journal.sqlite3", durable=False)
@@ -93,22 +95,24 @@ def read(file: Path) -> dict[str, Any]:
     return golden
 
 
-def filled(value: Any, last: dict[str, Any]) -> Any:
+def filled(value: Any, heard: list[dict[str, Any]]) -> Any:
     if isinstance(value, dict):
-        return {key: filled(item, last) for key, item in value.items()}
+        return {key: filled(item, heard) for key, item in value.items()}
     if isinstance(value, str) and value.startswith("$now"):
         return SystemClock().now() + float(value.removeprefix("$now") or 0)
     if isinstance(value, str) and value.startswith("$last."):
-        return last[value.removeprefix("$last.")]
+        return heard[-1][value.removeprefix("$last.")]
+    if isinstance(value, str) and value.startswith("$first."):
+        return heard[0][value.removeprefix("$first.")]
     return value
 
 
-def encoded(send: dict[str, Any], last: dict[str, Any]) -> bytes:
+def encoded(send: dict[str, Any], heard: list[dict[str, Any]]) -> bytes:
     if "raw" in send:
         return str(send["raw"]).encode()
     if "base64" in send:
         return base64.b64decode(send["base64"])
-    return json.dumps(filled(send, last)).encode()
+    return json.dumps(filled(send, heard)).encode()
 
 
 def matches(expected: Any, found: Any) -> bool:
@@ -137,14 +141,14 @@ async def test_golden(file: Path, kind: str, tmp_path: Path) -> None:
     assert golden["name"] == file.stem
     async with served(tmp_path, golden.get("setup", {})) as (context, socket, path):
         peer = Peer(context, socket.port, kind)
-        last: dict[str, Any] = {}
+        heard: list[dict[str, Any]] = []
         for message in golden.get("before", []):
-            last = await peer.ask(encoded(message, last))
-            assert last["status"] in ("success", "unknown"), last
+            heard.append(await peer.ask(encoded(message, heard)))
+            assert heard[-1]["status"] in ("success", "unknown"), heard[-1]
         if "state" in golden:
             await path.set_state(golden["state"])
-        reply = await peer.ask(encoded(golden["send"], last))
-        assert matches(filled(golden["expect"], last), reply), json.dumps(reply, indent=2)
+        reply = await peer.ask(encoded(golden["send"], heard))
+        assert matches(filled(golden["expect"], heard), reply), json.dumps(reply, indent=2)
 
 
 def test_every_type_and_code_has_a_golden_file() -> None:
@@ -152,7 +156,7 @@ def test_every_type_and_code_has_a_golden_file() -> None:
     golden = [read(file) for file in FILES]
     assert {item["expect"].get("code") for item in golden} >= CODES
     types = {item["send"].get("type") for item in golden if item["expect"]["status"] == "success"}
-    assert types == {"trade_open", "trade_close", "trade_modify", "trade_result", "heartbeat", "risk_update"}
+    assert types == set(TYPES)
     assert {item["expect"]["status"] for item in golden} == {"success", "rejected", "error", "unknown"}
 
 
