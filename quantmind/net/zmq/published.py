@@ -104,7 +104,7 @@ class FeedSocket(ZmqSocket):
     def heard(self) -> bool:
         """Whether the other side has let us in and listens to something."""
         self._hear()
-        return bool(self._topics)
+        return bool(self._topics) and not self._closed
 
     def publish(self, topic: bytes, payload: bytes) -> bool:
         """Send `payload`; False: nobody listens to `topic` now, or the queue is full. Never waits."""

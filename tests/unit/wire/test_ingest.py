@@ -39,6 +39,13 @@ def fault(body: Any, topic: bytes = b"tick.EURUSD") -> IngestFault:
     return caught.value
 
 
+def outcome(topic: bytes, body: bytes) -> Quote | IngestFault:
+    try:
+        return decode_tick(topic, body)
+    except IngestFault as found:
+        return found
+
+
 def test_a_tick():
     """A tick has its fields; last and volume may be left out."""
     assert decode_tick(b"tick.EURUSD", raw(TICK)) == Quote("EURUSD", 1.0850, 1.0851, 1_795_424_400_123)
@@ -151,21 +158,21 @@ prices = st.floats(1e-6, 1e9, allow_nan=False)
 def test_what_is_encoded_is_decoded(one: float, other: float, last: float, volume: float, time_msc: int):
     """A tick that was sent is the tick that comes in, unless a number has more digits than the wire takes."""
     quote = Quote("EURUSD", min(one, other), max(one, other), time_msc, last, volume)
-    try:
-        assert decode_tick(*encode_tick(quote)) == quote
-    except IngestFault as found:
+    found = outcome(*encode_tick(quote))
+    if isinstance(found, IngestFault):
         assert found.reason == "bad_number"
         assert "digits" in found.message or "exponent" in found.message
+    else:
+        assert found == quote
 
 
 def survives(topic: bytes, body: bytes) -> None:
     began = time.process_time()
-    try:
-        quote = decode_tick(topic, body)
-    except IngestFault as found:
-        assert found.reason in REASONS
-        assert len(found.message) < 600
-        found.message.encode()
+    quote = outcome(topic, body)
+    if isinstance(quote, IngestFault):
+        assert quote.reason in REASONS
+        assert len(quote.message) < 600
+        quote.message.encode()
     else:
         assert topic == b"tick." + quote.symbol.encode()
         assert 0 < quote.bid <= quote.ask <= 1e12
@@ -213,5 +220,5 @@ def test_damaged_ticks(data: Any):
         elif how == "cut":
             del text[at : at + data.draw(st.integers(1, 9))]
         else:
-            text[at:at] = data.draw(st.sampled_from([b"\x00", b'"', b"\\", b"{", b"1e999999999", b"\xed\xa0\x80", b","]))
+            text[at:at] = data.draw(st.sampled_from([b"\x00", b'"', b"\\", b"{", b"1e9999999", b"\xed\xa0\x80", b","]))
     survives(b"tick.EURUSD", bytes(text))
