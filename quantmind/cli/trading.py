@@ -12,7 +12,7 @@ import re
 import sys
 import time
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import partial
 from typing import Any
@@ -54,7 +54,7 @@ def trade(config: Config, options: argparse.Namespace) -> int:
     }
     if options.expires is not None:
         options.again = f" --expires {_iso(options.expires)}"  # the same order, also when it was said as `2h`
-    send = partial(_send, method="POST", path="/trade", body=_given(body), done=partial(_traded, words))
+    send = partial(_send, method="POST", path="/trade", body=_given(body), done=partial(_traded, options, words))
     return ask_gateway(config, options, send)
 
 
@@ -163,11 +163,12 @@ def _broker_of(client: RestClient, options: argparse.Namespace, kind: str) -> st
 # --- what is said ------------------------------------------------------------------------------------------------
 
 
-def _traded(words: str, reply: dict[str, Any]) -> str:
+def _traded(options: argparse.Namespace, words: str, reply: dict[str, Any]) -> str:
     if reply.get("pending"):
         return f"placed: {words}; ticket {reply['ticket']} waits for its price"
-    part = f", filled {reply['volume']}" if reply.get("volume") is not None else ""
-    return f"done: {words}{part} at {reply.get('price')}; ticket {reply.get('ticket')}"
+    done, filled = "bought" if options.side == "buy" else "sold", reply.get("volume", options.volume)
+    part = "" if filled == options.volume else f" of the {options.volume} asked for"
+    return f"{done} {filled}{part} {options.symbol} at {reply.get('price')}; ticket {reply.get('ticket')}"
 
 
 def _closed(ticket: int, reply: dict[str, Any]) -> str:
@@ -303,7 +304,9 @@ def _kind(options: argparse.Namespace) -> tuple[str, Decimal | None]:
 def _iso(msc: int | None) -> str | None:
     if msc is None:
         return None
-    return datetime.fromtimestamp(msc / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    # Not by `fromtimestamp`, which refuses times before 1970 on Windows.
+    at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=msc)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _given(body: dict[str, Any]) -> dict[str, Any]:

@@ -13,13 +13,13 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
-from actors.boards import Boards, Catalog, Link
+from actors.boards import Boards, Catalog, DealBook, Link
 from actors.hub import Demand
 from actors.messages import AccountSampled, FeedState, SymbolsKnown, TickBatch
-from actors.poller import BATCH, STALE_AFTER_S, Poller
+from actors.poller import BATCH, DEALS_OVERLAP_MSC, STALE_AFTER_S, Poller
 from actors.runtime import Backoff, Inbox, Mailbox, MailboxPolicy, Ref
-from quantmind.domain.accounts import Account, Deal, Sample
-from quantmind.domain.orders import Absent, Outcome, Placed
+from quantmind.domain.accounts import Account, Cause, Deal, Entry, Sample
+from quantmind.domain.orders import Absent, Outcome, Placed, Side
 from quantmind.domain.quotes import Quote
 from quantmind.domain.risk.approval import Approved
 from quantmind.domain.symbols import SymbolSpec, usual_spec

@@ -10,7 +10,7 @@ import trio
 from unit.edges.rest.harness import HEADERS, JSON, ORDER, make_world, open_world
 
 from actors.runtime import NotDelivered
-from quantmind.edges.rest import writes
+from quantmind.edges.rest import lookups, writes
 from quantmind.wire.commands import Trade
 
 
@@ -59,6 +59,81 @@ async def test_a_page_goes_on_where_the_last_ended_though_positions_close():
         link.sample.positions.pop(0)
         rest = json.loads(await (await client.get(f"/positions?after={first['next']}", headers=HEADERS)).get_data())
         assert [item["ticket"] for item in rest["items"]] == [103, 104, 105]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, 8, 1000])
+async def test_pages_of_orders_deals_eas_and_clients(limit):
+    """Each item once and in order, whatever the size of a page."""
+    async with open_world() as world:
+        world.put_sample(orders=7)
+        world.put_deals(deals=7)
+        world.put_eas()
+        for _ in range(3):
+            world.put_client()
+        client = world.app.test_client()
+
+        async def all_of(path: str, *names: str) -> list:
+            return [tuple(item[name] for name in names) for page in await pages(client, path, limit) for item in page]
+
+        assert await all_of("/orders", "ticket") == [(ticket,) for ticket in range(200, 207)]
+        assert await all_of("/orders?symbol=XAUUSD", "ticket") == [(201,), (203,), (205,)]
+        assert await all_of("/deals", "ticket") == [(ticket,) for ticket in range(300, 307)]
+        assert await all_of("/eas", "ea_name", "magic") == [("alpha", 8), ("alpha", 9), ("beta", 7)]
+        assert await all_of("/clients", "id") == [(1,), (2,), (3,)]
+
+
+async def test_bars_by_pages():
+    """Following `next` from the start gives each bar once."""
+    async with open_world() as world:
+        world.put_bars(minutes=7)
+        found = await pages(world.app.test_client(), "/bars/EURUSD?after=0", 1000)
+        whole = [item["time_msc"] for page in found for item in page]
+        client, after, seen = world.app.test_client(), "0", []
+        while after is not None:
+            answer = await client.get(f"/bars/EURUSD?limit=2&after={after}", headers=HEADERS)
+            body = json.loads(await answer.get_data())
+            seen += [item["time_msc"] for item in body["items"]]
+            after = body["next"]
+        assert seen == whole
+        assert len(whole) == 7
+
+
+async def test_a_ticket_younger_than_the_last_sample_is_waited_for(autojump_clock):
+    """What was opened a moment ago can be closed at once, and so can a waiting order be cancelled."""
+    async with open_world() as world:
+        world.put_sample(positions=0)
+        client = world.app.test_client()
+        for method, path in (("POST", "/brokers/demo/positions/100/close"), ("DELETE", "/brokers/demo/orders/200")):
+            world.put_sample(positions=0)
+            async with trio.open_nursery() as nursery:
+
+                async def later() -> None:
+                    await trio.sleep(0.4)
+                    world.put_sample(positions=1, orders=1)
+
+                nursery.start_soon(later)
+                response = await client.open(path, method=method, headers=HEADERS)
+                assert response.status_code == 200
+        assert [request.command.kind for request in world.commands] == ["trade_close", "trade_cancel"]
+
+
+async def test_a_ticket_that_no_sample_shows_is_404_in_bounded_time(autojump_clock):
+    """Also when no further sample comes; nothing is sent."""
+    async with open_world() as world:
+        world.put_sample(positions=1)
+        started = trio.current_time()
+        response = await world.app.test_client().post("/brokers/demo/positions/9/close", headers=HEADERS)
+        assert response.status_code == 404
+        assert trio.current_time() - started == pytest.approx(lookups.SAMPLE_WITHIN_S, abs=0.2)
+        assert world.commands == []
+
+
+async def test_an_account_that_is_not_known_yet_is_503_and_not_404(autojump_clock):
+    """A client must not take it for a position that is closed."""
+    async with open_world() as world:
+        response = await world.app.test_client().post("/brokers/demo/positions/100/close", headers=HEADERS)
+        assert response.status_code == 503
+        assert json.loads(await response.get_data())["code"] == "no_account"
 
 
 async def test_numbers_reach_the_command_as_they_were_written():
