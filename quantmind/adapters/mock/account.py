@@ -102,6 +102,10 @@ class PaperAccount:
         """The account at the last prices. Its `profit` has the swap in it, so that equity = balance + profit."""
         return _account(self._books)
 
+    def terms_of(self, symbol: str) -> SymbolTerms:
+        """How a symbol trades."""
+        return self._books.terms_of(symbol)
+
     def find(self, tag: str) -> Placed | None:
         """What has become by now of the request with this tag, or None when none such was carried out.
 
