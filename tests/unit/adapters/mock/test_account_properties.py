@@ -5,19 +5,18 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import attrs
-from hypothesis import given, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from quantmind.adapters.mock import PaperAccount, Terms
-from quantmind.adapters.mock.execution import Executor
 from quantmind.adapters.mock.history import OrderState
 from quantmind.adapters.mock.margin_level import MarginState
 from quantmind.adapters.mock.rollover import Rollover
 from quantmind.adapters.mock.symbol_terms import SymbolTerms
 from quantmind.adapters.mock.triggers import ALWAYS_LOOK
 from quantmind.adapters.mock.watch import Watch
-from quantmind.domain.accounts import Cause, Entry
+from quantmind.domain.accounts import Entry
 from quantmind.domain.orders import Cancel, Close, Modify, Open, OrderType, Origin, Placed, Refused, Side
 from quantmind.domain.quotes import Quote
 from quantmind.domain.symbols import usual_spec
