@@ -311,11 +311,12 @@ def test_arbitrary_texts(said: list[str]) -> None:
     """Whatever is sent makes events, a refusal or a fault, and nothing else."""
     feed = Feeding("EURUSD")
     for text in said:
+        told = ""
         try:
             feed.hear(text)
         except (FeedRefused, GatewayFault) as error:
-            assert str(error)
-            assert len(str(error)) < 1000
+            told = str(error)
+        assert len(told) < 1000
 
 
 @settings(max_examples=EXAMPLES, deadline=None)

@@ -139,9 +139,10 @@ def test_ids() -> None:
 def test_kept_texts(text: str | bytes) -> None:
     """Whatever is read back is a command or a ValueError."""
     try:
-        Command.from_json(text)
-    except ValueError as error:
-        assert str(error)
+        command = Command.from_json(text)
+    except ValueError:
+        return
+    decode(command.encode(None))
 
 
 # --- replies ---------------------------------------------------------------------------------------------------------
@@ -202,7 +203,7 @@ replies_ = st.one_of(
         lambda fields: json.dumps(fields).encode(),
         st.dictionaries(
             st.sampled_from(
-                ["status", "request_id", "approved", "price", "volume", "reasons", "ticket", "order_id", "code", "timestamp"]
+                ["status", "request_id", "approved", "price", "volume", "reasons", "ticket", "order_id", "code"]
             ),
             st.sampled_from(["success", "rejected", "error", "unknown"])
             | st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
