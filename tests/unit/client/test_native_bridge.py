@@ -65,9 +65,10 @@ def gateway() -> Iterator[Gateway]:
         for socket in sockets:
             socket.linger, socket.rcvtimeo = 0, 20_000
         sockets[1].subscribe(b"tick.")
-        yield Gateway(context, sockets[0], sockets[1], sockets[2], (ports[0], ports[1], ports[2]))
-        for socket in sockets:
-            socket.close()
+        try:
+            yield Gateway(context, sockets[0], sockets[1], sockets[2], (ports[0], ports[1], ports[2]))
+        finally:
+            context.destroy(0)
 
 
 @pytest.fixture
@@ -90,6 +91,22 @@ def until(condition: Callable[[], Any], within_s: float = 20.0) -> Any:
             return found
         time.sleep(0.01)
     raise AssertionError("it never happened")
+
+
+def another_router(gateway: Gateway) -> zmq.Socket[bytes]:
+    """A gateway that comes back on the same port; libzmq lets go of it some milliseconds after closing."""
+    router = gateway.context.socket(zmq.ROUTER)
+    router.linger = 0
+
+    def bound() -> bool:
+        try:
+            router.bind(f"tcp://{HOST}:{gateway.ports[0]}")
+        except zmq.ZMQError:
+            return False
+        return True
+
+    until(bound)
+    return router
 
 
 def connected(gateway: Gateway, bridge: NativeBridge) -> None:
@@ -142,9 +159,7 @@ def test_no_gateway_means_nothing_was_sent(clock: Clock, gateway: Gateway):
         assert answer is not None
         assert (answer["status"], answer["code"], answer["approved"]) == ("error", "not_connected", False)
         assert (answer["request_id"], answer["local"]) == (request_id, True)
-        router = gateway.context.socket(zmq.ROUTER)
-        router.linger = 0
-        router.bind(f"tcp://{HOST}:{gateway.ports[0]}")
+        router = another_router(gateway)
         fresh = bridge.send_command(OPEN)
         until(lambda: bridge.poll() or router.poll(10))
         assert json.loads(router.recv_multipart()[1])["request_id"] == fresh
@@ -158,9 +173,7 @@ def test_what_waited_too_long_is_not_sent_when_the_program_wakes_up(gateway: Gat
     with NativeBridge(*gateway.ports, monotonic=clock) as bridge:
         bridge.send_command({**OPEN, "request_id": "old"})
         clock.now += 60.0
-        router = gateway.context.socket(zmq.ROUTER)
-        router.linger = 0
-        router.bind(f"tcp://{HOST}:{gateway.ports[0]}")
+        router = another_router(gateway)
         assert router.poll(500) == 0
         answer = bridge.receive()
         assert answer is not None
