@@ -12,11 +12,13 @@ import attrs
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY_MIN = 24 * 60
 _WEEK_MIN = 7 * _DAY_MIN
+_DAY_MSC = _DAY_MIN * 60_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _MOST_RANGES = 16
 _HOURS = re.compile(r"([0-9]{1,2}):([0-9]{2})\s*-\s*([0-9]{1,2}):([0-9]{2})\Z")
 _LAST_MSC = 253_300_000_000_000
+"""Three weeks after it are still in the calendar."""
 
 Range = tuple[int, int]
 """Minutes since Monday 00:00 on the clocks of the zone: from, and up to but without."""
@@ -34,6 +36,16 @@ class Sessions:
 
     def is_open(self, time_msc: int) -> bool:
         """Whether it trades at a time, UTC milliseconds. Clocks that are put forward or back count as they show."""
+        _check_time(time_msc)
+        return self._is_open(time_msc)
+
+    def opens_at(self, time_msc: int) -> int:
+        """The first time from `time_msc` on at which it trades, UTC milliseconds; `time_msc` itself while it does."""
+        if self.is_open(time_msc):
+            return time_msc
+        return min(at for at in self._beginnings(time_msc) if at > time_msc and self._is_open(at))
+
+    def _is_open(self, time_msc: int) -> bool:
         if not self.ranges:
             return True
         local = self._local(time_msc)
@@ -41,26 +53,10 @@ class Sessions:
         at = bisect.bisect_right(self.ranges, minute, key=lambda each: each[0]) - 1
         return at >= 0 and minute < self.ranges[at][1]
 
-    def opens_at(self, time_msc: int) -> int:
-        """The first time from `time_msc` on at which it trades, UTC milliseconds; `time_msc` itself while it does."""
-        if self.is_open(time_msc):
-            return time_msc
-        opens = min(at for at in self._beginnings(time_msc) if at > time_msc and self.is_open(at))
-        # Where the clocks jump over the beginning it opens at the jump: between the last closed moment and this one.
-        closed = time_msc
-        while opens - closed > 1:
-            middle = (closed + opens) // 2
-            if self.is_open(middle):
-                opens = middle
-            else:
-                closed = middle
-        return opens
-
     def _local(self, time_msc: int) -> datetime:
-        if not 0 <= time_msc <= _LAST_MSC:
-            raise ValueError(f"the time {time_msc} is no time of a market: milliseconds since 1970, in UTC")
         return (_EPOCH + time_msc * _MILLISECOND).astimezone(self.zone)
 
+    # Where it may begin: at the start of a range, of an hour that comes twice at both, and where clocks jump into one.
     def _beginnings(self, time_msc: int) -> Iterable[int]:
         midnight = datetime.combine(self._local(time_msc).date(), datetime.min.time())
         monday = midnight - timedelta(days=midnight.weekday())
@@ -69,9 +65,29 @@ class Sessions:
                 wall = monday + timedelta(days=week, minutes=start)
                 for fold in (0, 1):
                     yield (wall.replace(tzinfo=self.zone, fold=fold) - _EPOCH) // _MILLISECOND
+        for day in range(15):
+            yield from self._jump(time_msc + day * _DAY_MSC)
+
+    def _jump(self, day_begins: int) -> Iterable[int]:
+        before, after = day_begins, day_begins + _DAY_MSC
+        offset = self._local(before).utcoffset()
+        if self._local(after).utcoffset() == offset:
+            return
+        while after - before > 1:
+            middle = (before + after) // 2
+            if self._local(middle).utcoffset() == offset:
+                before = middle
+            else:
+                after = middle
+        yield after
 
 
 ALWAYS = Sessions()
+
+
+def _check_time(time_msc: int) -> None:
+    if not 0 <= time_msc <= _LAST_MSC:
+        raise ValueError(f"the time {time_msc} is no time of a market: milliseconds since 1970, in UTC")
 
 
 def parse_days(text: str) -> tuple[int, ...]:
