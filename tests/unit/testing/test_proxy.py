@@ -168,7 +168,7 @@ async def test_half_open() -> None:
 async def test_refused_and_absent() -> None:
     """Whoever is refused is reset, and so is whoever comes while the server is not there."""
     async with echo_behind(Faults(refuse=True)) as proxy:
-        with pytest.raises(OSError, match="failed|broken"):  # on Linux the connect itself may hear of the reset
+        with pytest.raises(OSError, match=r"failed|broken"):  # on Linux the connect itself may hear of the reset
             async with await client_of(proxy) as stream:
                 assert (await read_to_end(stream))[1] == "reset"
                 raise OSError("broken")
