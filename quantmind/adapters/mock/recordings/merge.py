@@ -17,7 +17,7 @@ _AHEAD: Final = 64
 
 
 class Merged:
-    """Reads recordings together: ticks in order of time, those of the same time in the order of the files.
+    """Reads recordings together: ticks in order of time; at the same time the file that began earlier comes first.
 
     One after another of the same symbol is sound (day after day), two at the same time are not: nobody could say
     which price was the broker's. At a bad line of one file all stops, after what is older in the others.
@@ -30,7 +30,8 @@ class Merged:
         self._readers = readers
         self._ahead: list[deque[Quote]] = [deque() for _ in readers]
         self._wanted = list(range(len(readers)))
-        self._next: list[tuple[int, int]] = []
+        self._next: list[tuple[int, int, int]] = []
+        self._began: dict[int, int] = {}
         self._crossed = 0
         self._owner: dict[str, int] = {}
         self._past: set[tuple[str, int]] = set()
@@ -65,14 +66,14 @@ class Merged:
         """The next quotes, at most `limit`, and how many were crossed and left out."""
         quotes: list[Quote] = []
         while self.error is None and len(quotes) < limit and self._fill() and self._next:
-            _, number = self._next[0]
+            number = self._next[0][-1]
             ahead = self._ahead[number]
             quote = ahead.popleft()
             if not self._is_alone(quote, number):
                 break
             quotes.append(quote)
             if ahead:
-                heapq.heapreplace(self._next, (ahead[0].time_msc, number))
+                heapq.heapreplace(self._next, (ahead[0].time_msc, self._began[number], number))
             else:
                 heapq.heappop(self._next)
                 self._wanted.append(number)
@@ -91,7 +92,8 @@ class Merged:
             self._crossed += crossed
             if quotes:
                 ahead.extend(quotes)
-                heapq.heappush(self._next, (ahead[0].time_msc, number))
+                began = self._began.setdefault(number, ahead[0].time_msc)
+                heapq.heappush(self._next, (ahead[0].time_msc, began, number))
             elif reader.error is not None:
                 self.error = reader.error
                 return False

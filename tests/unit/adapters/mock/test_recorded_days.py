@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from quantmind.adapters.mock import Recording, build
+from quantmind.adapters.mock import Recording, ReplayError, build
 from quantmind.config.brokers import MockBrokerConfig, ReplayFeed, SymbolOverrides
 from quantmind.domain.orders import Close, Modify, Open, Origin, Placed, Side
 from quantmind.domain.risk.approval import Terms, approve
@@ -131,3 +131,77 @@ def test_a_check_of_a_day_says_what_it_is():
     assert (seen.format, seen.symbols) == ("lean", ("EURUSD",))
     assert seen.first is not None
     assert (seen.first.bid, seen.first.ask, seen.first.time_msc) == (1.39101, 1.39114, 1_399_507_208_715)
+
+
+@pytest.mark.parametrize(
+    ("name", "symbol", "form", "ticks", "first", "last"),
+    [
+        (
+            "fx/eurusd_histdata_20200101_9500ticks.csv",
+            "EURUSD",
+            "histdata",
+            9_500,
+            (1_577_916_000_065, 1.1212, 1.12172),  # 17:00:00.065 in New York's winter, all year round
+            (1_577_937_652_125, 1.1213, 1.12132),
+        ),
+        (
+            "fx/usdjpy_truefx_20130101_1000ticks.csv",
+            "USDJPY",
+            "truefx",
+            1_000,
+            (1_357_077_600_295, 86.655, 86.728),
+            (1_357_079_713_494, 86.836, 86.854),
+        ),
+        (
+            "fx/eurusd_dukascopy_20190204_ticks.json",
+            "EURUSD",
+            "dukascopy",
+            3_733,
+            (1_549_238_400_994, 1.14543, 1.14545),
+            (1_549_241_999_808, 1.14555, 1.14559),
+        ),
+        (
+            "fx/eurusd_dukascopy_20260713_12h_raw.json",
+            "EURUSD",
+            "dukascopy_hour",
+            3_551,
+            (1_783_944_000_093, 1.14273, 1.14277),
+            (1_783_947_597_150, 1.14309, 1.1431),
+        ),
+    ],
+)
+async def test_other_formats_come_whole(name, symbol, form, ticks, first, last):
+    """Told from their content, with the symbol from the file's name; the first and the last tick by hand."""
+    path = recorded(name)
+    seen = Recording(path).inspect({symbol: usual_spec(symbol)})
+    assert (seen.format, seen.symbols) == (form, (symbol,))
+    broker = broker_of(path, symbol)
+    await broker.connect()
+    quotes = []
+    while not broker.paced:
+        quotes += (await broker.poll()).quotes
+    await broker.aclose()
+    assert len(quotes) == ticks
+    assert [(q.time_msc, q.bid, q.ask) for q in (quotes[0], quotes[-1])] == [first, last]
+
+
+@pytest.mark.parametrize("side", ["bid", "ask"])
+def test_bars_are_no_recording(side):
+    """The text says what the file is."""
+    with pytest.raises(ReplayError, match="it holds bars"):
+        Recording(recorded(f"fx/gbpusd_fxcm_m1_{side}_2012.csv")).inspect({"GBPUSD": usual_spec("GBPUSD")})
+
+
+async def test_two_days_of_two_symbols_come_as_one():
+    """By time, and none is lost."""
+    feed = ReplayFeed(path=recorded(ECB_DAY), more_paths=(recorded(KIWI_DAY),), speed=0)
+    symbols = {"EURUSD": SymbolOverrides(), "NZDUSD": SymbolOverrides()}
+    broker = build(MockBrokerConfig(name="demo", symbols=symbols, feed=feed))
+    await broker.connect()
+    quotes = []
+    while not broker.paced:
+        quotes += (await broker.poll()).quotes
+    await broker.aclose()
+    assert len(quotes) == 87_833 + 41_960
+    times = [quote.time_msc for quote in quotes]
+    assert times == sorted(times)
