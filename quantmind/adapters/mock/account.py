@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from quantmind.adapters.mock.books import Books
 from quantmind.adapters.mock.check import TradeCheck, check_of
-from quantmind.adapters.mock.events import expire, roll_over, state_of, stop_out, trigger
+from quantmind.adapters.mock.events import expire, roll_over, stop_out, trigger
 from quantmind.adapters.mock.history import OrderRecord
 from quantmind.adapters.mock.margin_level import MarginState
 from quantmind.adapters.mock.market import Market
@@ -42,9 +42,8 @@ class PaperAccount:
         self.terms = terms
         self.market = Market(specs)
         self._books = Books(terms, self.market, symbol_terms or {})
-        self._margin_state = MarginState.SOUND
         self._watch = Watch()
-        self._watch.renew(self._books, self._margin_state)
+        self._margin_state = self._watch.renew(self._books)
 
     @property
     def balance(self) -> Decimal:
@@ -229,8 +228,7 @@ class PaperAccount:
         return deals
 
     def _renew(self) -> None:
-        self._margin_state = state_of(self._books)
-        self._watch.renew(self._books, self._margin_state)
+        self._margin_state = self._watch.renew(self._books)
 
 
 def _account(books: Books) -> Account:

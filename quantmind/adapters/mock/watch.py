@@ -6,7 +6,7 @@ import math
 
 from quantmind.adapters.mock.books import Books
 from quantmind.adapters.mock.cushion import zones_of
-from quantmind.adapters.mock.margin_level import MarginState
+from quantmind.adapters.mock.margin_level import MarginState, margin_state
 from quantmind.adapters.mock.positions import OpenPosition
 from quantmind.adapters.mock.rollover import Night
 from quantmind.adapters.mock.triggers import ALWAYS_LOOK, Guard, guard_of
@@ -28,15 +28,17 @@ class Watch:
         self.due_msc: float = math.inf
         self._night: Night | None = None
 
-    def renew(self, books: Books, state: MarginState) -> None:
-        """Look at all that is open and waits; O(positions + orders)."""
+    def renew(self, books: Books) -> MarginState:
+        """Look at all that is open and waits; O(positions + orders). Returns where the margin level stands."""
+        margin, cash = books.margin, books.balance + books.swap
+        state = margin_state(cash + books.profit, margin, books.terms)
         self.zones = dict(
             zones_of(
                 books.positions.values(),
                 books.market,
                 books.terms,
-                books.balance + books.swap,
-                books.margin,
+                cash,
+                margin,
                 state,
             )
         )
@@ -66,6 +68,7 @@ class Watch:
         night = self._next_night(books)
         if night is not None and night.at_msc < self.due_msc:
             self.due_msc = night.at_msc
+        return state
 
     def _next_night(self, books: Books) -> Night | None:
         rollover = books.terms.rollover

@@ -57,10 +57,11 @@ def level_of(symbol, move):
 class LooksAtEveryTick(Watch):
     """A watch that spares no tick: what the other one spares must not show."""
 
-    def renew(self, books, state):
-        super().renew(books, state)
+    def renew(self, books):
+        state = super().renew(books)
         self.guards = dict.fromkeys(books.market.specs, ALWAYS_LOOK)
         self.zones = dict.fromkeys(books.market.specs, ALWAYS_LOOK)
+        return state
 
 
 def make(terms, symbol_terms=None, *, blind=False):
