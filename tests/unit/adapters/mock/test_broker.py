@@ -8,7 +8,20 @@ import trio
 
 from quantmind.adapters.mock import Faults, MockBroker, build
 from quantmind.config.brokers import MockBrokerConfig, RandomWalkFeed, ReplayFeed, SymbolOverrides
-from quantmind.domain.orders import Absent, Close, Modify, Open, Origin, Placed, Refused, Side, Unknown
+from quantmind.domain.accounts import Cause
+from quantmind.domain.orders import (
+    Absent,
+    Cancel,
+    Close,
+    Modify,
+    Open,
+    OrderType,
+    Origin,
+    Placed,
+    Refused,
+    Side,
+    Unknown,
+)
 from quantmind.domain.quotes import Quote
 from quantmind.domain.risk.approval import Terms, approve
 from quantmind.errors import BrokerUnavailable
@@ -322,3 +335,96 @@ async def test_two_brokers_of_one_configuration_see_the_same_prices():
     await other.connect()
     for _ in range(50):
         assert await one.poll() == await other.poll()
+
+
+async def test_a_waiting_order_goes_through_its_life():
+    """Placed, sampled, changed, cancelled; the order's own tag tells its present truth."""
+    broker = await connected()
+    limit = Open(ORIGIN, "demo", "EURUSD", Decimal("0.1"), Side.BUY, order_type=OrderType.LIMIT, price=Decimal("1.05"))
+    placed = await broker.place(approved(limit), "limit")
+    assert isinstance(placed, Placed)
+    assert placed.pending
+    sample = await broker.sample()
+    assert [(order.ticket, order.price) for order in sample.orders] == [(placed.order, Decimal("1.05000"))]
+    assert (sample.positions, sample.account.margin) == ((), 0)
+    changed = await broker.place(approved(Modify(ORIGIN, "demo", placed.order, new_price=Decimal("1.04"))), "change")
+    assert isinstance(changed, Placed)
+    assert await broker.find("limit") == placed
+    gone = await broker.place(approved(Cancel(ORIGIN, "demo", placed.order)), "cancel")
+    assert isinstance(gone, Placed)
+    assert (await broker.sample()).orders == ()
+    found = await broker.find("limit")
+    assert isinstance(found, Placed)
+    assert (found.pending, found.volume, found.comment) == (False, 0, "Order cancelled by the trader")
+
+
+async def test_an_order_expires_by_the_clock_where_ticks_are_of_now():
+    """A request that comes before the next poll finds it gone."""
+    now = 1_795_424_400.0
+    broker = build(MockBrokerConfig(name="demo"), wall=lambda: now)
+    await broker.connect()
+    await broker.poll()
+    limit = Open(
+        ORIGIN,
+        "demo",
+        "EURUSD",
+        Decimal("0.1"),
+        Side.BUY,
+        order_type=OrderType.LIMIT,
+        price=Decimal("1.05"),
+        expiration=now + 60,
+    )
+    placed = await broker.place(approved(limit), "limit")
+    assert isinstance(placed, Placed)
+    now += 60
+    assert isinstance(await broker.place(approved(Cancel(ORIGIN, "demo", placed.order)), "cancel"), Refused)
+    found = await broker.find("limit")
+    assert isinstance(found, Placed)
+    assert (found.pending, found.volume) == (False, 0)
+    assert (await broker.sample()).orders == ()
+
+
+async def test_the_time_of_a_recording_is_its_own(tmp_path):
+    """An order in a replay of 2014 does not expire by the clock of today."""
+    broker = replaying(tmp_path, "0,1.10000,1.10010\n60000,1.10000,1.10010\n", speed=1.0)
+    await broker.connect()
+    await broker.poll()
+    limit = Open(
+        ORIGIN,
+        "demo",
+        "EURUSD",
+        Decimal("0.1"),
+        Side.BUY,
+        order_type=OrderType.LIMIT,
+        price=Decimal("1.05"),
+        expiration=MIDNIGHT / 1000 + 30,
+    )
+    assert isinstance(await broker.place(approved(limit), "limit"), Placed)
+    await broker.poll()
+    assert len((await broker.sample()).orders) == 1
+    await broker.aclose()
+
+
+async def test_a_poll_can_fill_reject_and_stop_out(tmp_path):
+    """One dip within a poll: the order fills, another has no money and ends with its reason, the account is closed."""
+    text = "0,1.10000,1.10010\n1,1.09900,1.09910\n2,1.02000,1.02010\n"
+    broker = replaying(tmp_path, text, start="first_subscriber")
+    await broker.connect()
+    broker.account.tick(Quote("EURUSD", 1.10000, 1.10010, 1))
+    for tag in ("first", "second"):
+        limit = Open(
+            ORIGIN, "demo", "EURUSD", Decimal(8), Side.BUY, order_type=OrderType.LIMIT, price=Decimal("1.09910")
+        )
+        assert isinstance(await broker.place(approved(limit), tag), Placed)
+    broker.start_feed()
+    await broker.poll()
+    first, second = await broker.find("first"), await broker.find("second")
+    assert isinstance(first, Placed)
+    assert isinstance(second, Placed)
+    assert (first.volume, first.price) == (8, Decimal("1.09910"))
+    assert second.volume == 0
+    assert "10019" in second.comment
+    deals = await broker.deals(0)
+    assert [deal.cause for deal in deals] == [Cause.CLIENT, Cause.STOP_OUT]
+    assert (await broker.sample()).positions == ()
+    await broker.aclose()
