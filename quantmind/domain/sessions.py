@@ -36,6 +36,8 @@ class Sessions:
 
     def is_open(self, time_msc: int) -> bool:
         """Whether it trades at a time, UTC milliseconds. Clocks that are put forward or back count as they show."""
+        if not self.ranges:
+            return True
         _check_time(time_msc)
         return self._is_open(time_msc)
 
@@ -46,8 +48,6 @@ class Sessions:
         return min(at for at in self._beginnings(time_msc) if at > time_msc and self._is_open(at))
 
     def _is_open(self, time_msc: int) -> bool:
-        if not self.ranges:
-            return True
         local = self._local(time_msc)
         minute = local.weekday() * _DAY_MIN + local.hour * 60 + local.minute
         at = bisect.bisect_right(self.ranges, minute, key=lambda each: each[0]) - 1

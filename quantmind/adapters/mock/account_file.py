@@ -25,7 +25,7 @@ KEPT: Final = 10_000
 BUSY_S: Final = 0.25
 
 _SCHEMA: Final = """
-CREATE TABLE account (id INTEGER PRIMARY KEY CHECK (id = 1), body BLOB NOT NULL, digest BLOB NOT NULL);
+CREATE TABLE account (number INTEGER PRIMARY KEY CHECK (number = 1), body BLOB NOT NULL, digest BLOB NOT NULL);
 CREATE TABLE deals (number INTEGER PRIMARY KEY, body BLOB NOT NULL, digest BLOB NOT NULL);
 CREATE TABLE ended (number INTEGER PRIMARY KEY, body BLOB NOT NULL, digest BLOB NOT NULL);
 CREATE TABLE tags (number INTEGER PRIMARY KEY, body BLOB NOT NULL, digest BLOB NOT NULL);
@@ -182,14 +182,14 @@ class AccountFile:
             uri=True,
         )
         try:
+            # Nobody else may use it, and so it needs no memory that is shared.
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             (application,) = connection.execute("PRAGMA application_id").fetchone()
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if application != APPLICATION_ID:
                 raise _Damaged("it is no file of a paper account")
             if version > VERSION:
                 raise _Damaged(f"it has version {version}, this program knows up to {VERSION}; use the newer program")
-            # Nobody else may write to it, and so it needs no memory that is shared.
-            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
         except BaseException:
