@@ -20,7 +20,6 @@ from quantmind.adapters.mock import build
 from quantmind.config.brokers import MockBrokerConfig, ReplayFeed, SymbolOverrides
 from quantmind.domain.quotes import Quote
 
-MIDNIGHT = 1_704_153_600_000
 POSIX_ONLY = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals for another process")
 
 
@@ -231,3 +230,25 @@ def test_one_symbol_of_two_brokers_is_refused(tmp_path: Path) -> None:
     assert process.returncode == 2
     assert "EURUSD@a and EURUSD@b are one symbol" in err
     assert not path.exists()
+
+
+def check(config: Path) -> subprocess.CompletedProcess[str]:
+    """`quantmind check`, as a person types it."""
+    command = [sys.executable, "-m", "quantmind", "check", "--config", str(config)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_check_tells_what_each_recording_is(tmp_path: Path) -> None:
+    """Format, symbol and first time of each file; what can't be replayed is a fault with file and line."""
+    paths = generated_days(tmp_path, 20)
+    done = check(replay_config(tmp_path / "sound", paths, 1, ("EURUSD", "NZDUSD")))
+    assert done.returncode == 0, done.stderr
+    for path, symbol in zip(paths, ("EURUSD", "NZDUSD"), strict=True):
+        assert f"    replays {path}: format lean, {symbol}, from 2024-01-02T02:3" in done.stdout
+    with paths[1].open("a", encoding="ascii") as file:
+        file.write("hello\n")
+    paths[0].write_text("2024.01.02,00:00,1.1,1.2,1.0,1.1,7\n", encoding="ascii")
+    done = check(replay_config(tmp_path / "spoilt", paths, 1, ("EURUSD", "NZDUSD")))
+    assert done.returncode == 2
+    assert f"brokers.demo.feed: {paths[0]}: it holds bars" in done.stderr
+    assert f"brokers.demo.feed: {paths[1]}, line 21: 1 fields" in done.stderr
