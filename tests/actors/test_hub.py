@@ -14,7 +14,7 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.boards import Catalog
+from actors.boards import BarBoard, Catalog
 from actors.hub import HUB_MAILBOX, SLICE, Demand, Hub, HubStatistics, LastTicks
 from actors.messages import (
     Detach,
@@ -29,6 +29,7 @@ from actors.messages import (
     Welcome,
 )
 from actors.runtime import Inbox, Mailbox, Ref
+from quantmind.domain.bars import Timeframe
 from quantmind.domain.quotes import Quote
 from quantmind.domain.symbols import usual_spec
 
@@ -108,6 +109,7 @@ class World:
     demand: Demand = attrs.field(factory=Demand)
     publisher: FakePublisher = attrs.field(factory=FakePublisher)
     statistics: HubStatistics = attrs.field(factory=HubStatistics)
+    bars: BarBoard = attrs.field(factory=BarBoard)
     mailbox: Mailbox[HubMessage] = attrs.field(factory=lambda: Mailbox(HUB_MAILBOX))
     session: Mailbox[HubStarted] = attrs.field(factory=lambda: Mailbox(attrs.evolve(HUB_MAILBOX, capacity=1)))
     price: int = 100_000
@@ -122,6 +124,7 @@ class World:
             publisher=self.publisher,
             sessions=lambda: [Ref("client", self.session)],
             statistics=self.statistics,
+            bars=self.bars,
             epoch=f"epoch{self.hubs}",
         )
 
@@ -183,6 +186,29 @@ async def test_unchanged_ticks_are_not_published(world: World) -> None:
         hub.tell_nowait(TickBatch("demo", [quote, *same, attrs.evolve(quote, last=1.0)], 0.0))
     assert [tick["seq"] for tick in sink.take("tick")] == [1, 2]
     assert world.statistics.ticks_unchanged == 2
+
+
+async def test_bars_are_of_what_is_published(world: World) -> None:
+    """By broker and symbol, of the prices that clients saw; they outlive a hub."""
+    quote = world.quote(bid=1.0, ask=1.00002, time_msc=60_000)
+    async with world.running() as hub:
+        hub.tell_nowait(TickBatch("demo", [quote, quote, attrs.evolve(quote, bid=1.000010004)], 0.0))
+        hub.tell_nowait(world.batch("NOSUCH"))
+    async with world.running() as hub:
+        hub.tell_nowait(TickBatch("demo", [attrs.evolve(quote, bid=0.99, time_msc=119_999)], 0.0))
+    series = world.bars.read("demo", "EURUSD")
+    assert series is not None
+    (bar,) = series.read(Timeframe.M1, limit=10)[0]
+    assert (bar.time_msc, bar.open, bar.high, bar.low, bar.close, bar.tick_volume) == (
+        60_000,
+        1.0,
+        1.00001,
+        0.99,
+        0.99,
+        3,
+    )
+    assert world.bars.read("live", "EURUSD") is None
+    assert world.bars.read("demo", "NOSUCH") is None
 
 
 async def test_ticks_of_unknown_symbols_are_counted(world: World) -> None:
