@@ -22,7 +22,7 @@ from quantmind.client.feed_events import (
     Tick,
 )
 
-EXAMPLES = 10_000 if os.environ.get("CI") else 500
+HISTORIES = 1_000 if os.environ.get("CI") else 200
 
 
 def tick(seq: int, symbol: str = "A") -> Tick:
@@ -101,7 +101,7 @@ def test_a_reset_begins_anew() -> None:
 symbols = st.sampled_from("ABC")
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=HISTORIES, deadline=None)
 @given(st.integers(1, 12), st.lists(st.tuples(st.sampled_from(["tick", "gap", "take", "epoch"]), symbols), max_size=80))
 def test_what_is_dropped_is_told(capacity: int, steps: list[tuple[str, str]]) -> None:
     """For every consumer, however slow: ticks and gaps of a symbol follow on each other without a hole."""
