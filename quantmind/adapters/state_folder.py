@@ -16,6 +16,7 @@ from typing import Any
 
 import attrs
 
+from quantmind.config.places import ADDRESSES_FILE, TOKEN_FILE
 from quantmind.errors import EXIT_UNAVAILABLE, StartError
 
 if sys.platform == "win32":
@@ -27,8 +28,6 @@ logger = logging.getLogger("quantmind.state")
 
 LOCK_FILE = "lock"
 JOURNAL_FILE = "journal.sqlite3"
-TOKEN_FILE = "token"  # noqa: S105  # a file's name
-ADDRESSES_FILE = "gateway.json"
 
 
 @attrs.frozen

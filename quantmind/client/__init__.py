@@ -20,6 +20,7 @@ from quantmind.client.feed_events import (
     SymbolRejected,
     Tick,
 )
+from quantmind.client.local import LocalGateway, NoGateway, find_gateway
 from quantmind.client.native_bridge import NativeBridge
 from quantmind.client.outcomes import (
     Approved,
@@ -43,6 +44,9 @@ from quantmind.client.requests import CancelRequest, CloseRequest, Command, Modi
 from quantmind.client.ticks import Feed, FeedSettings, FeedStatistics, open_ticks
 
 __all__ = [
+    "find_gateway",
+    "LocalGateway",
+    "NoGateway",
     "open_ticks",
     "Feed",
     "FeedSettings",

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import attrs
-import platformdirs
 
 from quantmind.config.brokers import BROKER_NAME, BROKERS, PORT, BrokerConfig
 from quantmind.config.kinds import Choice, Flag, Location, LoopbackHost, SecretText, Text
 from quantmind.config.numbers import Amount, Number, Whole
+from quantmind.config.places import default_state_dir
 from quantmind.config.secret import Secret
 from quantmind.config.settings import Anything, ListOf, MapOf, Maybe, OneOf, Section, setting
 
@@ -25,11 +25,6 @@ _ORIGIN: Final = Text(
 )
 _NAME: Final = Text("1 to 64 characters on one line", r"\S(.{0,62}\S)?")
 _HOST_NAME: Final = Text("a host name or address, without port", r"[A-Za-z0-9.:_\[\]-]{1,253}")
-
-
-def default_state_dir() -> Path:
-    """Return the platform's folder for the state of programs of this user."""
-    return platformdirs.user_state_path("quantmind", appauthor=False)
 
 
 @attrs.frozen(kw_only=True)
