@@ -81,8 +81,8 @@ class NativeBridge:
     """Commands to a gateway and ticks from and to it, for a loop that looks in every few milliseconds.
 
     No call waits, and no thread or event loop is needed: sockets are looked at whenever a method is called, so call
-    `receive`, `poll` or `get_latest_tick` at least every few seconds. Safe to use from several threads: one call at a
-    time, each in microseconds. Not across a fork.
+    `receive`, `poll` or `get_latest_tick` at least every few seconds. Safe to use from several threads, which take
+    turns. Not across a fork.
 
     Every command gets exactly one answer from `receive`, marked `"local": True` where the bridge and not the gateway
     gave it: `error` with code `not_connected` (nothing was sent), or `unknown` with code `no_reply` (never send an

@@ -62,9 +62,8 @@ class Link:
         return self._commands.send(payload)
 
     def replies(self) -> Iterator[bytes]:
-        """Every reply that has come."""
-        while taken := self._commands.drain():
-            yield from (incoming.body for incoming in taken if incoming.body is not None)
+        """The replies that have come, a bounded number at a time; more are there at the next look."""
+        yield from (each.body for each in self._commands.drain(COMMANDS_WAITING) if each.body is not None)
 
     # ------------------------------------------------------------------ ticks out of the gateway
 
