@@ -21,7 +21,6 @@ from quantmind.client import (
     Connected,
     Disconnected,
     FeedEvent,
-    FeedRefused,
     FeedSettings,
     FeedStatus,
     FeedWarning,
@@ -34,7 +33,9 @@ from quantmind.client import (
     open_ticks,
 )
 from quantmind.domain.quotes import Quote
-from quantmind.errors import EXIT_UNAVAILABLE, EXIT_USAGE, StartError
+from quantmind.errors import EXIT_UNAVAILABLE, EXIT_USAGE, QuantMindError, StartError
+from quantmind.net.errors import NetError
+from quantmind.net.handshake import parse_url
 
 FLUSH_EVERY_S: Final = 1.0
 BUFFER: Final = 100_000
@@ -46,8 +47,9 @@ def record(url: str, options: argparse.Namespace) -> int:
     path: Path = options.record
     try:
         _check_symbols(options.symbols)
+        parse_url(url)
         writer = RecordingWriter.open(path)
-    except RecordError as exc:
+    except (RecordError, NetError) as exc:
         print(f"quantmind: {exc}", file=sys.stderr)
         return EXIT_USAGE
     except OSError as exc:
@@ -147,7 +149,7 @@ def _run(recorder: Recorder, url: str, symbols: Sequence[str], path: Path) -> st
             _say(f"a torn line at the end of {path} was cut off ({writer.torn_bytes} bytes)")
         writer.flush()
         trio.run(partial(_record, recorder, url, symbols), strict_exception_groups=True)
-    except* (FeedRefused, RecordError, StartError, ValueError) as group:
+    except* (QuantMindError, NetError, ValueError) as group:
         failure = str(_first(group))
     except* OSError as group:
         failure = f"{path} can't be written: {_first(group)}"

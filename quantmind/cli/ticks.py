@@ -21,9 +21,9 @@ from quantmind.net.errors import NetError, PeerGone
 
 
 def ticks(url: str, options: argparse.Namespace) -> int:
-    if options.record is not None:
-        return record(url, options)
     try:
+        if options.record is not None:
+            return record(url, options)
         trio.run(partial(_show_ticks, url, options))
     except (NetError, FeedRefused, PeerGone) as exc:
         print(f"quantmind: {exc}", file=sys.stderr)

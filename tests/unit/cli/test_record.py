@@ -136,3 +136,13 @@ def test_an_address_with_a_token_is_refused(tmp_path: Path, capsys: pytest.Captu
     err = capsys.readouterr().err
     assert "token in an address" in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("url", ["foo", "http://x", "ws://127.0.0.1:99999/"])
+def test_an_address_that_is_none_is_refused_before_a_file_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], url: str
+) -> None:
+    """That is wrong usage."""
+    assert record(url, Options(tmp_path / "x")) == 2  # type: ignore[arg-type]
+    assert "is not an address" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
