@@ -162,10 +162,13 @@ class Commands:
             self._repeat(call, command, broker, entry, lost)
             return
         late = self._late(command, request)
-        if late is not None:
+        if late is None:
+            self._forward(call, command, broker, key)
+        elif key is not None and late["code"] == "expired":
+            # "Nothing was done" is said only when nobody knows it: it may be the repeat of one that has left our memory.
+            lost.append((call.move(), Entry(command.fingerprint(), lost=True)))
+        else:
             call.answer(late)
-            return
-        self._forward(call, command, broker, key)
 
     def _repeat(
         self,

@@ -135,6 +135,24 @@ async def test_repeat_acts_once(autojump_clock: MockClock) -> None:
         assert len(path.broker.sent) == 1
 
 
+async def test_a_late_repeat_of_what_has_left_our_memory_is_looked_up(autojump_clock: MockClock) -> None:
+    """`expired` says that nothing was done, so the journal is asked before: when it can't be read, it is unknown."""
+    async with open_command_path() as path:
+        body = order(path.clock)
+        first = await path.ask(body)
+        path.known._entries.clear()
+        await trio.sleep(60)
+        again = await path.ask(body)
+        assert (again["status"], again["ticket"]) == ("success", first["ticket"])
+        path.known._entries.clear()
+        path.journal.fails = "disk full"
+        assert (await path.ask(body))["status"] == "unknown"
+        path.journal.fails = None
+        never = {**order(path.clock, "never"), "expires_at": body["expires_at"]}
+        assert (await path.ask(never))["code"] == "expired"
+        assert len(path.broker.sent) == 1
+
+
 async def test_same_id_with_another_body_is_a_conflict(autojump_clock: MockClock) -> None:
     """An id stands for one order; the same numbers written otherwise are the same order."""
     async with open_command_path() as path:
