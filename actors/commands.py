@@ -165,7 +165,7 @@ class Commands:
         if late is None:
             self._forward(call, command, broker, key)
         elif key is not None and late["code"] == "expired":
-            # "Nothing was done" is said only when nobody knows it: it may be the repeat of one that has left our memory.
+            # "Nothing was done" is said only when nobody knows it: it may repeat one that has left our memory.
             lost.append((call.move(), Entry(command.fingerprint(), lost=True)))
         else:
             call.answer(late)
