@@ -68,6 +68,8 @@ class PaperAccount:
     @property
     def margin_state(self) -> MarginState:
         """Where the margin level stands: sound, margin call, or at a stop out that could not close yet."""
+        if self._watch.is_stale:
+            self._renew()
         return self._margin_state
 
     @property
@@ -212,7 +214,7 @@ class PaperAccount:
         outcome = carry_out(self._books, request, tag)
         if isinstance(outcome, Placed):
             # A request that brings the level to the stop out is answered as it was carried out; the next tick closes.
-            self._renew()
+            self._watch.expect(self._books)
         return outcome
 
     def _look(self, quote: Quote) -> Sequence[Deal]:

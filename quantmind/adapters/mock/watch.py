@@ -20,13 +20,27 @@ class Watch:
         guards: for each symbol the prices between which a tick needs no look; a symbol without one never does.
         zones: the same for the margin level alone.
         due_msc: at this time something expires or is charged.
+        is_stale: whether the books have changed since the last full look.
     """
 
     def __init__(self) -> None:
         self.guards: dict[str, Guard] = {}
         self.zones: dict[str, Guard] = {}
         self.due_msc: float = math.inf
+        self.is_stale = False
         self._night: Night | None = None
+        self._everything: dict[str, Guard] = {}
+
+    def expect(self, books: Books) -> None:
+        """Take the books' changes into account without the full look: the next tick of any symbol makes it.
+
+        Many requests between two ticks then cost one look.
+        """
+        if not self._everything:
+            self._everything = dict.fromkeys(books.market.specs, ALWAYS_LOOK)
+        self.guards, self.zones = self._everything, {}
+        self.due_msc = self._next_due(books)
+        self.is_stale = True
 
     def renew(self, books: Books) -> MarginState:
         """Look at all that is open and waits; O(positions + orders). Returns where the margin level stands."""
@@ -61,14 +75,14 @@ class Watch:
             )
             if guard is not None:
                 self.guards[name] = guard
-        self.due_msc = min(
-            (order.expiration_msc for order in books.orders.values() if order.expiration_msc is not None),
-            default=math.inf,
-        )
-        night = self._next_night(books)
-        if night is not None and night.at_msc < self.due_msc:
-            self.due_msc = night.at_msc
+        self.due_msc = self._next_due(books)
+        self.is_stale = False
         return state
+
+    def _next_due(self, books: Books) -> float:
+        expirations = [order.expiration_msc for order in books.orders.values() if order.expiration_msc is not None]
+        night = self._next_night(books)
+        return min(expirations + ([] if night is None else [night.at_msc]), default=math.inf)
 
     def _next_night(self, books: Books) -> Night | None:
         rollover = books.terms.rollover
