@@ -33,8 +33,8 @@ def account_of(read, text):
         (
             "stop_out_percent: 120",
             (
-                "stop_out_percent: stop_out_percent (120) must be at most margin_call_percent (100), or the account would "
-                "be closed before it is warned; correct one of them"
+                "stop_out_percent: stop_out_percent (120) must be at most margin_call_percent (100), or the account "
+                "would be closed before it is warned; correct one of them"
             ),
         ),
         (
@@ -61,8 +61,8 @@ def account_of(read, text):
         (
             'sessions: {monday: "09:00-17:00"}',
             (
-                "sessions.monday: the name of a session must be days: mon, tue, wed, thu, fri, sat or sun, a range such "
-                "as mon-fri, or several with commas"
+                "sessions.monday: the name of a session must be days: mon, tue, wed, thu, fri, sat or sun, a range "
+                "such as mon-fri, or several with commas"
             ),
         ),
         (
