@@ -224,15 +224,23 @@ class EaRegistry:
 
     capacity: int = 4096
     _by_key: OrderedDict[tuple[str, int], EaConnection] = attrs.field(factory=OrderedDict, init=False)
+    _latest: dict[str, int] = attrs.field(factory=dict, init=False)
+    """The magic that each EA named last."""
 
-    def heard(self, ea_name: str, magic: int, now: float) -> EaConnection:
+    def heard(self, ea_name: str, magic: int | None, now: float) -> EaConnection:
+        """Note a message; one that carries no magic (None) is of the magic that the EA named last."""
+        if magic is None:
+            magic = self._latest.get(ea_name, 0)
         key = (ea_name, magic)
         connection = self._by_key.get(key)
         if connection is None:
             if len(self._by_key) >= self.capacity:
-                self._by_key.popitem(last=False)
+                (name, oldest), _ = self._by_key.popitem(last=False)
+                if self._latest.get(name) == oldest:
+                    del self._latest[name]
             connection = self._by_key[key] = EaConnection(ea_name, magic, now, now)
         self._by_key.move_to_end(key)
+        self._latest[ea_name] = magic
         connection.last_seen = now
         connection.messages += 1
         return connection

@@ -99,7 +99,7 @@ class Commands:
         assert isinstance(request, HandleCommand)
         command, identity = request.command, request.identity
         now = request.received_at
-        heard = self.boards.eas.heard(command.envelope.ea_name, getattr(command, "magic", 0), now)
+        heard = self.boards.eas.heard(command.envelope.ea_name, getattr(command, "magic", None), now)
         match command:
             case Heartbeat():
                 heard.last_heartbeat = now

@@ -22,6 +22,7 @@ from command_path import (
 )
 from trio.testing import MockClock
 
+from actors.boards import EaRegistry
 from actors.known import KnownCommands
 from quantmind.ports import Decision, Intent, Settled
 
@@ -64,6 +65,26 @@ async def test_heartbeat_registers_the_ea(autojump_clock: MockClock) -> None:
         (ea,) = path.boards.eas.all()
         assert (ea.ea_name, ea.magic, ea.messages, ea.symbol) == ("alpha", 2**64 - 1, 2, "EURUSD")
         assert ea.last_seen - ea.connected_at == pytest.approx(1, abs=0.01)
+
+
+async def test_a_message_without_a_magic_is_no_other_ea(autojump_clock: MockClock) -> None:
+    """A result or a multiplier counts for the magic that the EA named last."""
+    async with open_command_path() as path:
+        await path.ask({"type": "heartbeat", "ea_name": "alpha", "symbol": "EURUSD", "magic": 7})
+        await path.ask({"type": "risk_update", "ea_name": "alpha", "risk_multiplier": 0.5})
+        await path.ask({"type": "risk_update", "ea_name": "beta", "risk_multiplier": 0.5})
+        heard = [(ea.ea_name, ea.magic, ea.messages) for ea in path.boards.eas.all()]
+        assert heard == [("alpha", 7, 2), ("beta", 0, 1)]
+
+
+def test_the_registry_of_eas_is_bounded() -> None:
+    """The one unheard for longest goes, and nothing of it stays."""
+    registry = EaRegistry(capacity=2)
+    registry.heard("alpha", 7, 1.0)
+    registry.heard("beta", 1, 2.0)
+    registry.heard("gamma", 1, 3.0)
+    assert [ea.ea_name for ea in registry.all()] == ["beta", "gamma"]
+    assert registry.heard("alpha", None, 4.0).magic == 0
 
 
 async def test_account_is_never_guessed(autojump_clock: MockClock) -> None:
