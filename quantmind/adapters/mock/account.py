@@ -193,6 +193,11 @@ class PaperAccount:
 
     # --- over restarts -----------------------------------------------------------------------------------------
 
+    @property
+    def books(self) -> Books:
+        """All of the account's state as it is, to read and never to change."""
+        return self._books
+
     def snapshot(self) -> Snapshot:
         """All of the account's state as a value."""
         return snapshot_of(self._books)

@@ -10,6 +10,7 @@ import trio
 
 from quantmind.adapters.mock.account import PaperAccount
 from quantmind.adapters.mock.account_file import AccountFile, AccountFileDown, AccountFileError, Rows
+from quantmind.adapters.mock.books import Books
 from quantmind.adapters.mock.record import (
     AccountRecord,
     History,
@@ -22,7 +23,6 @@ from quantmind.adapters.mock.record import (
     record_of,
     restore,
 )
-from quantmind.adapters.mock.snapshot import Snapshot
 
 PRICES_EVERY_S = 10.0
 """Where nothing but prices changed they are written so often: a restart shows the equity at these."""
@@ -77,8 +77,8 @@ class Persistence:
         except RecordError as exc:
             file.close()
             raise file.unusable(str(exc)) from exc
-        snapshot = account.snapshot()
-        return cls(broker, file, monotonic, _Written(holdings_of(snapshot), mark_of(snapshot), kept.rows, 0.0))
+        books = account.books
+        return cls(broker, file, monotonic, _Written(holdings_of(books), mark_of(books), kept.rows, 0.0))
 
     @property
     def down(self) -> str | None:
@@ -98,7 +98,7 @@ class Persistence:
                 again.
         """
         await trio.lowlevel.checkpoint()
-        if not self._is_due(account.snapshot(), prices):
+        if not self._is_due(account.books, prices):
             return
         try:
             await self._save(account, prices)
@@ -122,23 +122,22 @@ class Persistence:
     async def _save(self, account: PaperAccount, prices: bool) -> None:
         with trio.move_on_after(HUNG_S) as scope:
             async with self._turn:
-                snapshot = account.snapshot()
                 # Whoever had the turn before may have written what we came for.
-                if self._is_due(snapshot, prices):
-                    await self._write(account, snapshot)
+                if self._is_due(account.books, prices):
+                    await self._write(account.books)
         if scope.cancelled_caught:
             raise AccountFileDown(f"the disk of {self._file.path} has not answered for {HUNG_S:g} s")
 
-    def _is_due(self, snapshot: Snapshot, prices: bool) -> bool:
+    def _is_due(self, books: Books, prices: bool) -> bool:
         written = self._written
-        if mark_of(snapshot) != written.mark or holdings_of(snapshot) != written.holdings:
+        if mark_of(books) != written.mark or holdings_of(books) != written.holdings:
             return True
         return prices or self._monotonic() - written.at >= PRICES_EVERY_S
 
-    async def _write(self, account: PaperAccount, snapshot: Snapshot) -> None:
+    async def _write(self, books: Books) -> None:
         before, now = self._written, self._monotonic()
-        record, mark = record_of(account, snapshot, self._broker), mark_of(snapshot)
-        history = history_since(snapshot, before.mark)
+        record, mark = record_of(books, self._broker), mark_of(books)
+        history = history_since(books, before.mark)
 
         # Notes by itself that it is done: the caller may have been cancelled and gone. What an abandoned thread has
         # written by then is written once more, in the same rows.

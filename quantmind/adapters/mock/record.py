@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from decimal import Decimal
+from itertools import islice
 
 import attrs
 
 from quantmind.adapters.mock.account import PaperAccount
+from quantmind.adapters.mock.books import Books
 from quantmind.adapters.mock.history import OrderRecord
 from quantmind.adapters.mock.positions import OpenPosition
 from quantmind.adapters.mock.snapshot import Snapshot
@@ -64,40 +66,45 @@ class History:
     tags: Sequence[tuple[str, Placed | int]] = ()
 
 
-def holdings_of(snapshot: Snapshot) -> Holdings:
-    """The part of a snapshot that must not be lost and is not history."""
+def holdings_of(books: Books) -> Holdings:
+    """The part of an account's state that must not be lost and is not history; O(positions + orders)."""
     return Holdings(
-        balance=snapshot.balance,
-        next_order=snapshot.next_order,
-        next_deal=snapshot.next_deal,
-        drawn=snapshot.drawn,
-        positions=snapshot.positions,
-        orders=snapshot.orders,
+        balance=books.balance,
+        next_order=books.ledger.next_order,
+        next_deal=books.ledger.next_deal,
+        drawn=books.executor.drawn,
+        positions=tuple(books.positions.values()),
+        orders=tuple(books.orders.values()),
     )
 
 
-def record_of(account: PaperAccount, snapshot: Snapshot, broker: str) -> AccountRecord:
-    """The account as it is at its snapshot."""
+def record_of(books: Books, broker: str) -> AccountRecord:
+    """The account as it is now."""
     return AccountRecord(
         broker=broker,
-        login=account.terms.login,
-        currency=account.terms.currency,
-        margin_mode=account.terms.margin_mode,
-        holdings=holdings_of(snapshot),
-        time_msc=snapshot.time_msc,
-        quotes=tuple(map(_keepable, snapshot.quotes)),
+        login=books.terms.login,
+        currency=books.terms.currency,
+        margin_mode=books.terms.margin_mode,
+        holdings=holdings_of(books),
+        time_msc=books.time_msc,
+        quotes=tuple(map(_keepable, books.market.quotes.values())),
     )
 
 
-def mark_of(snapshot: Snapshot) -> Mark:
+def mark_of(books: Books) -> Mark:
     """How far its history has grown."""
-    return Mark(deals=len(snapshot.deals), ended=len(snapshot.records), tags=len(snapshot.tags))
+    ledger = books.ledger
+    return Mark(deals=ledger.deal_count, ended=len(ledger.records), tags=len(ledger.tags))
 
 
-def history_since(snapshot: Snapshot, mark: Mark) -> History:
-    """What its history grew by since `mark`."""
+def history_since(books: Books, mark: Mark) -> History:
+    """What its history grew by since `mark`; as long as that is, whatever came before."""
+    ledger, now = books.ledger, mark_of(books)
+    tags = list(islice(reversed(ledger.tags.items()), now.tags - mark.tags))
     return History(
-        deals=snapshot.deals[mark.deals :], ended=snapshot.records[mark.ended :], tags=snapshot.tags[mark.tags :]
+        deals=tuple(ledger.latest(now.deals - mark.deals)),
+        ended=tuple(ledger.latest_records(now.ended - mark.ended)),
+        tags=tuple(reversed(tags)),
     )
 
 
