@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 import attrs
+import trio
 
 from quantmind.domain.accounts import Deal
 from quantmind.domain.bars import BarSeries
@@ -180,6 +181,8 @@ class Link:
     ticks: int = 0
     sample: Any = None
     """The newest account sample (`quantmind.domain.accounts.Sample`), or None."""
+    changed: trio.Event = attrs.field(factory=trio.Event)
+    """Set by the executor when an order has changed the account; the poller then reads it early, and renews this."""
     deals_error: str | None = None
     """Why the newest deals could not be read, or None."""
 

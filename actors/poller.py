@@ -27,6 +27,9 @@ BATCH: Final = 256
 STALE_AFTER_S: Final = 10.0
 """A feed that has confirmed no price for so long is stale, and clients are told."""
 
+CHANGES_WITHIN_S: Final = 0.05
+"""An account that an order has changed is read again this long after, and so at most 20 times a second."""
+
 CHECK_S: Final = 0.5
 CONNECT_WITHIN_S: Final = 30.0
 HUB_RETRY_S: Final = 0.25
@@ -335,8 +338,18 @@ class Poller:
             if not self._connected.is_set():
                 await self._connected.wait()
                 due = trio.current_time()
+            self._link.changed = trio.Event()
             await self._sample_once()
-            due = await self._keep_grid(due, self.account_interval_s)
+            if not await self._was_changed(due + self.account_interval_s):
+                due = await self._keep_grid(due, self.account_interval_s)
+
+    # Whoever has just traded looks at the account next. Orders that come together share one early sample.
+    async def _was_changed(self, due: float) -> bool:
+        with trio.move_on_at(due - CHANGES_WITHIN_S):
+            await self._link.changed.wait()
+            await trio.sleep(CHANGES_WITHIN_S)
+            return True
+        return False
 
     async def _sample_once(self) -> None:
         try:

@@ -50,7 +50,7 @@ ask POST /risk/state "{\"state\": \"halted\", \"broker\": \"$broker\", \"reason\
 ask POST /trade "{\"symbol\": \"$symbol\", \"action_type\": \"BUY\", \"volume\": 0.1, \"broker\": \"$broker\"}" || true
 ask POST "/brokers/$broker/positions/$ticket/close" '{}'
 
-echo "== active again, and the last deals (the account is read twice a second)"
+echo "== active again, and the last deals (read a moment after each order)"
 sleep 1
 ask POST /risk/state "{\"state\": \"active\", \"broker\": \"$broker\", \"reason\": \"the exercise is over\"}"
 ask GET "/deals?broker=$broker&limit=5"

@@ -91,7 +91,7 @@ def main() -> None:
             if ticks == options.count:
                 break
         trader.turn(None)
-        time.sleep(1)  # the account is read twice a second
+        time.sleep(1)  # the account that REST shows is read a moment after an order
         print(f"end: {ticks} ticks, {missed} missed, {trader.trades} trades, {told(rest)}")
 
 

@@ -489,6 +489,21 @@ async def test_samples_the_account_on_its_own_grid(world: World, autojump_clock:
     assert len(world.broker.polled_at) == 23
 
 
+async def test_an_account_that_an_order_has_changed_is_read_early(world: World, autojump_clock: MockClock) -> None:
+    """Changes that come together share one sample, the grid stays, and no stream of orders holds a sample up."""
+    async with world.running():
+        await trio.sleep(0.1)
+        for _ in range(3):
+            world.link.changed.set()
+            await trio.sleep(0.01)
+        await trio.sleep(0.5)
+        assert [round(at, 6) for at in world.broker.sampled_at] == [0.0, 0.15, 0.5]
+        for _ in range(100):
+            world.link.changed.set()
+            await trio.sleep(0.01)
+        assert 15 <= len([at for at in world.broker.sampled_at if at > 0.6]) <= 22
+
+
 async def test_failing_samples_and_a_full_governor_stop_nothing(world: World, autojump_clock: MockClock) -> None:
     """The next sample counts."""
     world.governor = Mailbox(MailboxPolicy(capacity=1))
