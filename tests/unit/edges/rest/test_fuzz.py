@@ -284,7 +284,7 @@ PATHS = st.one_of(
     st.text(VISIBLE, max_size=20).map(lambda text: "/" + text),
 )
 WHOLE = settings(
-    max_examples=300 if os.environ.get("CI") == "true" else 40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=300 if os.environ.get("CI") else 40, deadline=None, suppress_health_check=list(HealthCheck)
 )
 
 
