@@ -64,7 +64,7 @@ def serve_folder(folder: Path) -> Iterator[str]:
     """Serve files as `python -m http.server` does; the address."""
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: Any) -> None:
+        def log_message(self, *_: Any) -> None:
             pass
 
     with http.server.ThreadingHTTPServer(

@@ -181,6 +181,11 @@ def symbol(spec: SymbolSpec, broker: str) -> View:
         "currency_base": spec.currency_base,
         "currency_profit": spec.currency_profit,
         "currency_margin": spec.currency_margin,
+        "trade_mode": spec.trade_mode.value,
+        "execution": spec.execution.value,
+        "fillings": sorted(filling.value for filling in spec.fillings),
+        "swap_long": spec.swap_long,
+        "swap_short": spec.swap_short,
     }
 
 
