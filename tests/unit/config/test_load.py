@@ -51,7 +51,7 @@ def test_the_replay_example_takes_its_file_from_the_environment(tmp_path):
     config = load(ROOT / "config" / "replay.yaml", {"QUANTMIND_REPLAY": str(ticks)})
 
     feed = config.brokers["replay"].feed
-    assert ReplayFeed(path=ticks, format="lean", symbol="EURUSD", start="first_subscriber") == feed
+    assert ReplayFeed(path=ticks, symbol="EURUSD", start="first_subscriber") == feed
 
 
 def test_a_file_without_a_gateway_block_has_every_default(read):
