@@ -269,7 +269,9 @@ class Governor:
         proposal = approved.proposal
         executor = self.executors[proposal.broker]
         if isinstance(proposal, Open):
-            self._promises.reserve(approved, proposal, executed=True, valid_until=wall)
+            self._promises.reserve(approved, proposal, executed=True, valid_until=wall, now=trio.current_time())
+        elif isinstance(proposal, Close):
+            self._promises.close(approved, proposal, now=trio.current_time())
         order = Execute(approved, request.fingerprint, request.body, request.watch)
 
         def came_back() -> None:
@@ -446,6 +448,7 @@ class Governor:
             orders=holdings.orders,
             market=market,
             reservations=self._promises.reservations(broker),
+            closings=self._promises.closings(broker),
             unknowns=self._promises.unknowns(broker),
             ea=limits if limits.multiplier == multiplier else attrs.evolve(limits, multiplier=multiplier),
             blocked=self._blocked or self._journal_down(),

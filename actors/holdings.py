@@ -5,6 +5,7 @@ Plain state without I/O. A sample is up to half a second old, and a decision mus
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Generic, TypeVar
@@ -50,13 +51,31 @@ class Holdings:
         item = self.positions.get(ticket) or self.orders.get(ticket)
         return "" if item is None else item.symbol
 
-    def executed(self, proposal: Proposal, placed: Placed, at: float) -> bool:
-        """Correct by what was carried out at `at` (monotonic seconds). False: what it left can't be told from here."""
-        if self.sample is not None and self.sample.taken_at > at:
+    def executed(self, proposal: Proposal, placed: Placed, at: float, since: float = math.inf) -> bool:
+        """Correct by what was carried out between `since` and `at` (monotonic seconds, when its answer was there).
+
+        False: what it left can't be told from here, but by a sample that is taken after `at`.
+        """
+        taken_at = -math.inf if self.sample is None else self.sample.taken_at
+        if taken_at > at:
             return True  # the sample shows it already
+        if taken_at > since and not self._leaves_the_same(proposal, placed):
+            return False  # the sample was taken meanwhile: whether it shows it nobody knows, and it must count once
         told = self._apply(proposal, placed, at)
         self._refresh()
         return told
+
+    def _leaves_the_same(self, proposal: Proposal, placed: Placed) -> bool:
+        """Whether what it leaves is the same with or without it in the sample: a state, and not a sum."""
+        match proposal:
+            case Open():
+                return placed.pending or not self._nets
+            case Close():
+                position = self.positions.get(proposal.ticket)
+                whole = position is not None and (placed.volume is None or position.volume <= placed.volume)
+                return whole and proposal.volume is None and proposal.by is None
+            case _:
+                return True
 
     def _apply(self, proposal: Proposal, placed: Placed, at: float) -> bool:
         match proposal:
@@ -119,8 +138,12 @@ class Holdings:
             self._changed_positions[before.ticket] = _Change(at, _net(before, new))
         return True
 
+    @property
+    def _nets(self) -> bool:
+        return self.sample is not None and self.sample.account.margin_mode == "netting"
+
     def _netted_with(self, new: Position) -> Position | None:
-        if self.sample is None or self.sample.account.margin_mode != "netting":
+        if not self._nets:
             return None
         return next((position for position in self.positions.values() if position.symbol == new.symbol), None)
 

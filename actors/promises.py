@@ -6,6 +6,7 @@ Plain state without I/O; the governor owns one and makes it anew from the record
 from __future__ import annotations
 
 import logging
+import math
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
@@ -17,7 +18,7 @@ from actors.holdings import Holdings
 from actors.messages import Executed, Reply, ReportResult
 from quantmind.domain.accounts import Sample
 from quantmind.domain.orders import Close, Open, Placed, Side, Unknown
-from quantmind.domain.risk import Approved, Reservation, UnknownOrder
+from quantmind.domain.risk import Approved, Closing, Reservation, UnknownOrder
 from quantmind.ports import Decision, Intent, Released
 from quantmind.wire import replies
 
@@ -35,7 +36,14 @@ REMEMBERED_ENDED = 10_000
 class _Account:
     holdings: Holdings = attrs.field(factory=Holdings)
     reservations: dict[str, Reservation] = attrs.field(factory=dict)
+    closings: dict[str, Closing] = attrs.field(factory=dict)
+    """Closes that the gateway places, by order id, until a sample surely shows them."""
     unknowns: dict[str, UnknownOrder] = attrs.field(factory=dict)
+
+    def since(self, order_id: str) -> float:
+        """When an order was given to its executor (monotonic seconds); infinite where that is not known."""
+        given = self.reservations.get(order_id) or self.closings.get(order_id)
+        return math.inf if given is None else given.since
 
 
 @attrs.define(eq=False)
@@ -57,13 +65,18 @@ class Promises:
     def reservations(self, broker: str) -> tuple[Reservation, ...]:
         return tuple(self._of(broker).reservations.values())
 
+    def closings(self, broker: str) -> tuple[Closing, ...]:
+        return tuple(self._of(broker).closings.values())
+
     def unknowns(self, broker: str) -> tuple[UnknownOrder, ...]:
         return tuple(self._of(broker).unknowns.values())
 
     # --- promising -----------------------------------------------------------------------------------------------
 
-    def reserve(self, approved: Approved, proposal: Open, *, executed: bool, valid_until: float) -> None:
-        """Hold the exposure of an approved open."""
+    def reserve(
+        self, approved: Approved, proposal: Open, *, executed: bool, valid_until: float, now: float = 0.0
+    ) -> None:
+        """Hold the exposure of an approved open. `now` is monotonic seconds."""
         self._of(proposal.broker).reservations[approved.approval_id] = Reservation(
             approval_id=approved.approval_id,
             broker=proposal.broker,
@@ -75,6 +88,13 @@ class Promises:
             valid_until=valid_until,
             expires_at=approved.deadline,
             executed=executed,
+            since=now,
+        )
+
+    def close(self, approved: Approved, proposal: Close, *, now: float) -> None:
+        """Remember what a close on its way may take, so that no other one is judged as if it were not there."""
+        self._of(proposal.broker).closings[approved.approval_id] = Closing(
+            approved.approval_id, _lots(proposal), approved.deadline, now
         )
 
     def record(self, approval_id: str) -> dict[str, Any]:
@@ -114,6 +134,7 @@ class Promises:
             if found is not None:
                 self._ended[approval_id] = found.ea_name
                 _trim(self._ended)
+            account.closings.pop(approval_id, None)
 
     def forget(self, approval_id: str | None) -> None:
         """The promise was never made."""
@@ -158,6 +179,9 @@ class Promises:
                 self.release(item.approval_id)
                 if not item.executed:
                     released.append(Released(item.approval_id, why, wall))
+        for closing in list(account.closings.values()):
+            if _shown_or_lost(closing, closing.order_id, sample.taken_at) is not None:
+                del account.closings[closing.order_id]
         return released
 
     def executed(self, fact: Executed) -> None:
@@ -176,11 +200,16 @@ class Promises:
             self.release(fact.order_id)
         elif not first:
             pass
-        elif fact.reconciled or not account.holdings.executed(fact.proposal, outcome, fact.at):
+        elif fact.reconciled or not account.holdings.executed(
+            fact.proposal, outcome, fact.at, account.since(fact.order_id)
+        ):
             # What it left behind can't be told from here: its exposure is held until a later sample shows it.
             held = account.reservations.get(fact.order_id)
             if held is not None:
                 account.reservations[fact.order_id] = attrs.evolve(held, unknown=False, settled_at=fact.at)
+            closing = account.closings.get(fact.order_id)
+            if closing is not None:
+                account.closings[fact.order_id] = attrs.evolve(closing, unknown=False, settled_at=fact.at)
         else:
             self.release(fact.order_id)
 
@@ -191,6 +220,8 @@ class Promises:
             account.unknowns[fact.order_id] = UnknownOrder(
                 fact.order_id, proposal.broker, origin.ea_name, origin.magic, symbol, fact.at
             )
+        if isinstance(proposal, Close):
+            account.closings[fact.order_id] = Closing(fact.order_id, _lots(proposal), fact.at, unknown=True)
         held = account.reservations.get(fact.order_id)
         if held is not None:
             account.reservations[fact.order_id] = attrs.evolve(held, unknown=True)
@@ -216,6 +247,8 @@ class Promises:
         account.unknowns[intent.order_id] = UnknownOrder(
             intent.order_id, intent.broker, intent.ea_name, intent.magic, intent.symbol, since
         )
+        if intent.body.get("type") == "trade_close":
+            self._closed_or_not(account, intent, now)
         if intent.body.get("type") != "trade_open":
             return
         side = intent.body.get("side")
@@ -234,6 +267,14 @@ class Promises:
         )
 
     # --- inside --------------------------------------------------------------------------------------------------
+
+    def _closed_or_not(self, account: _Account, intent: Intent, now: float) -> None:
+        body = intent.body
+        lots = None if body["volume"] is None else Decimal(body["volume"])
+        tickets = [ticket for ticket in (body["ticket"], body.get("close_by")) if ticket is not None]
+        account.closings[intent.order_id] = Closing(
+            intent.order_id, dict.fromkeys(tickets, lots), expires_at=now, unknown=True
+        )
 
     def _find(self, approval_id: str) -> Reservation | None:
         for account in self._accounts.values():
@@ -254,17 +295,29 @@ def _over(item: Reservation, sampled_at: float) -> str | None:
     if item.unknown:
         return None
     if item.executed:
-        if item.settled_at is not None and sampled_at > item.settled_at:
-            return "a later sample shows it"
-        if sampled_at >= item.expires_at + LOST_AFTER_S:
-            logger.error("lose.outcome approval=%s ea=%s", item.approval_id, item.ea_name)
-            return "its outcome was never told"
-        return None
+        return _shown_or_lost(item, item.approval_id, sampled_at)
     if item.settled_at is not None and sampled_at > item.settled_at:
         return "its result is in a later sample"
     if sampled_at >= item.expires_at + SETTLE_AFTER_S:
         return "a sample was taken after its end"
     return None
+
+
+def _shown_or_lost(item: Reservation | Closing, order_id: str, sampled_at: float) -> str | None:
+    """Why a sample taken at that moment ends what an executor's order holds, or None."""
+    if item.unknown:
+        return None
+    if item.settled_at is not None and sampled_at > item.settled_at:
+        return "a later sample shows it"
+    if sampled_at >= item.expires_at + LOST_AFTER_S:
+        logger.error("lose.outcome approval=%s", order_id)
+        return "its outcome was never told"
+    return None
+
+
+def _lots(close: Close) -> dict[int, Decimal | None]:
+    """What a close may take of each position; of one that is closed by another all is the most."""
+    return {ticket: close.volume for ticket in (close.ticket, close.by) if ticket is not None}
 
 
 def _trim(table: OrderedDict[str, Any]) -> None:

@@ -75,6 +75,32 @@ def test_a_later_sample_is_right() -> None:
     assert list(it.positions) == [11]
 
 
+def test_a_sample_taken_meanwhile_counts_it_once() -> None:
+    """Taken between order and answer, a sample shows a fill or not: what would add up waits for the next one."""
+    half = Close(ORIGIN, "demo", "EURUSD", 11, Decimal("0.5"))
+    for account, proposal, answer in (
+        (NETTING, opening(Side.SELL), placed(30)),
+        (HEDGING, half, placed(11, "0.5")),
+        (HEDGING, attrs.evolve(half, volume=None, by=12), placed(11)),
+        (HEDGING, attrs.evolve(half, volume=None), placed(11, "0.5")),
+    ):
+        it = holdings(position(), position(12, Side.SELL), account=account, at=101.5)
+        assert not it.executed(proposal, answer, 102, since=101)
+        assert [p.volume for p in it.positions.values()] == [1, 1]
+        before = holdings(position(), position(12, Side.SELL), account=account, at=101)
+        assert before.executed(proposal, answer, 102, since=101), "it was taken before, and can't show it"
+        assert [p.volume for p in before.positions.values()] != [1, 1]
+    for account, proposal, answer in (
+        (HEDGING, opening(), placed(30)),
+        (NETTING, opening(order_type=OrderType.LIMIT, price=PRICE), placed(31, pending=True)),
+        (HEDGING, attrs.evolve(half, volume=None), placed(11)),
+        (HEDGING, Modify(ORIGIN, "demo", 11, PRICE), placed(11, sl=PRICE)),
+        (HEDGING, Cancel(ORIGIN, "demo", 21), placed(21)),
+    ):
+        it = holdings(position(), waiting(), account=account, at=101.5)
+        assert it.executed(proposal, answer, 102, since=101), "a state, which is the same twice"
+
+
 def test_close_by_takes_the_smaller_volume_from_both() -> None:
     """The smaller of two opposite positions goes, the larger keeps the rest."""
     it = holdings(position(11, volume="0.3"), position(12, Side.SELL, "0.5"))

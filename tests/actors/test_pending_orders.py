@@ -78,6 +78,49 @@ async def test_two_orders_that_close_a_netted_position_do_not_turn_it_round(auto
         assert path.broker.inner.account.positions() == ()
 
 
+async def test_a_close_and_an_order_that_closes_do_not_turn_it_round(autojump_clock: MockClock) -> None:
+    """Under a halt a close by ticket on its way leaves nothing that an order against the position could reduce."""
+    async with open_command_path(broker=make_broker(margin_mode="netting")) as path:
+        opened = await path.ask(order(path, "a", volume=0.3))
+        await path.set_state("halted")
+        path.broker.inner.faults.place_delay_s = 0.4
+        one = path.later(message(path, "trade_close", "b", symbol="EURUSD", ticket=opened["ticket"]))
+        await path.settle(0.1)
+        refused = await path.ask(order(path, "c", "sell", 0.3))
+        assert [reason["rule"] for reason in refused["reasons"]] == ["trading_state"]
+        assert (await one.wait())["status"] == "success"
+        assert path.broker.inner.account.positions() == ()
+
+
+async def test_two_parts_of_a_hedge_do_not_turn_it_round(autojump_clock: MockClock) -> None:
+    """Under a halt two closes of one leg, each of which alone lowers the net exposure, don't raise it together."""
+    async with open_command_path() as path:
+        long = await path.ask(order(path, "a", volume=1.0))
+        await path.ask(order(path, "b", "sell", 0.6))
+        await path.set_state("halted")
+        part = {"symbol": "EURUSD", "ticket": long["ticket"], "volume": 0.5}
+        one, two = (path.later(message(path, "trade_close", each, **part)) for each in ("c", "d"))
+        answers = [await one.wait(), await two.wait()]
+        assert sorted(answer["status"] for answer in answers) == ["rejected", "success"]
+
+
+async def test_a_fill_that_a_sample_shows_before_its_answer_counts_once(autojump_clock: MockClock) -> None:
+    """A netting account that was closed, and whose answer is late, is flat and not short: a buy then opens."""
+    async with open_command_path(broker=make_broker(margin_mode="netting"), sampling=False) as path:
+        await path.sample()
+        assert (await path.ask(order(path, "a", volume=0.3)))["status"] == "success"
+        await path.sample()
+        await path.set_state("halted")
+        path.broker.inner.faults.place_delay_s = 0.4
+        closing = path.later(order(path, "b", "sell", 0.3))
+        await path.settle(0.2)
+        await path.sample()
+        assert (await closing.wait())["status"] == "success"
+        refused = await path.ask(order(path, "c", "buy", 0.3))
+        assert [reason["rule"] for reason in refused["reasons"]] == ["trading_state"]
+        assert path.broker.inner.account.positions() == ()
+
+
 async def test_an_unknown_pending_order_is_found_again(autojump_clock: MockClock) -> None:
     """Its answer was lost: reconciling finds it in the book, and a repeat hears so."""
     async with open_command_path() as path:

@@ -142,6 +142,50 @@ def test_a_close_counts_once_however_often_it_is_told() -> None:
     assert promises.holdings("demo").positions == {}
 
 
+def test_a_close_on_its_way_is_held_until_a_sample_surely_shows_it() -> None:
+    """From when it is given until it was refused, or counted, or a sample was taken after its answer."""
+
+    def given(close: Close) -> Promises:
+        promises = Promises()
+        promises.sampled(sample(100, position(volume="0.5")), WALL)
+        promises.close(approve("c", 101), close, now=101)
+        assert [dict(item.lots) for item in promises.closings("demo")] == [{11: close.volume}]
+        return promises
+
+    close = Close(ORIGIN, "demo", "EURUSD", 11, Decimal("0.2"))
+    filled = attrs.evolve(PLACED, volume=Decimal("0.2"))
+    for outcome in (Refused(10006, "no"), None, filled):
+        promises = given(close)
+        promises.executed(Executed("c", close, outcome, 102))
+        assert promises.closings("demo") == ()
+    promises = given(close)
+    promises.sampled(sample(101.5, position(volume="0.3")), WALL)
+    promises.executed(Executed("c", close, filled, 102))
+    assert promises.holdings("demo").positions[11].volume == Decimal("0.3"), "counted once"
+    assert len(promises.closings("demo")) == 1
+    promises.sampled(sample(102.1, position(volume="0.3")), WALL)
+    assert promises.closings("demo") == ()
+    promises = given(attrs.evolve(close, volume=None))
+    promises.sampled(sample(106 + LOST_AFTER_S, position()), WALL)
+    assert promises.closings("demo") == (), "never told"
+
+
+def test_an_unknown_close_is_held_over_restarts() -> None:
+    """Whether it took its lots is not known before its executor says so."""
+    close = Close(ORIGIN, "demo", "EURUSD", 11, by=12)
+    body = {"type": "trade_close", "ticket": 11, "close_by": 12, "volume": None}
+    told, restored = Promises(), Promises()
+    told.executed(Executed("c", close, Unknown("lost"), 101))
+    restored.restore_intent(Intent("c", "demo", "alpha", 7, "EURUSD", "c", "f", body, WALL), now=101, wall=WALL)
+    for promises in (told, restored):
+        promises.sampled(sample(1000, position()), WALL)
+        (held_,) = promises.closings("demo")
+        assert held_.lots == {11: None, 12: None}
+        promises.executed(Executed("c", close, PLACED, 1001, reconciled=True))
+        promises.sampled(sample(1002), WALL)
+        assert promises.closings("demo") == ()
+
+
 def test_a_change_of_stops_is_seen() -> None:
     """New stops count for the next judgement."""
     promises = Promises()

@@ -10,6 +10,7 @@ from quantmind.domain.risk.approval import Reason as Reason
 from quantmind.domain.risk.approval import Terms as Terms
 from quantmind.domain.risk.approval import Verdict as Verdict
 from quantmind.domain.risk.judge import judge as judge
+from quantmind.domain.risk.state import Closing as Closing
 from quantmind.domain.risk.state import EaLimits as EaLimits
 from quantmind.domain.risk.state import Market as Market
 from quantmind.domain.risk.state import Policy as Policy

@@ -135,8 +135,9 @@ def _judge_open(
 def is_reduction(proposal: Proposal, situation: Situation) -> bool:
     """Whether the proposal is proved to take risk away, or is a close of something we can't see.
 
-    A close counts when the symbol's net exposure falls (closing one leg of a hedge does not), or when two opposite
-    positions close by each other. An open counts where it closes a part of a netting account's position. A change of
+    A close counts when the symbol's net exposure falls (closing one leg of a hedge does not), whatever becomes of the
+    closes that are on their way, or when two opposite positions close by each other. An open counts where it closes a
+    part of a netting account's position, as a fresh sample shows that. A change of
     stops counts when the stop comes nearer or stays; taking back a pending order always does. A ticket that is not
     ours to see (the EA trades by itself): its close passes, a change of its stops passes only while trading is active.
     """
@@ -154,15 +155,22 @@ def is_reduction(proposal: Proposal, situation: Situation) -> bool:
 def _nets(proposal: Open, situation: Situation) -> bool:
     """Whether a market order without stops of its own closes at most what a netting account holds of the symbol.
 
-    What the same side has in flight or in the book is counted as filled: two orders that each close the position
-    would together turn it round.
+    What the same side has in flight or in the book is counted as filled, and so are closes by ticket: two orders that
+    each close the position would together turn it round. Nor does an old sample prove anything: unlike a close, which
+    names its ticket, the order opens a position where a stop has taken the old one away meanwhile.
     """
     side = proposal.side
     if not situation.netting or side is None or proposal.order_type is not OrderType.MARKET:
         return False
     if proposal.sl is not None or proposal.tp is not None:
         return False
+    age_s = situation.sample_age_s
+    if age_s is None or age_s > situation.policy.equity_fresh_s:
+        return False
     held = -net_lots(list(situation.positions.values()), proposal.symbol) * side.sign
+    closing = [
+        lots for ticket, lots in _closing(situation).items() if situation.positions[ticket].symbol == proposal.symbol
+    ]
     on_its_way = [
         item.volume
         for item in situation.reservations
@@ -171,7 +179,7 @@ def _nets(proposal: Open, situation: Situation) -> bool:
     waiting = [
         item.volume for item in situation.orders.values() if item.symbol == proposal.symbol and item.side is side
     ]
-    return proposal.volume + sum(on_its_way) + sum(waiting) <= held
+    return proposal.volume + sum(on_its_way) + sum(waiting) + sum(closing) <= held
 
 
 def _closes(proposal: Close, situation: Situation) -> bool:
@@ -181,9 +189,34 @@ def _closes(proposal: Close, situation: Situation) -> bool:
     if proposal.by is not None:
         other = situation.positions.get(proposal.by)
         return other is not None and other.symbol == position.symbol and other.side is position.side.opposite
-    closed = position.volume if proposal.volume is None else min(proposal.volume, position.volume)
-    net = net_lots(list(situation.positions.values()), position.symbol)
-    return abs(net - closed * position.side.sign) < abs(net)
+    side, going = position.side, _closing(situation)
+    # The worst that the others on their way can do is to take away what this one would close against.
+    net = net_lots(list(situation.positions.values()), position.symbol) * side.sign
+    for ticket, lots in going.items():
+        other = situation.positions[ticket]
+        if ticket != position.ticket and (other.symbol, other.side) == (position.symbol, side):
+            net -= lots
+    return all(
+        _falls(net - gone, position.volume - gone, proposal.volume)
+        for gone in {Decimal(0), going.get(position.ticket, Decimal(0))}
+    )
+
+
+def _falls(net: Decimal, held: Decimal, asked: Decimal | None) -> bool:
+    closed = held if asked is None else min(asked, held)
+    return closed == 0 or abs(net - closed) < abs(net)
+
+
+def _closing(situation: Situation) -> dict[int, Decimal]:
+    """Lots that closes on their way may take, by the ticket of an open position."""
+    going: dict[int, Decimal] = {}
+    for item in situation.closings:
+        for ticket, lots in item.lots.items():
+            position = situation.positions.get(ticket)
+            if position is not None:
+                taken = position.volume if lots is None else lots
+                going[ticket] = min(position.volume, going.get(ticket, Decimal(0)) + taken)
+    return going
 
 
 def _tightens(proposal: Modify, situation: Situation) -> bool:

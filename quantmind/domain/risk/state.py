@@ -73,6 +73,23 @@ class Reservation:
     """The gateway places it itself; it ends with its outcome and not with `valid_until`."""
     settled_at: float | None = None
     unknown: bool = False
+    since: float = 0.0
+    """When it was promised, on the monotonic clock."""
+
+
+@attrs.frozen
+class Closing:
+    """Lots of open positions that a close on its way takes: they may be gone already, or still there.
+
+    `lots` is by ticket, None for all of a position. Times as in `Reservation`: a sample after `settled_at` ends it.
+    """
+
+    order_id: str
+    lots: Mapping[int, Decimal | None]
+    expires_at: float
+    since: float = 0.0
+    settled_at: float | None = None
+    unknown: bool = False
 
 
 @attrs.frozen
@@ -104,6 +121,7 @@ class Situation:
     market: Market
     orders: Mapping[int, PendingOrder] = attrs.field(factory=dict)
     reservations: tuple[Reservation, ...] = ()
+    closings: tuple[Closing, ...] = ()
     unknowns: tuple[UnknownOrder, ...] = ()
     ea: EaLimits = EaLimits()
     blocked: str | None = None

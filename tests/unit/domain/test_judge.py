@@ -14,6 +14,7 @@ from quantmind.domain.accounts import Account, PendingOrder, Position, Sample
 from quantmind.domain.orders import Cancel, Close, Modify, Open, OrderType, Origin, Proposal, Side
 from quantmind.domain.risk import (
     Approved,
+    Closing,
     Denied,
     EaLimits,
     Market,
@@ -362,6 +363,10 @@ def in_flight(side: Side | None, volume: str, symbol: str = "EURUSD") -> Reserva
     return Reservation("r", "demo", "beta", 1, symbol, side, Decimal(volume), 0.0, 200.0, True)
 
 
+def on_its_way(lots: dict[int, Decimal | None]) -> Closing:
+    return Closing("c", lots, 200.0)
+
+
 def pending(side: Side, volume: str) -> PendingOrder:
     return PendingOrder(21, "EURUSD", side, OrderType.STOP, Decimal(volume), Decimal(1), 0)
 
@@ -384,6 +389,12 @@ def pending(side: Side, volume: str) -> PendingOrder:
         (selling("1"), {"reservations": (in_flight(Side.BUY, "0.6"), in_flight(Side.SELL, "1", "X"))}, True),
         (selling("0.5"), {"orders": {21: pending(Side.SELL, "0.6")}}, False),
         (selling("1"), {"orders": {21: pending(Side.BUY, "0.6")}}, True),
+        (selling("0.4"), {"closings": (on_its_way({11: Decimal("0.6")}),)}, True),
+        (selling("0.4"), {"closings": (on_its_way({11: Decimal("0.61")}),)}, False),
+        (selling("0.4"), {"closings": (on_its_way({11: None}),)}, False),
+        (selling("1"), {"closings": (on_its_way({99: None}),)}, True),
+        (selling("1"), {"now": 101.4}, True),
+        (selling("1"), {"now": 101.6}, False),
         (selling("1"), {"sample": None}, False),
         (selling("1"), {"sample": Sample("demo", ACCOUNT, (), (), 99.5)}, False),
     ],
@@ -426,3 +437,58 @@ def test_pending_orders_count_as_positions() -> None:
     verdict = decide(opening(), at)
     assert spoke(verdict) == {"max_open_positions"}
     assert isinstance(decide(opening(), attrs.evolve(at, orders={})), Approved)
+
+
+HALF = Decimal("0.5")
+
+
+@pytest.mark.parametrize(
+    ("ticket", "volume", "going", "passes"),
+    [
+        (11, HALF, {}, True),
+        (11, HALF, {11: HALF}, False),
+        (11, Decimal("0.7"), {11: None}, True),
+        (11, HALF, {11: None}, True),
+        (11, Decimal("0.1"), {11: Decimal("0.1")}, True),
+        (11, HALF, {14: None}, True),
+        (11, HALF, {13: Decimal("0.2")}, False),
+        (11, HALF, {12: None}, True),
+        (12, None, {11: None}, False),
+        (14, None, {11: None, 13: None, 12: None}, True),
+    ],
+)
+def test_closes_on_their_way_are_counted(
+    ticket: int, volume: Decimal | None, going: dict[int, Decimal | None], passes: bool
+) -> None:
+    """A close reduces only if it does so with and without what else is being closed; a repeat of one closes nothing."""
+    hedged = (position(11, volume="0.8"), position(12, Side.SELL), position(13, volume="0.6"))
+    other = attrs.evolve(position(14), symbol="GBPUSD")
+    at = situation(*hedged, other, closings=(on_its_way(going),) if going else (), **SHUT)
+    assert isinstance(decide(Close(ORIGIN, "demo", "EURUSD", ticket, volume), at), Approved) is passes
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(Side), st.integers(1, 6)), min_size=1, max_size=4),
+    st.lists(st.tuples(st.integers(0, 3), st.integers(1, 6)), min_size=1, max_size=6),
+    st.data(),
+)
+def test_closes_that_pass_together_reduce_in_any_order(
+    held: list[tuple[Side, int]], asked: list[tuple[int, int]], data: st.DataObject
+) -> None:
+    """What passes a halt while others are on their way never raises the net exposure, whichever of them goes first."""
+    positions = {n: position(n, side, str(lots)) for n, (side, lots) in enumerate(held)}
+    passed: list[Close] = []
+    for ticket, lots in asked:
+        proposal = Close(ORIGIN, "demo", "EURUSD", ticket % len(held), Decimal(lots))
+        going = tuple(Closing(str(n), {each.ticket: each.volume}, 200.0) for n, each in enumerate(passed))
+        if isinstance(decide(proposal, situation(*positions.values(), closings=going, **SHUT)), Approved):
+            passed.append(proposal)
+    left = {ticket: item.volume for ticket, item in positions.items()}
+
+    def net() -> Decimal:
+        return sum((left[n] * held[n][0].sign for n in left), Decimal(0))
+
+    before = abs(net())
+    for close in data.draw(st.permutations(passed)):
+        left[close.ticket] = max(Decimal(0), left[close.ticket] - (close.volume or 0))
+    assert abs(net()) <= before
