@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 import trio
 from faults.generated_day import SYMBOLS, Day
-from faults.health import Footprint, ask, footprint, nodes_of
+from faults.health import Footprint, ask, footprint, newest_tick, nodes_of
 from faults.watching import Watcher
 from gateway_process import GatewayProcess
 from raw_ws import RawClient
@@ -118,9 +118,10 @@ class Prober:
         """Ask until told to stop. Every answer must be a good one."""
         while not stopping.is_set():
             symbol = self.rng.choice(SYMBOLS)
-            for path in ("/account", "/positions", f"/ticks/{symbol}", f"/bars/{symbol}", "/symbols", "/eas", "/deals"):
+            for path in ("/account", "/positions", f"/bars/{symbol}", "/symbols", "/eas", "/deals"):
                 await ask(self.rest, path)
                 self.answers[path.split("/")[1]] += 1
+            await newest_tick(self.rest, symbol)
             self.footprints.append(await footprint(self.gateway, self.rest))
             for client in (await ask(self.rest, "/clients"))["items"]:
                 self.peak_bytes_waiting = max(self.peak_bytes_waiting, client["bytes_waiting"])
@@ -129,5 +130,5 @@ class Prober:
             self.not_running += [
                 node for node in nodes if node["state"] != "running" and "sessions/" not in node["name"]
             ]
-            self.answers.update(("status", "clients", "actors"))
+            self.answers.update(("ticks", "status", "clients", "actors"))
             await trio.sleep(self.rng.uniform(0.05, 0.15))

@@ -13,10 +13,12 @@ import attrs
 import trio
 from gateway_process import TOKEN, GatewayProcess
 
-from quantmind.client.rest import RestClient
+from quantmind.client.rest import Refused, RestClient
 
 HAS_PROC = Path("/proc/self/status").exists() and Path("/proc/self/fd").exists()
 NO_PROC = "memory and descriptors of another process are read from /proc, which is not here"
+
+PRICED_WITHIN_S = 60.0
 
 
 @attrs.frozen
@@ -47,6 +49,18 @@ async def ask(rest: RestClient, path: str, **query: str | int | None) -> Any:
         return rest.get(path, **query)
 
     return await trio.to_thread.run_sync(get)
+
+
+async def newest_tick(rest: RestClient, symbol: str) -> Any:
+    """GET /ticks/{symbol}. A gateway that stood still for seconds says that the price is old: then once more."""
+    with trio.fail_after(PRICED_WITHIN_S):
+        while True:
+            try:
+                return await ask(rest, f"/ticks/{symbol}")
+            except Refused as refused:
+                if refused.code != "no_tick":
+                    raise
+            await trio.sleep(0.05)
 
 
 async def items(rest: RestClient, path: str, **query: str | int | None) -> list[dict[str, Any]]:

@@ -90,7 +90,7 @@ async def trade(
 
 
 # Far enough that a price which moves meanwhile is no reason to refuse them.
-def _stops(tick: Tick, side: str) -> dict[str, str]:
+def _stops(tick: Tick, side: str) -> dict[str, Any]:
     digits = {"USDJPY": 3, "EURJPY": 3, "XAUUSD": 2}.get(tick.symbol, 5)
     away = Decimal(STOP_POINTS).scaleb(-digits)
     bid, sign = Decimal(str(tick.bid)), 1 if side == "buy" else -1
