@@ -17,9 +17,10 @@ import attrs
 
 from quantmind import __version__
 from quantmind.cli.check import check
+from quantmind.cli.gateway import feed_address
 from quantmind.cli.positions import orders, positions
 from quantmind.cli.run import run
-from quantmind.cli.ticks import feed_address, ticks
+from quantmind.cli.ticks import ticks
 from quantmind.cli.trading import add_parsers, cancel, close, trade
 from quantmind.config import Config, ConfigError, load
 from quantmind.errors import EXIT_USAGE, StartError

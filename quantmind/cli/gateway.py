@@ -12,6 +12,7 @@ from quantmind.adapters.state_folder import StateFolder
 from quantmind.cli.output import forget_stdout
 from quantmind.client.rest import OutcomeUnknown, Refused, RestClient, Unreachable
 from quantmind.config import Config
+from quantmind.config.model import RestConfig, WebSocketConfig
 from quantmind.errors import EXIT_REFUSED, EXIT_UNAVAILABLE, EXIT_UNKNOWN, StartError
 from quantmind.wire.rest import encode
 
@@ -91,17 +92,25 @@ def print_json(value: Any) -> None:
 
 def rest_address(config: Config) -> str:
     """Where the gateway of this configuration answers HTTP."""
-    rest = config.gateway.rest
-    if rest.port == 0:
-        noted = StateFolder(config.gateway.state_dir).read_addresses().get("rest")
+    return _address(config, "rest", "http", config.gateway.rest)
+
+
+def feed_address(config: Config) -> str:
+    """Where the gateway of this configuration streams ticks."""
+    return _address(config, "websocket", "ws", config.gateway.websocket)
+
+
+def _address(config: Config, name: str, scheme: str, door: RestConfig | WebSocketConfig) -> str:
+    if door.port == 0:
+        noted = StateFolder(config.gateway.state_dir).read_addresses().get(name)
         if noted is None:
             folder = config.gateway.state_dir
             message = f"no running gateway has noted its address in {folder}; start it, or give --state"
             raise StartError(message, EXIT_UNAVAILABLE)
         return noted
     # Listening everywhere is no address to ask at.
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(rest.host, rest.host)  # noqa: S104
-    return f"http://[{host}]:{rest.port}/" if ":" in host else f"http://{host}:{rest.port}/"
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(door.host, door.host)  # noqa: S104
+    return f"{scheme}://[{host}]:{door.port}/" if ":" in host else f"{scheme}://{host}:{door.port}/"
 
 
 def rest_token(config: Config) -> str:

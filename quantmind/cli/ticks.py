@@ -11,12 +11,10 @@ from typing import Any
 
 import trio
 
-from quantmind.adapters.state_folder import StateFolder
 from quantmind.cli.output import forget_stdout
 from quantmind.cli.record import record
 from quantmind.client.live_ticks import FeedRefused, open_ticks
-from quantmind.config import Config
-from quantmind.errors import EXIT_UNAVAILABLE, StartError
+from quantmind.errors import EXIT_UNAVAILABLE
 from quantmind.net.errors import NetError, PeerGone
 
 
@@ -33,19 +31,6 @@ def ticks(url: str, options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         pass
     return 0
-
-
-def feed_address(config: Config) -> str:
-    websocket = config.gateway.websocket
-    if websocket.port == 0:
-        noted = StateFolder(config.gateway.state_dir).read_addresses().get("websocket")
-        if noted is None:
-            folder = config.gateway.state_dir
-            message = f"no running gateway has noted its address in {folder}; start it, or give --state or --url"
-            raise StartError(message, EXIT_UNAVAILABLE)
-        return noted
-    host = f"[{websocket.host}]" if ":" in websocket.host else websocket.host
-    return f"ws://{host}:{websocket.port}/"
 
 
 async def _show_ticks(url: str, options: argparse.Namespace) -> None:

@@ -167,21 +167,29 @@ class PaperAccount:
 
     # --- requests ----------------------------------------------------------------------------------------------
 
+    def carry_out(self, request: Proposal, tag: str) -> Placed | Refused:
+        """Whatever is asked for: `open`, `close`, `modify` or `cancel`."""
+        outcome = carry_out(self._books, request, tag)
+        if isinstance(outcome, Placed):
+            # A request that brings the level to the stop out is answered as it was carried out; the next tick closes.
+            self._watch.expect(self._books)
+        return outcome
+
     def open(self, order: Open, tag: str) -> Placed | Refused:
         """Open a position at the market, or let a limit or stop order wait."""
-        return self._carry_out(order, tag)
+        return self.carry_out(order, tag)
 
     def close(self, order: Close, tag: str) -> Placed | Refused:
         """Close a position, or a part of it, at the market or by an opposite one."""
-        return self._carry_out(order, tag)
+        return self.carry_out(order, tag)
 
     def modify(self, order: Modify, tag: str) -> Placed | Refused:
         """Change a position's stops, or a waiting order: None keeps, 0 removes. Only what changes is checked."""
-        return self._carry_out(order, tag)
+        return self.carry_out(order, tag)
 
     def cancel(self, order: Cancel, tag: str) -> Placed | Refused:
         """Take back a waiting order."""
-        return self._carry_out(order, tag)
+        return self.carry_out(order, tag)
 
     def check(self, request: Proposal) -> TradeCheck:
         """What a request would come to now (MetaTrader 5: OrderCheck). Changes nothing.
@@ -214,13 +222,6 @@ class PaperAccount:
         self._renew()
 
     # --- inside ------------------------------------------------------------------------------------------------
-
-    def _carry_out(self, request: Proposal, tag: str) -> Placed | Refused:
-        outcome = carry_out(self._books, request, tag)
-        if isinstance(outcome, Placed):
-            # A request that brings the level to the stop out is answered as it was carried out; the next tick closes.
-            self._watch.expect(self._books)
-        return outcome
 
     def _look(self, quote: Quote) -> Sequence[Deal]:
         symbol = quote.symbol

@@ -14,7 +14,7 @@ from quantmind.adapters.mock.persist import AccountFileDown, Persistence
 from quantmind.adapters.mock.recordings import ReplayError
 from quantmind.adapters.mock.report import Reporter
 from quantmind.domain.accounts import Deal, Sample
-from quantmind.domain.orders import Absent, Cancel, Close, Modify, Open, Outcome, Placed, Refused, Unknown
+from quantmind.domain.orders import Absent, Outcome, Placed, Refused, Unknown
 from quantmind.domain.risk.approval import Approved
 from quantmind.domain.symbols import SymbolSpec
 from quantmind.errors import BrokerUnavailable
@@ -212,21 +212,9 @@ class MockBroker:
     def _carry_out(self, order: Approved, tag: str) -> Placed | Refused:
         # An order that has expired by now must not be changed, nor one placed into a session that is over.
         self._pass_time()
-        outcome = self._ask(order, tag)
+        outcome = self.account.carry_out(order.proposal, tag)
         self._reporter.report()
         return outcome
-
-    def _ask(self, order: Approved, tag: str) -> Placed | Refused:
-        proposal = order.proposal
-        match proposal:
-            case Open():
-                return self.account.open(proposal, tag)
-            case Close():
-                return self.account.close(proposal, tag)
-            case Modify():
-                return self.account.modify(proposal, tag)
-            case Cancel():
-                return self.account.cancel(proposal, tag)
 
     def _check(self, fault: str | None) -> None:
         _fail(fault)

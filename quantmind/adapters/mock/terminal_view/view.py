@@ -23,7 +23,7 @@ from quantmind.adapters.mock.terminal_view.shapes import (
     tick_shape,
 )
 from quantmind.adapters.mock.terminal_view.symbol_shape import symbol_shape
-from quantmind.domain.orders import Cancel, Close, Modify, Open, OrderType, Placed, Proposal, Refused, Side
+from quantmind.domain.orders import OrderType, Placed, Refused, Side
 from quantmind.domain.quotes import Quote
 from quantmind.domain.retcodes import Retcode
 from quantmind.domain.symbols import SymbolSpec
@@ -65,7 +65,7 @@ class TerminalView:
         # The prices that a requote or a result names are those that the request met.
         quote = self.account.market.quotes.get(asked.symbol)
         proposal = proposal_of(asked, self.account, self.offset_s)
-        outcome = proposal if isinstance(proposal, Refused) else self._carry_out(proposal, f"request-{number}")
+        outcome = proposal if isinstance(proposal, Refused) else self.account.carry_out(proposal, f"request-{number}")
         self.reason = outcome.comment if isinstance(outcome, Refused) else None
         return {
             **_result(asked, outcome, quote),
@@ -198,17 +198,6 @@ class TerminalView:
         if not all(each.is_finite() and 0 < each <= 10**12 for each in (lots, *levels)):
             return None
         return spec, side, lots, levels
-
-    def _carry_out(self, proposal: Proposal, tag: str) -> Placed | Refused:
-        match proposal:
-            case Open():
-                return self.account.open(proposal, tag)
-            case Close():
-                return self.account.close(proposal, tag)
-            case Modify():
-                return self.account.modify(proposal, tag)
-            case Cancel():
-                return self.account.cancel(proposal, tag)
 
 
 def _result(asked: TradeRequest, outcome: Placed | Refused, quote: Quote | None) -> Shape:
