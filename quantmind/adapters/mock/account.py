@@ -221,6 +221,17 @@ class PaperAccount:
         restore_books(self._books, snapshot)
         self._renew()
 
+    def begin_at(self, time_msc: int) -> None:
+        """Let time go on from an earlier moment: a recording that is given anew. A later one changes nothing.
+
+        Nothing is undone: swap that was charged stays, and a night that comes again is charged only to what was open
+        before it.
+        """
+        if time_msc < self._books.time_msc:
+            self._books.time_msc = time_msc
+            self._watch.begin_anew()
+            self._renew()
+
     # --- inside ------------------------------------------------------------------------------------------------
 
     def _look(self, quote: Quote) -> Sequence[Deal]:

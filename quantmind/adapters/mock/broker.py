@@ -62,6 +62,7 @@ class MockBroker:
         self._clock = clock
         self._persistence = persistence
         self._connected = False
+        self._begun = False
         self._reporter = Reporter(name, account)
 
     @property
@@ -114,6 +115,11 @@ class MockBroker:
             step = self._feed.advance(self._monotonic())
         except ReplayError as exc:
             raise BrokerUnavailable(str(exc)) from exc
+        if self._clock is None and step.quotes and not self._begun:
+            # A kept account may come from the end of a recording, or from another one. Later than its ticks, it
+            # would stand still: a market that was closed stays closed, and no swap falls due.
+            self.account.begin_at(step.quotes[0].time_msc)
+            self._begun = True
         tick = self.account.tick
         for quote in step.quotes:
             deals = tick(quote)

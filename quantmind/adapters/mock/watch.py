@@ -31,6 +31,10 @@ class Watch:
         self._night: Night | None = None
         self._everything: dict[str, Guard] = {}
 
+    def begin_anew(self) -> None:
+        """Forget which night is the next; `renew` is to follow."""
+        self._night = None
+
     def expect(self, books: Books) -> None:
         """Take the books' changes into account without the full look: the next tick of any symbol makes it.
 

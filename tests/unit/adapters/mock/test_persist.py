@@ -21,7 +21,9 @@ from quantmind.adapters.mock.persist import Persistence
 from quantmind.adapters.mock.symbol_terms import SymbolTerms
 from quantmind.adapters.state_folder import StateFolder
 from quantmind.config import MockBrokerConfig, SymbolOverrides
-from quantmind.domain.orders import Cancel, Close, Modify, Open, OrderType, Origin, Placed, Side, Unknown
+from quantmind.config.brokers import ReplayFeed
+from quantmind.config.hours import SwapConfig
+from quantmind.domain.orders import Cancel, Close, Modify, Open, OrderType, Origin, Placed, Refused, Side, Unknown
 from quantmind.domain.quotes import Quote
 from quantmind.domain.risk.approval import Terms as Ceiling
 from quantmind.domain.risk.approval import approve
@@ -482,6 +484,40 @@ async def test_a_broker_goes_on_where_it_was(tmp_path):
     assert abs(Decimal(repr(first.bid)) - price.bid) <= Decimal("0.0002")
     assert await again.find("t1") == broker.account.find("t1")
     await again.aclose()
+
+
+async def test_a_recording_that_begins_anew_has_its_own_time_again(tmp_path):
+    """A kept account does not stand still at the end of the run before: the market opens, and nights are charged."""
+    morning = 1_399_899_600_000  # Monday, 2014-05-12 13:00 UTC, 09:00 in New York
+    hours = [morning + each * 3_600_000 for each in (0, 8, 24)]
+    recording = tmp_path / "eurusd.csv"
+    lines = [f"{at},EURUSD,1.38,1.3801,0,0" for at in hours]
+    recording.write_text("#quantmind-ticks 1\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    config = MockBrokerConfig(
+        name="demo",
+        persist=True,
+        symbols={"EURUSD": SymbolOverrides(swap_long=Decimal(-10))},
+        sessions={"mon": "09:00-18:00"},
+        sessions_zone="America/New_York",
+        swap=SwapConfig(),
+        feed=ReplayFeed(path=recording, speed=1),
+    )
+    buy, now = Open(ORIGIN, "demo", "EURUSD", Decimal("0.10"), Side.BUY), 0.0
+    for run in (1, 2):
+        broker = build(config, account_file=tmp_path / "paper.sqlite3", monotonic=lambda: now)
+        await broker.connect()
+        swaps = []
+        for at in hours:
+            await broker.poll()
+            assert broker.account.time_msc == at
+            outcome = await broker.place(approved(buy), f"{run} {at}") if at != hours[1] else None
+            swaps.append([position.swap for position in broker.account.positions()])
+            now += 16 * 3_600
+        assert isinstance(outcome, Refused)
+        assert outcome.retcode == 10018, "it is Tuesday"
+        # The night comes twice, and is charged to what was open before it.
+        assert swaps == [[[0], [-1], [-1]], [[-1, 0], [-2, -1], [-2, -1]]][run - 1]
+        await broker.aclose()
 
 
 async def test_an_answer_waits_for_the_disk_and_says_when_it_failed(tmp_path, monkeypatch):
