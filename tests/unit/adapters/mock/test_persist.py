@@ -502,9 +502,9 @@ async def test_a_recording_that_begins_anew_has_its_own_time_again(tmp_path):
         swap=SwapConfig(),
         feed=ReplayFeed(path=recording, speed=1),
     )
-    buy, now = Open(ORIGIN, "demo", "EURUSD", Decimal("0.10"), Side.BUY), 0.0
+    buy, now = Open(ORIGIN, "demo", "EURUSD", Decimal("0.10"), Side.BUY), [0.0]
     for run in (1, 2):
-        broker = build(config, account_file=tmp_path / "paper.sqlite3", monotonic=lambda: now)
+        broker = build(config, account_file=tmp_path / "paper.sqlite3", monotonic=lambda: now[0])
         await broker.connect()
         swaps = []
         for at in hours:
@@ -512,7 +512,7 @@ async def test_a_recording_that_begins_anew_has_its_own_time_again(tmp_path):
             assert broker.account.time_msc == at
             outcome = await broker.place(approved(buy), f"{run} {at}") if at != hours[1] else None
             swaps.append([position.swap for position in broker.account.positions()])
-            now += 16 * 3_600
+            now[0] += 16 * 3_600
         assert isinstance(outcome, Refused)
         assert outcome.retcode == 10018, "it is Tuesday"
         # The night comes twice, and is charged to what was open before it.
