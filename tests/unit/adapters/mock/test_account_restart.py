@@ -24,10 +24,10 @@ class RestartedAccountMachine(PaperAccountMachine):
 
     @rule()
     def restart(self):
-        snapshot = self.account.snapshot()
+        books, snapshot = self.account.books, self.account.snapshot()
         file, _ = AccountFile.open(self.path)
-        self.rows = file.write(record_of(self.account, snapshot, "demo"), history_since(snapshot, self.mark), self.rows)
-        self.mark = mark_of(snapshot)
+        self.rows = file.write(record_of(books, "demo"), history_since(books, self.mark), self.rows)
+        self.mark = mark_of(books)
         file.close()
         file, kept = AccountFile.open(self.path)
         file.close()
