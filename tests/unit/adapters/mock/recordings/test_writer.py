@@ -89,9 +89,9 @@ def test_a_torn_gzip_can_t_be_gone_on_with(tmp_path: Path) -> None:
     [
         ("x.csv", b"1,1.1,1.2\n", "is not a recording of this program"),
         ("x.gz", b"#quantmind-ticks 1\n", "is not a gzip file"),
-        ("x.ticks", gzip.compress(b"#quantmind-ticks 1\n"), "is not a recording"),
-        ("x.gz", gzip.compress(b"hello\n"), "line 1: not the header"),
-        ("x.gz", gzip.compress(b""), "it is empty"),
+        ("x.ticks", gzip.compress(b"#quantmind-ticks 1\n", mtime=0), "is not a recording"),
+        ("x.gz", gzip.compress(b"hello\n", mtime=0), "line 1: not the header"),
+        ("x.gz", gzip.compress(b"", mtime=0), "it is empty"),
         ("x", b"#quantmind-ticks 2\n", "version 2"),
         ("x", b"#quantmind-ticks 1\nhello\n", "line 2: not `UTC ms"),
         ("x", b"#quantmind-ticks 1\n5,EURUSD,1,2,0,0\n4,EURUSD,1,2,0,0\n", "line 3: time runs backwards"),
