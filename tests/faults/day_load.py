@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import random
 import socket
 import threading
@@ -26,11 +27,13 @@ VISIT_WITHIN_S = 60.0
 
 
 class SlowReader(RawClient):
-    """Reads a little now and then, until it is told to hurry."""
+    """Reads a little now and then, until it is told to hurry. It answers pings, as late as it reads them."""
 
     def __init__(self, port: int) -> None:
         super().__init__(port, receive_buffer=4096)
         self.hurry = threading.Event()
+        self.ticks: list[dict[str, Any]] = []
+        self._rest = bytearray(self._chunks[0])
 
     @property
     def address(self) -> str:
@@ -39,16 +42,36 @@ class SlowReader(RawClient):
         return f"{host}:{port}"
 
     def _read(self) -> None:
-        while True:
-            try:
-                chunk = self.socket.recv(1 << 16 if self.hurry.is_set() else SLOW_BYTES)
-            except OSError:
-                return
-            if not chunk:
-                return
-            self._chunks.append(chunk)
-            if not self.hurry.is_set():
-                time.sleep(SLOW_PAUSE_S)
+        with contextlib.suppress(OSError):  # the connection has ended; what is missing then is seen in the ticks
+            while chunk := self.socket.recv(1 << 16 if self.hurry.is_set() else SLOW_BYTES):
+                self._rest += chunk
+                while (frame := self._next_frame()) is not None:
+                    self._take(*frame)
+                if not self.hurry.is_set():
+                    time.sleep(SLOW_PAUSE_S)
+
+    def _next_frame(self) -> tuple[int, bytes] | None:
+        data, start = self._rest, 2
+        if len(data) < start:
+            return None
+        size = data[1] & 127
+        if size >= 126:
+            start = 4 if size == 126 else 10
+            size = int.from_bytes(data[2:start], "big")
+        if len(data) < start + size:
+            return None
+        opcode, payload = data[0] & 15, bytes(data[start : start + size])
+        del data[: start + size]
+        return opcode, payload
+
+    def _take(self, opcode: int, payload: bytes) -> None:
+        if opcode == 9:
+            # Masked by zeros: the protocol asks for a mask and not for a secret one.
+            self.socket.sendall(bytes((0x8A, 0x80 | len(payload))) + bytes(4) + payload)
+        elif opcode == 1:
+            message = json.loads(payload)
+            if message["type"] == "tick":
+                self.ticks.append(message["data"])
 
     def leave(self) -> None:
         """End the connection, and the thread that reads it: closing alone would not wake that one."""
@@ -57,10 +80,6 @@ class SlowReader(RawClient):
         if self._thread is not None:
             self._thread.join(60)
         self.socket.close()
-
-    def ticks(self) -> list[dict[str, Any]]:
-        """Every tick that it has read so far."""
-        return [message["data"] for message in self.messages() if message["type"] == "tick"]
 
 
 async def come_and_go(gateway: GatewayProcess, day: Day, rng: random.Random, stopping: trio.Event) -> Counter[str]:

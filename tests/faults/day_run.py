@@ -85,7 +85,9 @@ def configure(folder: Path, day: Day, plan: Plan) -> Path:
         }
     }
     # A machine that stands still for a minute must not make a slow reader a dead one.
-    path = write_config(folder, brokers, account_interval_ms=100, websocket={"slow_client_timeout_s": 120})
+    path = write_config(
+        folder, brokers, account_interval_ms=100, websocket={"slow_client_timeout_s": 120, "heartbeat_interval_s": 120}
+    )
     whole = json.loads(path.read_text(encoding="utf-8"))
     whole["risk"] = {"accounts": {"default": {"max_open_positions": 10_000, "price_fresh_s": 60, "equity_fresh_s": 60}}}
     path.write_text(json.dumps(whole), encoding="utf-8")
@@ -162,7 +164,7 @@ def all_seen(told: Told) -> bool:
 
 
 def drained(told: Told, slow: SlowReader) -> bool:
-    told.slow_ticks = slow.ticks()
+    told.slow_ticks = slow.ticks
     last = {tick["symbol"]: tick["seq"] for tick in told.slow_ticks}
     return last == {symbol: told.day.count(symbol) for symbol in SYMBOLS}
 
