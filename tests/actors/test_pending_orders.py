@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from command_path import CommandPath, make_broker, open_command_path
@@ -76,6 +77,17 @@ async def test_two_orders_that_close_a_netted_position_do_not_turn_it_round(auto
         answers = [await one.wait(), await two.wait()]
         assert sorted(answer["status"] for answer in answers) == ["rejected", "success"]
         assert path.broker.inner.account.positions() == ()
+
+
+async def test_small_steps_do_not_walk_round_the_limit(autojump_clock: MockClock) -> None:
+    """On a netting account an EA that goes on and on is stopped where it would be on a hedging one."""
+    policy = Policy(max_open_positions=3, max_volume=Decimal("0.5"))
+    async with open_command_path(broker=make_broker(margin_mode="netting"), policy=policy) as path:
+        answers = [await path.ask(order(path, f"r{n}", volume=0.5)) for n in range(6)]
+        assert [answer["status"] for answer in answers] == ["success"] * 3 + ["rejected"] * 3
+        assert "0.5 lots on a netting account" in answers[-1]["reasons"][0]["message"]
+        (held,) = path.broker.inner.account.positions()
+        assert held.volume == Decimal("1.5")
 
 
 async def test_a_close_and_an_order_that_closes_do_not_turn_it_round(autojump_clock: MockClock) -> None:

@@ -6,7 +6,7 @@ Source of the rules and their names: docs/risk.md.
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 
 import attrs
 
@@ -130,24 +130,35 @@ def price_fresh(situation: Situation, proposal: Proposal) -> Finding:
 
 
 def max_open_positions(situation: Situation, proposal: Proposal) -> Finding:
-    """As many positions are open, waiting or promised as the account may have."""
+    """As many positions are open, waiting or promised as the account may have.
+
+    On a netting account orders add up in one position, and however many of them there are, it would stay one: there a
+    position counts as many times as orders of `max_volume` go into it.
+    """
     if not isinstance(proposal, Open):
         return None
     limit = situation.policy.max_open_positions
     promised = len(situation.reservations)
     waiting = len(situation.orders)
-    count = len(situation.positions) + waiting + promised
+    largest = situation.policy.max_volume if situation.netting else None
+    held = sum(_times(position.volume, largest) for position in situation.positions.values())
+    count = held + waiting + promised
     if count < limit:
         return None
+    lots = f" (each {largest} lots on a netting account count as one)" if held > len(situation.positions) else ""
     return Refusal(
         Reason(
             "max_open_positions",
-            f"{len(situation.positions)} positions are open, {waiting} pending orders wait and {promised} more are "
+            f"{held} positions are open{lots}, {waiting} pending orders wait and {promised} more are "
             f"promised, the account may have {limit}; close one, cancel one or wait for an approval to end",
             limit,
             count,
         )
     )
+
+
+def _times(volume: Decimal, largest: Decimal | None) -> int:
+    return 1 if not largest else int((volume / largest).to_integral_value(ROUND_CEILING))
 
 
 def max_volume(situation: Situation, proposal: Proposal) -> Finding:

@@ -439,6 +439,30 @@ def test_pending_orders_count_as_positions() -> None:
     assert isinstance(decide(opening(), attrs.evolve(at, orders={})), Approved)
 
 
+@pytest.mark.parametrize(
+    ("volumes", "limit", "passes"),
+    [
+        (["1"], 2, True),
+        (["1.01"], 2, False),
+        (["2.5", "0.01"], 5, True),
+        (["2.5", "0.01"], 4, False),
+        (["0.02"], 1, False),
+    ],
+)
+def test_orders_that_add_up_count_on_a_netting_account(volumes: list[str], limit: int, passes: bool) -> None:
+    """One position takes as many orders as one likes, so each `max_volume` of it counts as one; not when hedging."""
+    symbols = ["EURUSD", "GBPUSD"]
+    held = [
+        attrs.evolve(position(n, volume=volume), symbol=symbol)
+        for n, (volume, symbol) in enumerate(zip(volumes, symbols, strict=False))
+    ]
+    policy = Policy(max_open_positions=limit)
+    verdict = decide(opening(), netting(*held, policy=policy, state=TradingState.ACTIVE))
+    assert isinstance(verdict, Approved) is passes
+    assert passes or spoke(verdict) == {"max_open_positions"}
+    assert isinstance(decide(opening(), situation(*held, policy=policy)), Approved) is (len(held) < limit)
+
+
 HALF = Decimal("0.5")
 
 
