@@ -132,6 +132,7 @@ async def wait_restored(gateway: GatewayProcess, rest: RestClient, crowd: Crowd)
     A lost connection that the gateway still holds would be one more client, with subscriptions of its own.
     """
     found: list[tuple[int, tuple[str, ...]]] = []
+    counted: tuple[int, ...] = ()
     with trio.move_on_after(WITHIN_S):
         while True:
             clients = await items(rest, "/clients")
@@ -143,7 +144,7 @@ async def wait_restored(gateway: GatewayProcess, rest: RestClient, crowd: Crowd)
                 assert all(item["bytes_waiting"] < 64 * 1024 for item in clients)
                 return await footprint(gateway, rest)
             await trio.sleep(0.05)
-    raise AssertionError(f"the gateway has {found}, wanted is {crowd.subscriptions}")
+    raise AssertionError(f"the gateway has {found}, counted {counted}; wanted is {crowd.subscriptions}")
 
 
 async def wait_as_before(gateway: GatewayProcess, rest: RestClient, before: Footprint) -> None:
