@@ -157,7 +157,7 @@ def cancel(books: Books, order: Cancel) -> Placed | Refused:
         record = books.ledger.record_of(order.ticket)
         if record is None:
             return refuse(Retcode.INVALID, f"there is no pending order {order.ticket}: read the orders again")
-        code = Retcode.REJECT_CANCEL if record.state is OrderState.FILLED else Retcode.INVALID
+        code = Retcode.ORDER_CHANGED if record.state is OrderState.FILLED else Retcode.INVALID
         return refuse(code, f"order {order.ticket} waits no more: it is {record.state.value} ({record.comment})")
     spec, price = books.market.specs[waits.symbol], books.price(waits.symbol)
     wrong = check_session(spec, books.terms_of(waits.symbol), books.time_msc) or check_frozen_order(spec, waits, price)
