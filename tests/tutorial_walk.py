@@ -32,6 +32,8 @@ LANGUAGES: Final = ("sh", "python", "text")
 BLOCK_WITHIN_S: Final = 900.0
 """For a block in the first terminal; installing takes the longest."""
 SAID_WITHIN_S: Final = 120.0
+KILLED: Final = "(killed)\n"
+"""What a terminal shows where something was killed in it."""
 STATE: Final = '[ -f "$WALK_STATE" ] && . "$WALK_STATE"; trap \'export -p > "$WALK_STATE"\' EXIT; set -ea\n'
 """A terminal keeps its variables from one block to the next, and a block ends at its first failure."""
 # A process that is started in the background may have been told to ignore Ctrl-C, and its children inherit that.
@@ -98,6 +100,12 @@ def read_steps(page: str) -> list[Step]:
         else:
             raise ValueError(f"{piece[0]}: there is no such step")
     return steps
+
+
+def write(folder: Path, step: Step) -> None:
+    """Add a block to its file, below what is there."""
+    with (folder / step.about).open("a", encoding="utf-8") as file:
+        file.write(("\n\n" if file.tell() else "") + step.text)
 
 
 class Terminal:
@@ -175,7 +183,8 @@ class Terminal:
         if self._process is not None and self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
-        self.close()
+            self.close()
+            self.printed += KILLED
 
     def close(self) -> None:
         """Let go of a block that has ended."""
@@ -224,9 +233,7 @@ class Walk:
         if step.part and step.part not in self._parts:
             return
         if step.word == "write":
-            path = self.folder / step.about
-            with path.open("a", encoding="utf-8") as file:
-                file.write(("\n\n" if file.tell() else "") + step.text)
+            write(self.folder, step)
             return
         terminal = self.terminal(step.about or "first")
         if step.word in ("run", "start"):

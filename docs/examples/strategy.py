@@ -1,6 +1,6 @@
 """A strategy over replayed (or live) ticks: two moving averages that cross. It prints its equity as it goes.
 
-    quantmind run --config config/replay.yaml            # in another terminal, with recorded ticks
+    QUANTMIND_REPLAY=/data/day.zip QUANTMIND_SPEED=100 quantmind run --config config/replay.yaml    # another terminal
     python strategy.py --symbol EURUSD
 
 A replay does not wait for a strategy. What it can't follow is told as missing; a lower `speed` then helps.
