@@ -11,6 +11,7 @@ from quantmind.adapters.mock.books import Books
 from quantmind.adapters.mock.charges import swap_of
 from quantmind.adapters.mock.history import EXECUTED, OrderRecord, OrderState
 from quantmind.adapters.mock.margin_level import MarginState, first_to_close, margin_state
+from quantmind.adapters.mock.money import ZERO
 from quantmind.adapters.mock.opening import position_of, reduces
 from quantmind.adapters.mock.pending import has_expired, is_due
 from quantmind.adapters.mock.positions import OpenPosition
@@ -123,16 +124,21 @@ def stop_out(books: Books) -> Sequence[Deal]:
 
     A position whose session is closed can't be; the state stays, and the next tick tries again.
     """
+    if state_of(books) is not MarginState.STOP_OUT:
+        return ()
+    # No price moves meanwhile: what each position makes stays, and is not counted anew for each that closes.
+    results = {position.ticket: books.profit_of(position) + position.swap for position in books.positions.values()}
+    closable = {
+        ticket: result
+        for ticket, result in results.items()
+        if books.terms_of(books.positions[ticket].symbol).sessions.is_open(books.time_msc)
+    }
+    floating = sum(results.values(), ZERO)
     deals: list[Deal] = []
-    while state_of(books) is MarginState.STOP_OUT:
-        results = {
-            position.ticket: books.profit_of(position) + position.swap
-            for position in books.positions.values()
-            if books.terms_of(position.symbol).sessions.is_open(books.time_msc)
-        }
-        if not results:
-            break
-        deals.append(close_at_market(books, books.positions[first_to_close(results)], Cause.STOP_OUT))
+    while closable and margin_state(books.balance + floating, books.margin, books.terms) is MarginState.STOP_OUT:
+        ticket = first_to_close(closable)
+        floating -= closable.pop(ticket)
+        deals.append(close_at_market(books, books.positions[ticket], Cause.STOP_OUT))
     return deals
 
 
