@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from quantmind.domain.bars import KEPT, RESTART_AFTER, Bar, BarSeries, Timeframe, aggregate, points
 
-MANY = settings(max_examples=10_000 if os.environ.get("CI") else 500, deadline=None)
+MANY = settings(max_examples=1_000 if os.environ.get("CI") else 200, deadline=None)
 MINUTE = 60_000
 T0 = 1_795_392_000_000
 """A midnight."""

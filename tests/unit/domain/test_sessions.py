@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from quantmind.domain.sessions import ALWAYS, DAYS, Sessions, parse_days, parse_hours, weekly
 
-EXAMPLES = 10_000 if os.environ.get("CI") else 500
+EXAMPLES = 1_000 if os.environ.get("CI") else 200
 NEW_YORK = ZoneInfo("America/New_York")
 LONDON = ZoneInfo("Europe/London")
 

@@ -21,7 +21,7 @@ from quantmind.domain.orders import Close, Open, OrderType, Origin, Placed, Side
 from quantmind.domain.quotes import Quote
 from quantmind.domain.symbols import usual_spec
 
-EXAMPLES = 10_000 if os.environ.get("CI") else 500
+EXAMPLES = 1_000 if os.environ.get("CI") else 200
 ORIGIN = Origin("ea", 1)
 EURUSD = usual_spec("EURUSD")
 

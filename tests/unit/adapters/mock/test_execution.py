@@ -28,7 +28,7 @@ from quantmind.domain.orders import Filling, OrderType, Refused, Side
 from quantmind.domain.sessions import weekly
 from quantmind.domain.symbols import Execution, TradeMode, usual_spec
 
-EXAMPLES = 10_000 if os.environ.get("CI") else 500
+EXAMPLES = 1_000 if os.environ.get("CI") else 200
 EURUSD = usual_spec("EURUSD")
 INSTANT = attrs.evolve(EURUSD, execution=Execution.INSTANT)
 PRICE = Price(Decimal("1.08500"), Decimal("1.08510"), 1)

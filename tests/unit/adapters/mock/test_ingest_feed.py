@@ -19,7 +19,7 @@ from quantmind.domain.symbols import usual_spec
 from quantmind.errors import BrokerUnavailable
 from quantmind.wire.ingest import IngestFault
 
-EXAMPLES = 10_000 if os.environ.get("CI") else 500
+EXAMPLES = 1_000 if os.environ.get("CI") else 200
 NOW = 1_795_424_400.0
 NOW_MSC = round(NOW * 1000)
 SPECS = [usual_spec("EURUSD"), usual_spec("USDJPY")]

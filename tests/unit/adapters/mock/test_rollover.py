@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from quantmind.adapters.mock.rollover import LAST_MSC, Night, Rollover
 
-EXAMPLES = 10_000 if os.environ.get("CI") else 500
+EXAMPLES = 1_000 if os.environ.get("CI") else 200
 NEW_YORK = ZoneInfo("America/New_York")
 USUAL = Rollover()
 WEEK_MSC = 7 * 86_400_000

@@ -26,6 +26,8 @@ fuzz = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture],
 )
+closer = settings(fuzz, max_examples=EXAMPLES // 5)
+"""For what is dear to make: nearly right lines and files."""
 UTC = parse_zone("UTC")
 
 
@@ -79,7 +81,7 @@ def test_a_line_of_any_bytes_is_a_tick_or_a_fault(form: str, lines: list[bytes])
 
 @pytest.mark.parametrize("form", sorted(PARSERS))
 @given(data=st.data())
-@fuzz
+@closer
 def test_nearly_right_lines_are_ticks_or_faults(form: str, data: st.DataObject) -> None:
     """Bytes that look like what belongs there, and sound lines with a piece exchanged."""
     alphabet = ALPHABETS[form.partition(" ")[0]]
@@ -163,7 +165,7 @@ PIECES = [
 
 
 @given(form=st.sampled_from(sorted(SAMPLES)), draw=st.data())
-@fuzz
+@closer
 def test_a_spoilt_recording_is_read_or_refused(tmp_path: Path, form: str, draw: st.DataObject) -> None:
     """Nearly right is where mistakes are."""
     data = draw.draw(spoilt(SAMPLES[form]))
@@ -173,7 +175,7 @@ def test_a_spoilt_recording_is_read_or_refused(tmp_path: Path, form: str, draw: 
 
 
 @given(kind=st.sampled_from(["gzip", "zip", "stored"]), draw=st.data())
-@fuzz
+@closer
 def test_a_spoilt_packing_is_read_or_refused(tmp_path: Path, kind: str, draw: st.DataObject) -> None:
     """Lengths, directories, checksums and all."""
     form = draw.draw(st.sampled_from(sorted(SAMPLES)))

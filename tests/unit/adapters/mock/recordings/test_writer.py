@@ -16,7 +16,7 @@ from quantmind.adapters.mock.recordings.writer import MOST_BACK_MS, RecordError,
 from quantmind.domain.quotes import Quote
 from quantmind.domain.symbols import usual_spec
 
-EXAMPLES = 10_000 if os.environ.get("CI") else 500
+EXAMPLES = 1_000 if os.environ.get("CI") else 200
 NAMES = ["day.ticks", "day.ticks.gz"]
 
 

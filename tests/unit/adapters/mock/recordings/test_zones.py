@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from quantmind.adapters.mock.recordings import parse_zone
 from quantmind.adapters.mock.recordings.errors import Fault
 
-EXAMPLES = 10_000 if os.environ.get("CI") else 500
+EXAMPLES = 1_000 if os.environ.get("CI") else 200
 HOUR_MS = 3_600_000
 
 
