@@ -94,7 +94,7 @@ _SENTENCES: dict[Retcode, str] = {
     Retcode.INVALID_CLOSE_VOLUME: "The volume to close is above the position's; close at most what is open.",
     Retcode.CLOSE_ORDER_EXIST: "A closing order for this position is already there; wait for its outcome.",
     Retcode.LIMIT_POSITIONS: "The number of open positions has reached the account's limit; close one.",
-    Retcode.REJECT_CANCEL: "The pending order was rejected when its price came, and is cancelled: no position was opened.",
+    Retcode.REJECT_CANCEL: "The pending order was rejected when its price came, and is gone; no position was opened.",
     Retcode.LONG_ONLY: "Only long positions are allowed for this symbol.",
     Retcode.SHORT_ONLY: "Only short positions are allowed for this symbol.",
     Retcode.CLOSE_ONLY: "This symbol may only be closed; no new positions.",
