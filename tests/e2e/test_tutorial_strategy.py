@@ -1,4 +1,4 @@
-"""The safer strategy of docs/tutorial.md where no real gateway goes at will: a lost answer, a stop loss that was hit."""
+"""The strategy of docs/tutorial.md where no real gateway goes at will: a lost answer, a stop loss that was hit."""
 
 from __future__ import annotations
 
