@@ -57,6 +57,8 @@ class Told:
     plan: Plan
     day: Day
     watchers: list[Watcher] = attrs.field(factory=list)
+    conflated: list[int] = attrs.field(factory=list)
+    """Of each of them: ticks that the gateway or its own buffer replaced by newer ones, since it was behind."""
     slow_ticks: list[dict[str, Any]] = attrs.field(factory=list)
     slow_conflated: int = 0
     visits: Counter[str] = attrs.field(factory=Counter)
@@ -86,7 +88,11 @@ def configure(folder: Path, day: Day, plan: Plan) -> Path:
     }
     # A machine that stands still for a minute must not make a slow reader a dead one.
     path = write_config(
-        folder, brokers, account_interval_ms=100, websocket={"slow_client_timeout_s": 120, "heartbeat_interval_s": 120}
+        folder,
+        brokers,
+        poll_interval_ms=20,
+        account_interval_ms=100,
+        websocket={"slow_client_timeout_s": 120, "heartbeat_interval_s": 120},
     )
     whole = json.loads(path.read_text(encoding="utf-8"))
     whole["risk"] = {"accounts": {"default": {"max_open_positions": 10_000, "price_fresh_s": 60, "equity_fresh_s": 60}}}
@@ -114,9 +120,11 @@ async def fill_the_day(gateway: GatewayProcess, told: Told, slow: SlowReader) ->
     stopping = trio.Event()
     async with contextlib.AsyncExitStack() as stack:
         followers = await stack.enter_async_context(trio.open_nursery())
+        feeds = []
         for watcher, symbols in zip(told.watchers, WATCHED, strict=True):
             feed = await stack.enter_async_context(open_ticks(gateway.addresses["websocket"], symbols))
             followers.start_soon(watcher.follow, feed)
+            feeds.append(feed)
         slow.send({"type": "subscribe", "symbols": list(SYMBOLS)})
         slow.collect()
         first = told.watchers[0]
@@ -132,8 +140,13 @@ async def fill_the_day(gateway: GatewayProcess, told: Told, slow: SlowReader) ->
         slow.hurry.set()
         await wait_until(lambda: drained(told, slow), WITHIN_S, lambda: told.slow_ticks[-1:])
         with asking(gateway) as rest:
-            [mine] = [item for item in await items(rest, "/clients") if item["remote"] == slow.address]
-            told.slow_conflated = mine["ticks_conflated"]
+            clients = await items(rest, "/clients")
+        [told.slow_conflated] = [item["ticks_conflated"] for item in clients if item["remote"] == slow.address]
+        fast = {frozenset(item["symbols"]): item for item in clients if item["remote"] != slow.address}
+        told.conflated = [
+            fast[frozenset(symbols)]["ticks_conflated"] + feed.statistics().conflated
+            for symbols, feed in zip(WATCHED, feeds, strict=True)
+        ]
 
 
 async def trader(gateway: GatewayProcess, told: Told, number: int, stopping: trio.Event) -> None:

@@ -44,13 +44,14 @@ def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def test_fast_clients_get_every_tick_or_are_told_the_gap(told: Told) -> None:
-    """Of each symbol a client has each recorded tick from its first on, as recorded, or was told that it is missing."""
-    for watcher, symbols in zip(told.watchers, WATCHED, strict=True):
+    """A client has each recorded tick from its first on, or was told of the gap, and was behind when it had one."""
+    for watcher, symbols, conflated in zip(told.watchers, WATCHED, told.conflated, strict=True):
         assert len(watcher.epochs) == 1
         assert watcher.disconnected == 0
         assert watcher.first_seq.keys() == {("demo", symbol) for symbol in symbols}
         owed = sum(told.day.count(symbol) - watcher.first_seq["demo", symbol] + 1 for symbol in symbols)
         assert watcher.ticks + watcher.missing == owed
+        assert watcher.missing <= conflated
     # The day began with this one, so it has the first of each.
     assert set(told.watchers[0].first_seq.values()) == {1}
 
