@@ -144,10 +144,15 @@ class MockBroker:
         return sample
 
     async def deals(self, since_msc: int) -> Sequence[Deal]:
-        """The deals made at or after a time, oldest first. Raises BrokerUnavailable."""
+        """The deals made at or after a time, oldest first. Raises BrokerUnavailable.
+
+        Where a recording began anew, those that were made after it did are among them, though their time is earlier.
+        """
         await trio.lowlevel.checkpoint()
         self._check(self.faults.sample_error)
-        deals = [deal for deal in self.account.latest_deals(_MOST_DEALS) if deal.time_msc >= since_msc]
+        deals = self.account.latest_deals(_MOST_DEALS)
+        first = next((number for number, deal in enumerate(deals) if deal.time_msc >= since_msc), len(deals))
+        deals = deals[first:]
         await self._keep()
         return deals
 

@@ -503,6 +503,7 @@ async def test_a_recording_that_begins_anew_has_its_own_time_again(tmp_path):
         feed=ReplayFeed(path=recording, speed=1),
     )
     buy, now = Open(ORIGIN, "demo", "EURUSD", Decimal("0.10"), Side.BUY), [0.0]
+    newest = 0
     for run in (1, 2):
         broker = build(config, account_file=tmp_path / "paper.sqlite3", monotonic=lambda: now[0])
         await broker.connect()
@@ -510,13 +511,16 @@ async def test_a_recording_that_begins_anew_has_its_own_time_again(tmp_path):
         for at in hours:
             await broker.poll()
             assert broker.account.time_msc == at
-            outcome = await broker.place(approved(buy), f"{run} {at}") if at != hours[1] else None
+            outcome = await broker.place(approved(buy), f"{run} {at}") if at != hours[1] or run == 1 else None
             swaps.append([position.swap for position in broker.account.positions()])
             now[0] += 16 * 3_600
         assert isinstance(outcome, Refused)
         assert outcome.retcode == 10018, "it is Tuesday"
         # The night comes twice, and is charged to what was open before it.
-        assert swaps == [[[0], [-1], [-1]], [[-1, 0], [-2, -1], [-2, -1]]][run - 1]
+        assert swaps == [[[0], [-1, 0], [-1, 0]], [[-1, 0, 0], [-2, 0, -1], [-2, 0, -1]]][run - 1]
+        made = [deal.time_msc for deal in await broker.deals(newest)]
+        assert made == [hours[:2], [hours[1], hours[0]]][run - 1], "who has the newest of before hears of the next"
+        newest = made[-1]
         await broker.aclose()
 
 
