@@ -25,6 +25,8 @@ IMPATIENT = FeedSettings(quiet_s=0.5, answer_within_s=0.5, first_pause_s=0.02, m
 WITHIN_S = 60.0
 """For a round to be over: far more than any takes, on a machine that does other things, too."""
 KINDS = ("cut", "reset", "half_open")
+MOST_GROWTH_KB = 16 * 1024
+"""Of the gateway's memory, from all clients connected to all connected again at the end."""
 
 
 @attrs.define(eq=False)
@@ -175,7 +177,9 @@ async def run_rounds(gateway: GatewayProcess, crowd: Crowd, rounds: int, rng: ra
             assert client.watcher.epochs[-1] == epoch
         for node in nodes_of(await ask(rest, "/actors")):
             assert (node["state"], node["restarts"], node["last_error"]) == ("running", 0, None), node
-        return before
+        after = await footprint(gateway, rest)
+        assert (after.memory_kb or 0) - (before.memory_kb or 0) <= MOST_GROWTH_KB, f"{after}, and before {before}"
+        return after
 
 
 async def run_through(folder: Path, rounds: int, kills: int) -> None:
@@ -191,7 +195,7 @@ async def run_through(folder: Path, rounds: int, kills: int) -> None:
                 lost = [client.watcher.disconnected for client in crowd.clients]
                 gateway.process.kill()
                 gateway.process.wait()
-                assert serious(gateway.log) == []
+                assert serious(gateway.log[:-1]) == []  # a kill may tear the last line
                 gateway = gateways.enter_context(running(configure(folder, port=port), "--json-log"))
                 await run_rounds(gateway, crowd, 2, rng)
                 assert all(
@@ -214,6 +218,6 @@ async def test_all_clients_come_back_after_each_cut(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-async def test_all_clients_come_back_after_hundreds_of_cuts(tmp_path: Path) -> None:
-    """The same, for many more rounds and some more kills."""
-    await run_through(tmp_path, rounds=150, kills=5)
+async def test_all_clients_come_back_after_many_cuts(tmp_path: Path) -> None:
+    """The same, ten times as long, with some more kills."""
+    await run_through(tmp_path, rounds=50, kills=5)
