@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Callable
 from typing import Any
 
 from quantmind.adapters.state_folder import StateFolder
-from quantmind.cli.output import forget_stdout
+from quantmind.cli.output import complain, forget_stdout, say
 from quantmind.client.rest import OutcomeUnknown, Refused, RestClient, Unreachable
 from quantmind.config import Config
 from quantmind.config.model import RestConfig, WebSocketConfig
@@ -44,17 +43,21 @@ def ask_gateway(config: Config, options: argparse.Namespace, work: Work) -> int:
     except (Unreachable, Refused, OutcomeUnknown) as error:
         return say_failure(error, options)
     except BrokenPipeError:
-        forget_stdout()  # whoever read our output has gone
+        forget_stdout()  # whoever read our output has gone; what trades says it by `say`, and never gets here
         return 0
+    except KeyboardInterrupt:
+        complain("quantmind: interrupted; nothing more is sent")
+        return EXIT_REFUSED
 
 
 def say_failure(error: Unreachable | Refused | OutcomeUnknown, options: argparse.Namespace, about: str = "") -> int:
     """Say in one line what went wrong and what to do, as JSON where that is asked for; the exit code."""
     problem, line, code = _told(error, options)
     if options.json:
-        print_json(problem)
+        ticket = getattr(options, "ticket", None)
+        say(as_json(problem if ticket is None else {**problem, "ticket": ticket}))
     else:
-        print(f"quantmind: {about}{line}", file=sys.stderr)
+        complain(f"quantmind: {about}{line}")
     return code
 
 
@@ -85,9 +88,9 @@ def _told(
     return error.problem, f"{line}; {hint}" if hint else line, EXIT_REFUSED
 
 
-def print_json(value: Any) -> None:
+def as_json(value: Any) -> str:
     """One line of JSON, numbers exact."""
-    print(encode(value).decode(), flush=True)
+    return encode(value).decode()
 
 
 def rest_address(config: Config) -> str:

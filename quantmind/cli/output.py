@@ -1,4 +1,4 @@
-"""Standard output whose reader may have gone."""
+"""Standard output whose reader may have gone, or whose disk may be full."""
 
 from __future__ import annotations
 
@@ -8,6 +8,31 @@ import sys
 
 def forget_stdout() -> None:
     """What is left in its buffer would be an error at exit."""
+    _forget(1 if sys.stdout is None else sys.stdout.fileno())
+
+
+def say(text: str) -> None:
+    """Print a line of what was done. Never fails: where nobody reads it any more, it goes to standard error.
+
+    What was carried out must neither end because of that, nor look as if it had failed.
+    """
+    try:
+        print(text, flush=True)
+    except OSError:
+        forget_stdout()
+        sys.stdout = sys.stderr  # for the lines that follow
+        complain(text)
+
+
+def complain(text: str) -> None:
+    """Print a line to standard error. Never fails."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        _forget(2 if sys.stderr is None else sys.stderr.fileno())
+
+
+def _forget(descriptor: int) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
+    os.dup2(nowhere, descriptor)
     os.close(nowhere)

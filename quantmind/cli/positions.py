@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from quantmind.cli.gateway import ask_gateway, brokers_of, print_json
+from quantmind.cli.gateway import as_json, ask_gateway, brokers_of
 from quantmind.client.rest import RestClient
 from quantmind.config import Config
 
@@ -43,7 +43,7 @@ def listed(client: RestClient, kind: str, broker: str | None, symbol: str | None
 def _show(client: RestClient, options: argparse.Namespace, kind: str, columns: Sequence[str]) -> int:
     items = listed(client, kind, options.broker, options.symbol)
     if options.json:
-        print_json({"items": items})
+        print(as_json({"items": items}), flush=True)
     elif items:
         print(table(columns, items), flush=True)
     else:

@@ -12,12 +12,14 @@ import re
 import sys
 import time
 import uuid
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import partial
 from typing import Any
 
-from quantmind.cli.gateway import ask_gateway, brokers_of, print_json, say_failure
+from quantmind.cli.gateway import as_json, ask_gateway, brokers_of, say_failure
+from quantmind.cli.output import complain, say
 from quantmind.cli.positions import listed
 from quantmind.client.rest import OutcomeUnknown, Refused, RestClient, Unreachable, order_path, position_path
 from quantmind.config import Config
@@ -32,7 +34,7 @@ def trade(config: Config, options: argparse.Namespace) -> int:
     """Open a position, or place a limit or stop order."""
     order_type, price = _kind(options)
     if options.expires is not None and price is None:
-        print("quantmind: --expires is for --limit and --stop orders; leave it out", file=sys.stderr)
+        complain("quantmind: --expires is for --limit and --stop orders; leave it out")
         return EXIT_USAGE
     words = f"{options.side} {options.volume} {options.symbol}"
     words += " at the market" if price is None else f" by a {order_type} order at {price}"
@@ -61,10 +63,10 @@ def trade(config: Config, options: argparse.Namespace) -> int:
 def close(config: Config, options: argparse.Namespace) -> int:
     """Close a position or a part of it, or all of them."""
     if options.all == (options.ticket is not None):
-        print("quantmind: name a TICKET or --all; the tickets are in `quantmind positions`", file=sys.stderr)
+        complain("quantmind: name a TICKET or --all; the tickets are in `quantmind positions`")
         return EXIT_USAGE
     if options.all and options.volume is not None:
-        print("quantmind: --volume is for one TICKET; leave it out with --all", file=sys.stderr)
+        complain("quantmind: --volume is for one TICKET; leave it out with --all")
         return EXIT_USAGE
     return ask_gateway(config, options, _close_all if options.all else _close_one)
 
@@ -91,12 +93,9 @@ def _cancel(client: RestClient, options: argparse.Namespace) -> int:
 def _close_all(client: RestClient, options: argparse.Namespace) -> int:
     found = listed(client, "positions", options.broker, options.symbol)
     if not found:
-        if options.json:
-            print_json({"items": []})
-        else:
-            print("no open positions", flush=True)
+        say(as_json({"items": []}) if options.json else "no open positions")
         return 0
-    if sys.stdin.isatty() and not options.yes:
+    if _at_terminal() and not options.yes:
         refusal = _asked(f"close {len(found)} positions at the market")
         if refusal is not None:
             return refusal
@@ -104,14 +103,26 @@ def _close_all(client: RestClient, options: argparse.Namespace) -> int:
     codes = set()
     for number, item in enumerate(found):
         ticket, path = item["ticket"], f"{position_path(item['broker'], item['ticket'])}/close"
-        one = argparse.Namespace(**{**vars(options), "key": _key_of(key, ticket), "shown_key": key})
+        named = {"key": _key_of(key, ticket), "shown_key": key, "ticket": ticket}
+        one = argparse.Namespace(**{**vars(options), **named})
         try:
             codes.add(_send(client, one, "POST", path, None, partial(_closed, ticket)))
         except Unreachable as error:
-            left = ", ".join(str(each["ticket"]) for each in found[number:])
-            codes.add(say_failure(error, options, about=f"not closed: {left}: "))
+            codes.add(say_failure(error, options, about=_left(found[number:])))
             return max(codes)
+        except _Interrupted as error:
+            # Whoever interrupts it wants the rest to stay.
+            say_failure(error, one, about=_left(found[number + 1 :]))
+            return EXIT_UNKNOWN
     return EXIT_UNKNOWN if EXIT_UNKNOWN in codes else max(codes)
+
+
+def _left(items: Sequence[dict[str, Any]]) -> str:
+    return f"not closed: {', '.join(str(each['ticket']) for each in items)}: " if items else ""
+
+
+class _Interrupted(OutcomeUnknown):
+    """It went out, and its answer was not waited for."""
 
 
 def _send(
@@ -126,17 +137,13 @@ def _send(
     shown = getattr(options, "shown_key", key)
     try:
         reply = client.send(method, path, body, key=key)
+        say(as_json(reply) if options.json else done(reply))
     except KeyboardInterrupt:
-        unknown = OutcomeUnknown("you interrupted it before the answer came", shown)
-        return say_failure(unknown, options, about=_about(options))
+        raise _Interrupted(f"{_about(options)}you interrupted it before the answer came", shown) from None
     except OutcomeUnknown as error:
         return say_failure(OutcomeUnknown(str(error), shown, error.problem), options, about=_about(options))
     except Refused as error:
         return say_failure(error, options, about=_about(options))
-    if options.json:
-        print_json(reply)
-    else:
-        print(done(reply), flush=True)
     return 0
 
 
@@ -152,6 +159,7 @@ def _broker_of(client: RestClient, options: argparse.Namespace, kind: str) -> st
         return brokers[0]
     having = [item["broker"] for item in listed(client, kind, None, None) if item["ticket"] == options.ticket]
     if len(having) == 1:
+        options.again = f" --broker {having[0]}"  # once it is closed no account shows it
         return str(having[0])
     what = (
         f"several accounts have a ticket {options.ticket}" if having else f"no account shows a ticket {options.ticket}"
@@ -182,8 +190,8 @@ def _stops(options: argparse.Namespace) -> str:
 
 # None: go ahead; else the exit code.
 def _asked(what: str) -> int | None:
-    if not sys.stdin.isatty():
-        print(f"quantmind: {what}: nobody is here to confirm it; add --yes", file=sys.stderr)
+    if not _at_terminal():
+        complain(f"quantmind: {what}: nobody is here to confirm it; add --yes")
         return EXIT_USAGE
     try:
         answer = input(f"{what}. Send it? [y/N] ")
@@ -191,8 +199,13 @@ def _asked(what: str) -> int | None:
         answer = ""
     if answer.strip().lower() in ("y", "yes"):
         return None
-    print("nothing was sent", file=sys.stderr)
+    complain("nothing was sent")
     return EXIT_REFUSED
+
+
+# Started without a standard input, Python has none.
+def _at_terminal() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 # --- the command line --------------------------------------------------------------------------------------------

@@ -160,6 +160,31 @@ def test_without_a_gateway_nothing_is_sent(tmp_path: Path) -> None:
     assert "QUANTMIND_TOKEN" in no_token.stderr
 
 
+def test_closing_all_does_not_end_with_its_reader(tmp_path: Path) -> None:
+    """`quantmind close --all | head -1`: every position is closed, and what was not read is on standard error."""
+    config = write_config(tmp_path, WALK)
+    with running(config) as gateway:
+        first_price(gateway)
+        for _ in range(3):
+            done(config, "trade", "EURUSD", "buy", "0.01", "--yes")
+        wait_until(lambda: len(gateway.get("/positions")["items"]) == 3)
+        closing = subprocess.Popen(
+            [sys.executable, "-m", "quantmind", "close", "--all", "--config", str(config)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "QUANTMIND_TOKEN": TOKEN},
+        )
+        assert closing.stdout is not None
+        closing.stdout.close()
+        assert closing.stderr is not None
+        with closing.stderr as errors:
+            said = errors.read().decode()
+        assert closing.wait(timeout=60) == 0, said
+        assert said.count("closed 0.01 of ticket") == 3
+        wait_until(lambda: not gateway.get("/positions")["items"])
+
+
 def test_a_lost_answer_is_called_unknown_and_sent_once(tmp_path: Path) -> None:
     """75, with the key that asks what became of it; nothing is sent a second time, and the token stands nowhere."""
     heard: list[bytes] = []
