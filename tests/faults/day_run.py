@@ -73,6 +73,8 @@ class Told:
     positions: list[dict[str, Any]] = attrs.field(factory=list)
     log: list[str] = attrs.field(factory=list)
     exit_code: int | None = None
+    gateway_cpu_s: float = 0.0
+    clients_cpu_s: float = 0.0
 
 
 def configure(folder: Path, day: Day, plan: Plan) -> Path:
@@ -230,6 +232,7 @@ def figures(told: Told) -> str:
             f"memory MB in thirds={memory} descriptors={descriptors} before={told.before} after={told.after}",
             f"peaks={peaks} loop={status['loop']} clients={quantiles([each.clients for each in prints])}",
             f"pushes={status['hub']['pushes']} batches={status['hub']['batches']} journal={status['journal']}",
+            f"cpu s: gateway={told.gateway_cpu_s:.1f} clients={told.clients_cpu_s:.1f}",
             f"log={Counter(json.loads(line)['level'] for line in told.log)}",
         )
     )
