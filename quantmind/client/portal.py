@@ -36,6 +36,7 @@ class Portal:
         self._nursery: trio.Nursery | None = None
         self._ended = threading.Event()
         self._stopping = False
+        self._thread = threading.current_thread()
 
     # ------------------------------------------------------------------ its life
 
@@ -49,11 +50,11 @@ class Portal:
         """
         portal = cls()
         ready: Future[T] = Future()
-        thread = threading.Thread(target=portal._run, args=(opening, ready), name=name, daemon=True)
+        thread = portal._thread = threading.Thread(target=portal._run, args=(opening, ready), name=name, daemon=True)
         atexit.register(portal._at_exit)
         thread.start()
         try:
-            yield portal, portal._wait(ready, None)
+            yield portal, portal._wait(ready)
         finally:
             portal._stop()
             thread.join(STOP_WITHIN_S)
@@ -83,7 +84,7 @@ class Portal:
 
     def _stop(self) -> None:
         self._stopping = True
-        if self._token is not None:
+        if self._token is not None and self._thread.is_alive():
             with contextlib.suppress(trio.RunFinishedError):
                 self._token.run_sync_soon(self._stop_asked.set)
 
@@ -97,10 +98,10 @@ class Portal:
     def call(self, function: Callable[[], Awaitable[T]]) -> T:
         """Run an async function in the loop and wait for what it gives, or raises.
 
-        Whatever interrupts the wait (Ctrl-C) cancels the function.
+        Whatever interrupts the wait (Ctrl-C) cancels the function; what it gave all the same is logged.
 
         Raises:
-            trio.ClosedResourceError: the block was left, or the loop ended.
+            trio.ClosedResourceError: the block was left, the loop ended, or this process was forked off.
         """
         done: Future[T] = Future()
         scope = trio.CancelScope()
@@ -124,14 +125,25 @@ class Portal:
             else:
                 nursery.start_soon(run)
 
-        self._soon(start)
-        return self._wait(done, scope)
+        def give_up() -> None:
+            scope.cancel()
+            done.add_done_callback(_tell_unread)
+
+        try:
+            self._soon(start)
+            return self._wait(done)
+        except BaseException:
+            # Not `done.done()`: what was interrupted may be the giving back of a result that is there already.
+            if self._token is not None and self._thread.is_alive():
+                with contextlib.suppress(trio.RunFinishedError):
+                    self._token.run_sync_soon(give_up)
+            raise
 
     def call_soon(self, function: Callable[[], T]) -> T:
         """Run a plain function in the loop, where it must not wait, and give what it gives, or raises.
 
         Raises:
-            trio.ClosedResourceError: the block was left, or the loop ended.
+            trio.ClosedResourceError: the block was left, the loop ended, or this process was forked off.
         """
         done: Future[T] = Future()
 
@@ -142,31 +154,32 @@ class Portal:
                 done.set_exception(error)
 
         self._soon(run)
-        return self._wait(done, None)
+        return self._wait(done)
 
     def _soon(self, function: Callable[[], Any]) -> None:
         if self._token is None or self._stopping:
             raise trio.ClosedResourceError("the client was closed")
+        if not self._thread.is_alive() and not self._ended.is_set():
+            raise trio.ClosedResourceError(
+                "the client stayed in the process that this one was forked from; open another"
+            )
         try:
             self._token.run_sync_soon(function)
         except trio.RunFinishedError:
             raise trio.ClosedResourceError("the client was closed") from None
 
     # Wakes at once when there is a result. A loop that has ended sets none any more.
-    def _wait(self, done: Future[T], scope: trio.CancelScope | None) -> T:
-        try:
-            while True:
-                try:
-                    return done.result(LOOK_EVERY_S)
-                except NotYet:
-                    if done.done():
-                        return done.result()  # it came just now, or the function itself raised this
-                    if self._ended.is_set():
-                        raise trio.ClosedResourceError("the client was closed") from None
-        except BaseException:
-            if scope is not None and not done.done():
-                token = self._token
-                if token is not None:
-                    with contextlib.suppress(trio.RunFinishedError):
-                        token.run_sync_soon(scope.cancel)
-            raise
+    def _wait(self, done: Future[T]) -> T:
+        while True:
+            try:
+                return done.result(LOOK_EVERY_S)
+            except NotYet:
+                if done.done():
+                    return done.result()  # it came just now, or the function itself raised this
+                if self._ended.is_set():
+                    raise trio.ClosedResourceError("the client was closed") from None
+
+
+def _tell_unread(done: Future[Any]) -> None:
+    if not done.cancelled() and done.exception() is None and done.result() is not None:
+        logger.warning("interrupt.call unread=%r", done.result())

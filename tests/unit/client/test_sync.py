@@ -166,6 +166,54 @@ def test_an_interrupt_ends_a_call_and_keeps_the_order(
         assert isinstance(client.settle(unknown, 0.2), Unknown)
 
 
+def test_an_interrupt_does_not_lose_an_outcome_in_silence(
+    urls: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C while the fill is on its way to the caller: nobody gets it any more, so it is told elsewhere."""
+    told: queue.Queue[Any] = queue.Queue()
+    with sync.open_commands(urls[1], ea_name="alpha") as client:
+        result = Future.result
+
+        def interrupted(self: Any, timeout: float | None = None) -> Any:
+            result(self, WITHIN_S)
+            monkeypatch.undo()
+            monkeypatch.setattr("quantmind.client.portal._tell_unread", lambda done: told.put(done.result()))
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("concurrent.futures.Future.result", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            client.open_position("EURUSD", "0.1", "buy", request_id="mine")
+        filled = told.get(timeout=WITHIN_S)
+    assert isinstance(filled, Filled)
+    assert filled.request_id == "mine"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+def test_a_forked_process_does_not_wait_for_a_thread_that_it_lacks(urls: tuple[str, str]) -> None:
+    """The loop stays behind in the parent: a call in the child says so at once, and the parent's goes on."""
+    program = f"""
+import os
+from quantmind.client import sync
+with sync.open_commands({urls[1]!r}, ea_name="alpha") as client:
+    child = os.fork()
+    if child == 0:
+        try:
+            client.heartbeat()
+        except Exception as error:
+            print(error, flush=True)
+        os._exit(0)
+    os.waitpid(child, 0)
+    print(type(client.open_position("EURUSD", "0.1", "buy")).__name__)
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout.splitlines() == [
+        "the client stayed in the process that this one was forked from; open another",
+        "Filled",
+    ], done.stderr
+
+
 def test_outages_and_wrong_arguments() -> None:
     """An outage is an event or a value, a wrong address an error."""
     quick = CommandSettings(answer_within_s=0.2)
