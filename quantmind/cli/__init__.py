@@ -35,14 +35,24 @@ COMMANDS: Final[dict[str, Callable[[Config, argparse.Namespace], int]]] = {
     "cancel": cancel,
 }
 
+DEFAULT_CONFIG = Path("brokers.yaml")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; returns the exit code."""
     options = _parser().parse_args(arguments)
     if options.command == "ticks" and options.url is not None:
         return ticks(options.url, options)
+    path = _config_path(options)
+    if path is None:
+        print(
+            f"quantmind: there is no {DEFAULT_CONFIG} in this folder; name a configuration with --config FILE or "
+            "QUANTMIND_CONFIG (config/brokers.yaml of the project runs as it stands)",
+            file=sys.stderr,
+        )
+        return EXIT_USAGE
     try:
-        config = load(_config_path(options), os.environ)
+        config = load(path, os.environ)
     except ConfigError as exc:
         print(exc, file=sys.stderr)
         return EXIT_USAGE
@@ -96,7 +106,11 @@ def _positive(text: str) -> int:
     return value
 
 
-def _config_path(options: argparse.Namespace) -> Path:
+def _config_path(options: argparse.Namespace) -> Path | None:
+    """The file that is named, or the one of this folder; None when there is neither."""
     if options.config is not None:
         return Path(options.config)
-    return Path(os.environ.get("QUANTMIND_CONFIG") or "brokers.yaml")
+    named = os.environ.get("QUANTMIND_CONFIG")
+    if named:
+        return Path(named)
+    return DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None

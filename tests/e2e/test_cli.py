@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -21,13 +22,14 @@ ROOT = Path(__file__).resolve().parents[2]
 WALK = {"demo": {"type": "mt5_mock", "symbols": {"EURUSD": {}}, "feed": {"type": "random_walk", "seed": 1}}}
 
 
-def quantmind(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+def quantmind(*arguments: str, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "quantmind", *arguments],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
+        cwd=cwd,
         env={**os.environ, **env},
     )
 
@@ -44,6 +46,15 @@ def test_the_shipped_configuration_has_no_faults() -> None:
     done = quantmind("check", "--config", str(ROOT / "config" / "brokers.yaml"))
     assert done.returncode == 0, done.stderr
     assert "demo: mt5_mock, enabled" in done.stdout
+
+
+def test_without_a_configuration_the_ways_to_name_one_are_said(tmp_path: Path) -> None:
+    """In a folder without brokers.yaml nobody has named a wrong file."""
+    done = quantmind("check", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--config FILE or QUANTMIND_CONFIG" in done.stderr
+    shutil.copy(ROOT / "config" / "brokers.yaml", tmp_path)
+    assert quantmind("check", cwd=tmp_path).returncode == 0
 
 
 def test_a_faulty_configuration_ends_with_2_and_all_faults(tmp_path: Path) -> None:

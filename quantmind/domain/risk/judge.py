@@ -101,7 +101,13 @@ def _judge_open(
         reasons_for_less += [cap.reason for cap in caps if cap.volume < proposal.volume]
         if multiplier < _ONE and proposal.volume > spec.floor_volume(multiplier * proposal.volume):
             reasons_for_less.append(
-                Reason("risk_multiplier", f"the risk multiplier is {multiplier}", multiplier, proposal.volume)
+                Reason(
+                    "risk_multiplier",
+                    f"the risk multiplier is {multiplier}: at most {largest} lots may be traded, "
+                    f"{proposal.volume} were asked for",
+                    multiplier,
+                    proposal.volume,
+                )
             )
     if not spec.on_volume_grid(proposal.volume) and proposal.volume <= spec.volume_max:
         reasons_for_less.append(
