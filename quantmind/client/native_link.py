@@ -41,8 +41,9 @@ class Link:
         self._commands = DealerSocket.connect(
             self._context, host, ports[0], high_water=COMMANDS_WAITING, only_connected=True
         )
-        self._ticks = SubSocket.connect(self._context, host, ports[2], high_water=HIGH_WATER)
-        self._ticks.subscribe(topic)
+        self._publish_port = ports[2]
+        self._topic = topic
+        self._ticks = self._open_ticks()
         self._feed: FeedSocket | None = None
         self._feed_since = now
         self._told = False
@@ -71,7 +72,8 @@ class Link:
         """Take the published ticks that have come; the newest of each topic stays.
 
         After a pause so long that the queue was full the newest ones were lost, so none is shown any more until
-        another comes: an old price is no price.
+        another comes: an old price is no price. What waits elsewhere (in the gateway's queue, on the wire) is as old,
+        and nothing tells how old; so it goes with the connection, and another one is opened.
         """
         taken = 0
         while taken < HIGH_WATER:
@@ -86,12 +88,19 @@ class Link:
             self.overflows += 1
             self._latest.clear()
             self._topics = 0
+            self._ticks.close()
+            self._ticks = self._open_ticks()
             logger.warning("lose.ticks reason=nobody looked at them for %.1f s", now - self._looked_at)
         self._looked_at = now
 
     def held(self, symbol: bytes) -> dict[bytes, Held]:
         """The newest tick of a symbol at each broker, by the broker's name."""
         return dict(self._latest.get(symbol, {}))
+
+    def _open_ticks(self) -> SubSocket:
+        opened = SubSocket.connect(self._context, self._host, self._publish_port, high_water=HIGH_WATER)
+        opened.subscribe(self._topic)
+        return opened
 
     def _keep(self, topic: bytes, tick: Held) -> None:
         # tick.BROKER.SYMBOL: a broker's name has no dot, a symbol may.

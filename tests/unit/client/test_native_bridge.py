@@ -283,7 +283,7 @@ def test_one_broker_only(gateway: Gateway, clock: Clock):
 
 
 def test_ticks_that_nobody_looked_at_are_not_shown_as_new(gateway: Gateway, bridge: NativeBridge, monkeypatch):
-    """With a full queue the newest were lost: nothing is shown until another tick comes."""
+    """With a full queue the newest were lost: nothing is shown until another tick comes, and none that waited."""
     connected(gateway, bridge)
     monkeypatch.setattr(native_link, "HIGH_WATER", 200)
     gateway.send_tick(seq=1)
@@ -296,7 +296,16 @@ def test_ticks_that_nobody_looked_at_are_not_shown_as_new(gateway: Gateway, brid
         return bridge.statistics.overflows > 0
 
     until(overflowed)
-    assert until(lambda: gateway.send_tick(seq=1000) or (bridge.get_latest_tick("EURUSD") or {}).get("seq") == 1000)
+    seen = set()
+
+    def newest() -> bool:
+        gateway.send_tick(seq=1000)
+        seen.add((bridge.get_latest_tick("EURUSD") or {}).get("seq"))
+        return 1000 in seen
+
+    assert until(newest)
+    assert seen <= {None, 1000}
+    assert bridge.statistics.overflows == 1
 
 
 @pytest.mark.parametrize("symbol", ["", "EUR USD", "E" * 32, "EURUSD@", "@demo", "EURUSD@a@b", "\n"])
