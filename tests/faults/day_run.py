@@ -119,7 +119,7 @@ async def live_through(gateway: GatewayProcess, told: Told) -> None:
 async def fill_the_day(gateway: GatewayProcess, told: Told, slow: SlowReader) -> None:
     day, plan = told.day, told.plan
     told.watchers = [Watcher(day.check) for _ in WATCHED]
-    stopping = trio.Event()
+    first, stopping = told.watchers[0], trio.Event()
     async with contextlib.AsyncExitStack() as stack:
         followers = await stack.enter_async_context(trio.open_nursery())
         feeds = []
@@ -127,10 +127,10 @@ async def fill_the_day(gateway: GatewayProcess, told: Told, slow: SlowReader) ->
             feed = await stack.enter_async_context(open_ticks(gateway.addresses["websocket"], symbols))
             followers.start_soon(watcher.follow, feed)
             feeds.append(feed)
+            if watcher is first:  # the day begins with its subscription, and with nobody else's
+                await wait_until(lambda: len(first.newest) == len(SYMBOLS), WITHIN_S, lambda: first.newest.keys())
         slow.send({"type": "subscribe", "symbols": list(SYMBOLS)})
         slow.collect()
-        first = told.watchers[0]
-        await wait_until(lambda: len(first.newest) == len(SYMBOLS), WITHIN_S, lambda: first.newest.keys())
         async with trio.open_nursery() as load:
             for number in range(2):
                 load.start_soon(trader, gateway, told, number, stopping)
