@@ -74,7 +74,7 @@ def test_a_slow_reader_gets_true_ticks_and_the_newest(told: Told) -> None:
 def test_clients_came_and_went(told: Told) -> None:
     """Each way of leaving was gone, many times; what visitors were sent was held against the recording meanwhile."""
     assert told.visits.keys() == {"leaves", "unsubscribes", "vanishes"}
-    assert told.visits.total() >= 15
+    assert told.visits.total() >= 9
 
 
 def test_the_account_adds_up(told: Told) -> None:
