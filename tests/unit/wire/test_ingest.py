@@ -154,7 +154,7 @@ prices = st.floats(1e-6, 1e9, allow_nan=False)
 
 
 @given(prices, prices, st.floats(0, 1e9), st.floats(0, 1e12), st.integers(0, 253_402_300_799_999))
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=EXAMPLES // 4)
 def test_what_is_encoded_is_decoded(one: float, other: float, last: float, volume: float, time_msc: int):
     """A tick that was sent is the tick that comes in, unless a number has more digits than the wire takes."""
     quote = Quote("EURUSD", min(one, other), max(one, other), time_msc, last, volume)
@@ -200,7 +200,7 @@ def test_any_bytes(topic: bytes, body: bytes):
         max_size=5,
     )
 )
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=EXAMPLES // 4)
 def test_any_fields(wrong: dict[str, Any]):
     """Any values in any fields: a tick or a named fault."""
     survives(b"tick.EURUSD", json.dumps({**TICK, **wrong}).encode("utf-8", "surrogatepass"))
@@ -208,7 +208,7 @@ def test_any_fields(wrong: dict[str, Any]):
 
 
 @given(st.data())
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=EXAMPLES // 4)
 def test_damaged_ticks(data: Any):
     """A good tick with bytes changed, cut or put in: a tick or a named fault."""
     text = bytearray(raw(TICK))
