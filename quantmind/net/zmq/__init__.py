@@ -10,6 +10,7 @@ __all__ = [
     "DRAIN_BYTES",
     "DRAIN_LIMIT",
     "HIGH_WATER",
+    "LONGEST_TOPIC",
     "MAX_MESSAGE_BYTES",
     "MOST_FRAMES",
     "DealerSocket",
@@ -28,7 +29,7 @@ __all__ = [
 
 try:
     from quantmind.net.zmq.context import ZmqContext
-    from quantmind.net.zmq.published import FeedSocket, PlainLogin, PubSocket, SubSocket
+    from quantmind.net.zmq.published import LONGEST_TOPIC, FeedSocket, PlainLogin, PubSocket, SubSocket
     from quantmind.net.zmq.routed import DealerSocket, ReqSocket, RouterSocket, sort_routed
     from quantmind.net.zmq.socket import (
         DRAIN_BYTES,

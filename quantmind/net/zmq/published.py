@@ -14,6 +14,13 @@ LONGEST_CREDENTIAL: Final = 255
 """Bytes of a user's name or a password that ZMTP's PLAIN can carry (RFC 24)."""
 
 
+LONGEST_TOPIC: Final = 512
+"""Bytes of a topic that a subscriber may name; the longest that is published has about half. libzmq keeps some 50 bytes
+for each of them, and takes them in within a send of ours: long ones would fill the memory and hold up everybody."""
+COMMAND_BYTES: Final = 16
+"""Room for what ZMTP puts before the topic: one byte, or the name of a command."""
+
+
 @attrs.frozen
 class PlainLogin:
     """What a client of PLAIN shows (RFC 24): it goes over the wire in clear text, so only on loopback or in a tunnel.
@@ -47,16 +54,15 @@ class PubSocket(ZmqSocket):
         host: str,
         port: int,
         *,
-        max_message_bytes: int = MAX_MESSAGE_BYTES,
         high_water: int = HIGH_WATER,
     ) -> Self:
-        """Listen on `host`:`port`; port 0 takes any free one, see `port`.
+        """Listen on `host`:`port`; port 0 takes any free one, see `port`. Who names a longer topic is dropped.
 
         Raises:
             AddressTaken: another program listens there.
             NetError: the address can't be used.
         """
-        opened = cls(context, zmq.PUB, max_message_bytes, high_water)
+        opened = cls(context, zmq.PUB, LONGEST_TOPIC + COMMAND_BYTES, high_water)
         opened._socket.setsockopt(zmq.XPUB_NODROP, 1)
         opened._bind(host, port)
         return opened

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from quantmind.net.errors import AddressTaken, NetError
 from quantmind.net.zmq import (
     DRAIN_BYTES,
+    LONGEST_TOPIC,
     MOST_FRAMES,
     DealerSocket,
     Incoming,
@@ -321,6 +322,28 @@ async def test_publishing(context):
             got = subscriber.drain()
     assert got[0] == Incoming((b"tick.demo.EURUSD",), b"1.1", None)
     subscriber.unsubscribe(b"tick.demo.")
+
+
+async def test_a_subscription_is_no_place_for_bytes(context):
+    """Whoever names a topic longer than any is dropped: libzmq would keep fifty times its bytes. Others are served."""
+    publisher = PubSocket.bind(context, HOST, 0)
+    subscriber = SubSocket.connect(context, HOST, publisher.port)
+    subscriber.subscribe(b"t" * LONGEST_TOPIC)
+    greedy = context.open(zmq.XSUB)
+    left = greedy.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+    try:
+        greedy.connect(f"tcp://{HOST}:{publisher.port}")
+        greedy.send(b"\x01" + b"t" * (LONGEST_TOPIC + 16))
+        with trio.fail_after(30):
+            while not left.poll(0):
+                await trio.sleep(0.01)
+            while not subscriber.drain():
+                publisher.publish(b"t" * LONGEST_TOPIC, b"1.1")
+                await trio.sleep(0.01)
+    finally:
+        greedy.disable_monitor()
+        left.close(0)
+        greedy.close(0)
 
 
 async def test_a_subscriber_that_does_not_read_holds_up_nobody(context):
