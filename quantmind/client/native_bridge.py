@@ -85,8 +85,9 @@ class NativeBridge:
     turns. Not across a fork.
 
     Every command gets exactly one answer from `receive`, marked `"local": True` where the bridge and not the gateway
-    gave it: `error` with code `not_connected` (nothing was sent), or `unknown` with code `no_reply` (never send an
-    order again then; ask the gateway's GET /commands/{request_id}). No local answer ever approves anything.
+    gave it: `error` with code `not_connected` (nothing was sent), or `unknown` with code `no_reply`. Never send such
+    an order with another `request_id` then: the same command with the same one and `expires_at` 1 asks what became of
+    it, and never starts it. No local answer ever approves anything.
 
     Connections are made in the background, and again whenever they are lost. Nothing is kept for later: commands wait
     two seconds for a connection at most, ticks not at all.
@@ -333,7 +334,10 @@ class NativeBridge:
                 self._answer(command.request_id, "error", "not_connected", "no gateway is connected; nothing was sent")
             else:
                 self.statistics.unanswered += 1
-                message = f"no reply within {REPLY_WITHIN_S:g} s; do not send it again, ask what became of it"
+                message = (
+                    f"no reply within {REPLY_WITHIN_S:g} s; the same command with this request_id and expires_at 1 "
+                    "asks what became of it, another request_id would be another order"
+                )
                 self._answer(command.request_id, "unknown", "no_reply", message)
 
     def _answer(self, request_id: str, status: str, code: str, message: str) -> None:
