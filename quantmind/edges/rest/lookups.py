@@ -120,7 +120,7 @@ async def symbol_of(context: RestContext, broker: str, ticket: int) -> str:
     may be read a moment after the sample that lacks the position.
 
     Raises:
-        HttpProblem: 404, there is no such position; 503, the account is not known yet.
+        HttpProblem: 404, there is no such position; 503, the account is not known yet, or is not told of any more.
     """
     asked_at = trio.current_time()
     link, book = context.boards.links.of(broker), context.boards.deals.of(broker)
@@ -136,7 +136,14 @@ async def symbol_of(context: RestContext, broker: str, ticket: int) -> str:
             if sample is not None and sample.taken_at > asked_at + DEALS_AFTER_S:
                 break
             await trio.sleep(LOOK_EVERY_S)
-    sample_of(context, broker)
+    # What it had some time ago does not tell what it lacks now.
+    age_s = trio.current_time() - sample_of(context, broker).taken_at
+    if age_s > SAMPLE_WITHIN_S:
+        detail = (
+            f"whether {broker} has a position {ticket} is not known: its account was last read {age_s:.0f} s ago, and "
+            f"its feed is {link.feed}{why_of(link.feed_error)}; nothing was sent"
+        )
+        raise HttpProblem(503, "broker_unavailable", detail, headers=(("Retry-After", "1"),), broker=broker)
     detail = f"{broker} has no open position {ticket}; see /positions"
     raise HttpProblem(404, "unknown_ticket", detail, broker=broker, ticket=ticket)
 
