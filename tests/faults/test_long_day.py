@@ -18,7 +18,7 @@ from gateway_process import running
 from quantmind.client import Failed
 
 SHORT = Plan(from_hour=13, minutes=6, speed=36.0, trade_pause_s=0.05, visitors=2, most_growth_kb=24 * 1024)
-WHOLE = Plan(from_hour=0, minutes=1440, speed=120.0, trade_pause_s=0.15, visitors=2, most_growth_kb=64 * 1024)
+WHOLE = Plan(from_hour=0, minutes=1440, speed=120.0, trade_pause_s=0.3, visitors=2, most_growth_kb=64 * 1024)
 KEEPS_OPEN = 8
 """Descriptors and actors that visitors hold at one moment and not at another, far less than their visits."""
 MOST_WAITING = 96 * 1024
