@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from quantmind.adapters.state_folder import StateFolder
-from quantmind.cli.output import complain, forget_stdout, say
+from quantmind.cli.output import complain, leave_stdout, say
 from quantmind.client.rest import OutcomeUnknown, Refused, RestClient, Unreachable
 from quantmind.config import Config
 from quantmind.config.model import RestConfig, WebSocketConfig
@@ -42,9 +42,8 @@ def ask_gateway(config: Config, options: argparse.Namespace, work: Work) -> int:
             return work(client, options)
     except (Unreachable, Refused, OutcomeUnknown) as error:
         return say_failure(error, options)
-    except BrokenPipeError:
-        forget_stdout()  # whoever read our output has gone; what trades says it by `say`, and never gets here
-        return 0
+    except OSError as error:
+        return leave_stdout(error)  # only of what shows things: what trades speaks by `say`
     except KeyboardInterrupt:
         complain("quantmind: interrupted; nothing more is sent")
         return EXIT_REFUSED

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+
+from quantmind.errors import EXIT_UNAVAILABLE
 
 
 def forget_stdout() -> None:
     """What is left in its buffer would be an error at exit."""
     _forget(1 if sys.stdout is None else sys.stdout.fileno())
+
+
+def leave_stdout(error: OSError) -> int:
+    """The exit code of what only shows things, after standard output failed it; told unless its reader has gone."""
+    forget_stdout()
+    # Windows calls a pipe without a reader an invalid argument.
+    if isinstance(error, BrokenPipeError) or (sys.platform == "win32" and error.errno == errno.EINVAL):
+        return 0
+    complain(f"quantmind: the output can't be written: {error.strerror or error}")
+    return EXIT_UNAVAILABLE
 
 
 def say(text: str) -> None:

@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import signal
-import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -17,6 +16,7 @@ import attrs
 import trio
 
 from quantmind.adapters.mock.recordings.writer import RecordError, RecordingWriter, check_symbol
+from quantmind.cli.output import complain, say
 from quantmind.client import (
     Connected,
     Disconnected,
@@ -50,20 +50,20 @@ def record(url: str, options: argparse.Namespace) -> int:
         parse_url(url)
         writer = RecordingWriter.open(path)
     except (RecordError, NetError) as exc:
-        print(f"quantmind: {exc}", file=sys.stderr)
+        complain(f"quantmind: {exc}")
         return EXIT_USAGE
     except OSError as exc:
-        print(f"quantmind: {path} can't be written: {exc.strerror or exc}", file=sys.stderr)
+        complain(f"quantmind: {path} can't be written: {exc.strerror or exc}")
         return EXIT_UNAVAILABLE
     recorder = Recorder(writer, options.count)
     failure = _run(recorder, url, options.symbols, path)
     if options.json:
-        print(json.dumps({"file": str(path), "ticks": writer.ticks, "gaps": writer.gaps, "late": writer.late}))
+        say(json.dumps({"file": str(path), "ticks": writer.ticks, "gaps": writer.gaps, "late": writer.late}))
     else:
         late = f", {writer.late} out of order" if writer.late else ""
         _say(f"{_counted(writer.ticks, 'tick')} written to {path}, {_counted(writer.gaps, 'gap')}{late}")
     if failure is not None:
-        print(f"quantmind: {failure}", file=sys.stderr)
+        complain(f"quantmind: {failure}")
         return EXIT_UNAVAILABLE
     return 0
 
@@ -217,4 +217,4 @@ def _counted(number: int, what: str) -> str:
 
 
 def _say(text: str) -> None:
-    print(f"-- {text}", file=sys.stderr, flush=True)
+    complain(f"-- {text}")

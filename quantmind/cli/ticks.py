@@ -11,7 +11,7 @@ from typing import Any
 
 import trio
 
-from quantmind.cli.output import forget_stdout
+from quantmind.cli.output import leave_stdout
 from quantmind.cli.record import record
 from quantmind.client.live_ticks import FeedRefused, open_ticks
 from quantmind.errors import EXIT_UNAVAILABLE
@@ -26,8 +26,8 @@ def ticks(url: str, options: argparse.Namespace) -> int:
     except (NetError, FeedRefused, PeerGone) as exc:
         print(f"quantmind: {exc}", file=sys.stderr)
         return EXIT_UNAVAILABLE
-    except BrokenPipeError:
-        forget_stdout()  # whoever read our output has gone
+    except OSError as exc:
+        return leave_stdout(exc)
     except KeyboardInterrupt:
         pass
     return 0

@@ -1,4 +1,4 @@
-"""What the trading subcommands do when nobody reads what they say, and when they are interrupted."""
+"""What subcommands do when nobody reads what they say, and the trading ones when they are interrupted."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from quantmind.cli import record
+from quantmind.cli.output import leave_stdout
 from quantmind.cli.trading import _close_all, _send
 from quantmind.client.rest import Refused
-from quantmind.errors import EXIT_REFUSED, EXIT_UNKNOWN
+from quantmind.errors import EXIT_REFUSED, EXIT_UNAVAILABLE, EXIT_UNKNOWN
 
 
 class Full(io.StringIO):
@@ -99,3 +101,24 @@ def test_each_failure_names_its_ticket(as_json, capsys):
     assert rest.closed == [7, 9]
     said = capsys.readouterr()
     assert ('"ticket":8' in said.out) if as_json else ("ticket 8:" in said.err)
+
+
+def test_a_recording_goes_on_when_nobody_reads_its_news(monkeypatch):
+    """`quantmind ticks --record FILE 2>&1 | head -1`: the ticks are what it is for."""
+    forgotten = []
+    monkeypatch.setattr("quantmind.cli.output._forget", forgotten.append)
+    monkeypatch.setattr("sys.stderr", Full(BrokenPipeError(32, "Broken pipe")))
+    monkeypatch.setattr(Full, "fileno", lambda _: 2)
+    record._say("connected again")
+    assert forgotten == [2]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(BrokenPipeError(32, "Broken pipe"), 0), (OSError(28, "No space left on device"), EXIT_UNAVAILABLE)],
+)
+def test_what_only_shows_things_may_end_early(error, code, monkeypatch, capsys):
+    """`| head -1` is how it is meant, and a full disk is not."""
+    monkeypatch.setattr("quantmind.cli.output.forget_stdout", lambda: None)
+    assert leave_stdout(error) == code
+    assert bool(capsys.readouterr().err) is bool(code)
