@@ -23,7 +23,6 @@ _HINTS = {
     "request_id_conflict": "leave --key out for a new order",
     "busy": "nothing was done; run it again",
     "broker_unavailable": "nothing was sent; see its feed and orders in /status",
-    "unknown_symbol": "see the names in /symbols",
 }
 
 
@@ -83,8 +82,18 @@ def _told(
     if retcode is not None:
         line = f"the broker refused it ({retcode}): {error}. {error.problem.get('retcode_text') or ''}".rstrip()
     elif error.code == "rejected":
-        line = f"the risk governor refused it: {error}"
+        line = f"the risk governor refused it{_rules(error.problem)}: {error}{_what_would_pass(error.problem)}"
     return error.problem, f"{line}; {hint}" if hint else line, EXIT_REFUSED
+
+
+def _rules(problem: dict[str, Any]) -> str:
+    rules = [str(reason["rule"]) for reason in problem.get("reasons") or ()]
+    return f" ({', '.join(rules)})" if rules else ""
+
+
+def _what_would_pass(problem: dict[str, Any]) -> str:
+    most = problem.get("max_volume")
+    return f"; {most} lots would pass" if most else ""
 
 
 def as_json(value: Any) -> str:

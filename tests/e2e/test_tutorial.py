@@ -177,7 +177,9 @@ def test_trades_by_hand(walk: Walk) -> None:
 
 def test_refusals_say_who_refused_and_why(walk: Walk) -> None:
     """The governor names its rule, the broker its code, and a halt its reason."""
-    assert "the risk governor refused it: one order of the account may have 1.0 lots" in walk.said("buy 5 --yes\n")
+    assert "the risk governor refused it (max_volume): one order of the account may have 1.0 lots" in walk.said(
+        "buy 5 --yes\n"
+    )
     refused = json.loads(walk.said("buy 5 --yes --json"))
     assert [(reason["rule"], reason["limit"]) for reason in refused["reasons"]] == [("max_volume", 1.0)]
     assert "the broker refused it (10016)" in walk.said("--sl 1.5")
