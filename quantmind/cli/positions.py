@@ -6,9 +6,12 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from quantmind.cli.gateway import as_json, ask_gateway, brokers_of
-from quantmind.client.rest import RestClient
+import attrs
+
+from quantmind.cli.gateway import as_json, ask_gateway, brokers_of, say_failure
+from quantmind.client.rest import Refused, RestClient
 from quantmind.config import Config
+from quantmind.errors import EXIT_REFUSED
 
 _PLACE = ("ticket", "broker", "symbol", "side")
 _SMALL = ("magic", "comment", "time")
@@ -27,28 +30,51 @@ def orders(config: Config, options: argparse.Namespace) -> int:
     return ask_gateway(config, options, lambda client, given: _show(client, given, "orders", _ORDERS))
 
 
-def listed(client: RestClient, kind: str, broker: str | None, symbol: str | None) -> list[dict[str, Any]]:
-    """Positions or pending orders, of every account where none is named."""
+@attrs.frozen
+class Listed:
+    """Positions or pending orders, and the accounts that could not be asked, each with why."""
+
+    items: list[dict[str, Any]]
+    failed: dict[str, Refused]
+
+    def say_failures(self, options: argparse.Namespace) -> int:
+        """Name each account that is not in the list; the exit code."""
+        codes = [say_failure(error, options, about=f"{name} is not in this: ") for name, error in self.failed.items()]
+        return max(codes, default=0)
+
+
+def listed(client: RestClient, kind: str, broker: str | None, symbol: str | None) -> Listed:
+    """Positions or pending orders, of every account where none is named.
+
+    One account that can't be asked, or does not trade the symbol, hides nothing of the others.
+
+    Raises:
+        Refused: none could be asked, or none trades the symbol.
+    """
+    items: list[dict[str, Any]] = []
+    failed: dict[str, Refused] = {}
     brokers = brokers_of(client, broker)
-    known = symbol is not None and len(brokers) > 1
-    return [
-        item
-        for name in brokers
-        # Where several are asked, one may not have the symbol, which is no error.
-        for item in client.items(f"/{kind}", broker=name, symbol=None if known else symbol)
-        if symbol in (None, item["symbol"])
-    ]
+    for name in brokers:
+        try:
+            items += client.items(f"/{kind}", broker=name, symbol=symbol)
+        except Refused as error:
+            failed[name] = error
+    if brokers and len(failed) == len(brokers):
+        raise next((each for each in failed.values() if each.code != "unknown_symbol"), failed[brokers[0]])
+    return Listed(items, {name: error for name, error in failed.items() if error.code != "unknown_symbol"})
 
 
 def _show(client: RestClient, options: argparse.Namespace, kind: str, columns: Sequence[str]) -> int:
-    items = listed(client, kind, options.broker, options.symbol)
+    found = listed(client, kind, options.broker, options.symbol)
     if options.json:
-        print(as_json({"items": items}), flush=True)
-    elif items:
-        print(table(columns, items), flush=True)
+        failed = {name: error.problem for name, error in found.failed.items()}
+        print(as_json({"items": found.items, **({"failed": failed} if failed else {})}), flush=True)
+        return EXIT_REFUSED if failed else 0
+    if found.items:
+        print(table(columns, found.items), flush=True)
     else:
         print("no open positions" if kind == "positions" else "no pending orders", flush=True)
-    return 0
+    return found.say_failures(options)
 
 
 def table(columns: Sequence[str], items: Sequence[dict[str, Any]]) -> str:

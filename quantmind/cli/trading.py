@@ -91,16 +91,16 @@ def _cancel(client: RestClient, options: argparse.Namespace) -> int:
 
 
 def _close_all(client: RestClient, options: argparse.Namespace) -> int:
-    found = listed(client, "positions", options.broker, options.symbol)
+    seen = listed(client, "positions", options.broker, options.symbol)
+    found, codes = seen.items, {seen.say_failures(options)}
     if not found:
         say(as_json({"items": []}) if options.json else "no open positions")
-        return 0
+        return max(codes)
     if _at_terminal() and not options.yes:
         refusal = _asked(f"close {len(found)} positions at the market")
         if refusal is not None:
             return refusal
     key = options.key or uuid.uuid4().hex
-    codes = set()
     for number, item in enumerate(found):
         ticket, path = item["ticket"], f"{position_path(item['broker'], item['ticket'])}/close"
         named = {"key": _key_of(key, ticket), "shown_key": key, "ticket": ticket}
@@ -157,14 +157,14 @@ def _broker_of(client: RestClient, options: argparse.Namespace, kind: str) -> st
     brokers = brokers_of(client, options.broker)
     if len(brokers) == 1:
         return brokers[0]
-    having = [item["broker"] for item in listed(client, kind, None, None) if item["ticket"] == options.ticket]
-    if len(having) == 1:
+    seen = listed(client, kind, None, None)
+    having = [item["broker"] for item in seen.items if item["ticket"] == options.ticket]
+    if len(having) == 1 and not seen.failed:
         options.again = f" --broker {having[0]}"  # once it is closed no account shows it
         return str(having[0])
-    what = (
-        f"several accounts have a ticket {options.ticket}" if having else f"no account shows a ticket {options.ticket}"
-    )
-    detail = f"{what} (there are {', '.join(brokers)})"
+    who = "several accounts have" if len(having) > 1 else f"{having[0]} has" if having else "no account shows"
+    unseen = f"; {', '.join(seen.failed)} could not be asked" if seen.failed else ""
+    detail = f"{who} a ticket {options.ticket} (there are {', '.join(brokers)}{unseen})"
     raise Refused(422, {"status": 422, "code": "broker_required", "detail": detail})
 
 

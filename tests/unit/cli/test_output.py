@@ -53,6 +53,28 @@ class FakeRest:
         return {"volume": "0.10", "price": "1.08", "profit": "1.00", "ticket": ticket}
 
 
+class TwoAccounts(FakeRest):
+    """One account with three positions in EURUSD, and one that can't be asked, or has its own symbols."""
+
+    def __init__(self, other: Refused) -> None:
+        super().__init__()
+        self.other = other
+
+    def get(self, path: str, **_: Any) -> Any:
+        return {"brokers": [{"broker": "sick"}, {"broker": "demo"}]}
+
+    def items(self, path: str, **query: Any) -> list[dict[str, Any]]:
+        if query["broker"] == "sick":
+            raise self.other
+        if query["symbol"] not in (None, "EURUSD"):
+            raise Refused(404, {"code": "unknown_symbol", "detail": f"no symbol {query['symbol']}"})
+        return super().items(path)
+
+
+SICK = Refused(503, {"code": "no_account", "detail": "sick has not reported its account yet", "broker": "sick"})
+OTHER = Refused(404, {"code": "unknown_symbol", "detail": "sick has no symbol EURUSD"})
+
+
 def given(**more: Any) -> argparse.Namespace:
     options = {"broker": None, "symbol": None, "yes": True, "json": False, "key": "mine", "ticket": None}
     return argparse.Namespace(**{**options, **more})
@@ -122,3 +144,27 @@ def test_what_only_shows_things_may_end_early(error, code, monkeypatch, capsys):
     monkeypatch.setattr("quantmind.cli.output.forget_stdout", lambda: None)
     assert leave_stdout(error) == code
     assert bool(capsys.readouterr().err) is bool(code)
+
+
+def test_one_sick_account_keeps_none_of_the_others_open(capsys):
+    """What can be closed is closed; the account that could not be asked is named, and the exit code is no success."""
+    rest: Any = TwoAccounts(SICK)
+    assert _close_all(rest, given()) == EXIT_REFUSED
+    assert rest.closed == [7, 8, 9]
+    assert "sick is not in this: no_account" in capsys.readouterr().err
+
+
+def test_an_account_without_the_symbol_is_no_trouble():
+    """Of several accounts one need not trade what is asked for."""
+    rest: Any = TwoAccounts(OTHER)
+    assert _close_all(rest, given(symbol="EURUSD")) == 0
+    assert rest.closed == [7, 8, 9]
+
+
+@pytest.mark.parametrize("other", [SICK, OTHER])
+def test_a_misspelt_symbol_is_not_nothing_open(other):
+    """Whoever closes EURUDS must not believe that EURUSD is flat."""
+    rest: Any = TwoAccounts(other)
+    with pytest.raises(Refused):
+        _close_all(rest, given(symbol="EURUDS"))
+    assert rest.closed == []
