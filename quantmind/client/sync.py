@@ -111,7 +111,7 @@ class TickFeed:
 class Commands:
     """Commands of one EA; made by `open_commands`. The methods are those of `CommandClient`, and block.
 
-    Ctrl-C in the midst of an order leaves it among `unsettled`.
+    Ctrl-C in the midst of an order leaves it among `unsettled`, which can be read after the block, too.
     """
 
     def __init__(self, portal: Portal, client: commands.CommandClient) -> None:
@@ -221,8 +221,11 @@ class Commands:
 
     @property
     def unsettled(self) -> tuple[Unknown, ...]:
-        """As `CommandClient.unsettled`."""
-        return self._portal.call_soon(lambda: self._client.unsettled)
+        """As `CommandClient.unsettled`; also once the block was left, as an interrupted program needs it."""
+        try:
+            return self._portal.call_soon(lambda: self._client.unsettled)
+        except trio.ClosedResourceError:
+            return self._client.unsettled  # the loop has ended, and changes it no more
 
     def ask_again(self, unknown: Unknown | Command) -> OrderOutcome:
         """As `CommandClient.ask_again`."""

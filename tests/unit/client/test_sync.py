@@ -166,6 +166,24 @@ def test_an_interrupt_ends_a_call_and_keeps_the_order(
         assert isinstance(client.settle(unknown, 0.2), Unknown)
 
 
+def test_what_is_unsettled_can_be_read_after_the_block(
+    urls: tuple[str, str], heard: queue.Queue[dict[str, Any]]
+) -> None:
+    """Ctrl-C mostly ends the block, too: the order that was in flight is still there to be asked about later."""
+    with sync.open_commands(urls[1], ea_name="alpha") as client:
+
+        def order() -> None:
+            with contextlib.suppress(trio.ClosedResourceError):
+                client.open_position("EURUSD", "0.1", "buy", comment="silence", request_id="mine")
+
+        thread = threading.Thread(target=order)
+        thread.start()
+        heard.get(timeout=WITHIN_S)
+    thread.join(WITHIN_S)
+    (unknown,) = client.unsettled
+    assert unknown.request_id == "mine"
+
+
 def test_an_interrupt_does_not_lose_an_outcome_in_silence(
     urls: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
