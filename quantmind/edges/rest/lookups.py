@@ -15,6 +15,8 @@ from quantmind.wire.rest import shown
 SAMPLE_WITHIN_S: Final = 2.0
 """A ticket that an account does not show may be younger than its last sample: the next one is waited for so long."""
 LOOK_EVERY_S: Final = 0.05
+TELLS_FOR_S: Final = 5.0
+"""What an account lacked that was last read longer ago, counting the wait for a newer sample, it may have by now."""
 DEALS_AFTER_S: Final = 0.5
 """A position's last deal is known so long after the sample that lacks the position, or it is not ours to know."""
 
@@ -138,7 +140,7 @@ async def symbol_of(context: RestContext, broker: str, ticket: int) -> str:
             await trio.sleep(LOOK_EVERY_S)
     # What it had some time ago does not tell what it lacks now.
     age_s = trio.current_time() - sample_of(context, broker).taken_at
-    if age_s > SAMPLE_WITHIN_S:
+    if age_s > TELLS_FOR_S:
         detail = (
             f"whether {broker} has a position {ticket} is not known: its account was last read {age_s:.0f} s ago, and "
             f"its feed is {link.feed}{why_of(link.feed_error)}; nothing was sent"

@@ -285,7 +285,7 @@ async def test_one_id_one_command() -> None:
 
 async def test_in_flight_is_bounded() -> None:
     """Beyond the limit a command waits within its deadline; one that never left did not happen."""
-    limited = CommandSettings(answer_within_s=0.5, repeat_after_s=20, max_in_flight=2)
+    limited = CommandSettings(answer_within_s=3, repeat_after_s=20, reopen_after_s=20, max_in_flight=2)
     async with gateway(lambda message: None) as fake, client_of(fake, limited) as client:
         outcomes: list[Any] = []
 
@@ -295,9 +295,15 @@ async def test_in_flight_is_bounded() -> None:
         async with trio.open_nursery() as nursery:
             for _ in range(5):
                 nursery.start_soon(one)
-        assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Failed"] * 3 + ["Unknown"] * 2
-        assert {outcome.code for outcome in outcomes if isinstance(outcome, Failed)} == {"not_sent"}
-        assert len(fake.heard) == 2
+            while len(fake.heard) < 2:
+                await trio.sleep(0.01)
+            await trio.sleep(0.1)
+            assert len(fake.heard) == 2
+        # On a busy machine one may find a place in the moment between two deadlines; then it has left.
+        failed = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
+        assert len(outcomes) == 5
+        assert len(failed) == 5 - len(fake.heard) > 0
+        assert {outcome.code for outcome in failed} == {"not_sent"}
 
 
 async def test_closing_wakes_whoever_waits() -> None:
