@@ -54,6 +54,9 @@ def free_ports(number: int) -> list[int]:
     raise AssertionError(f"no {number} free ports")
 
 
+NOT_OF_A_CLONE = (".git", ".venv", "__pycache__", ".*_cache", ".hypothesis")
+
+
 def a_machine(folder: Path, data: Path | None) -> dict[str, str]:
     """The environment of a newcomer: nothing of ours but the way to pip's index."""
     home = Path.home()
@@ -74,17 +77,23 @@ def a_machine(folder: Path, data: Path | None) -> dict[str, str]:
     return env
 
 
-def a_copy(folder: Path, ports: list[int]) -> Path:
-    """What a clone would have, with the ports of this test below each configuration."""
+def _names_of_the_clone() -> list[str]:
     try:
         listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, timeout=60)
     except (OSError, subprocess.CalledProcessError):
-        cannot("needs git and a clone: what the newcomer has is what git has")
+        return []
+    return [name for name in listed.stdout.decode().split("\0") if name and (ROOT / name).is_file()]
+
+
+def a_copy(folder: Path, ports: list[int]) -> Path:
+    """What a clone would have, with the ports of this test below each configuration."""
     project = folder / "project"
-    for name in listed.stdout.decode().split("\0"):
-        if name and (ROOT / name).is_file():
-            (project / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, project / name)
+    names = _names_of_the_clone()
+    for name in names:
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, project / name)
+    if not names:  # no clone, but what came of one
+        shutil.copytree(ROOT, project, ignore=shutil.ignore_patterns(*NOT_OF_A_CLONE))
     doors = {door: {key: port} for (door, key), port in zip(DOORS.items(), ports, strict=True)}
     for name in ("brokers.yaml", "replay.yaml"):
         with (project / "config" / name).open("a", encoding="utf-8") as file:
