@@ -238,7 +238,8 @@ class Executor:
                 self._report(item.fact)  # a new governor may have read the intent without its outcome
             item.order.request.watch.mark("outcome", now)
             item.order.call.answer(item.reply)
-        self.boards.links.of(self.broker.name).changed.set()
+        if any(isinstance(item.fact.outcome, Placed | Unknown) for item in done):  # a refusal has changed nothing
+            self.boards.links.of(self.broker.name).changed.set()
 
     def _settled(self, order_id: str, state: str, reply: Reply) -> Settled:
         return Settled(order_id, state, replies.stored(reply), self.clock.now())

@@ -143,9 +143,9 @@ def is_reduction(proposal: Proposal, situation: Situation) -> bool:
 
     A close counts when the symbol's net exposure falls (closing one leg of a hedge does not), whatever becomes of the
     closes that are on their way, or when two opposite positions close by each other. An open counts where it closes a
-    part of a netting account's position, as a fresh sample shows that. A change of
-    stops counts when the stop comes nearer or stays; taking back a pending order always does. A ticket that is not
-    ours to see (the EA trades by itself): its close passes, a change of its stops passes only while trading is active.
+    part of a netting account's position, as a fresh sample shows that. A change of stops counts when the stop comes
+    nearer or stays; taking back a pending order always does. A ticket that is not ours to see (the EA trades by
+    itself): its close passes, a change of its stops passes only while trading is active.
     """
     match proposal:
         case Open():
