@@ -3,6 +3,7 @@
 QuantMindError
 ├── BrokerUnavailable   the broker can't be reached; nothing was sent
 ├── JournalDown         a record could not be made durable; it is not kept
+├── StateDown           the router's state could not be kept, or not be read
 └── StartError          the gateway can't start: `exit_code` says which kind
 """
 
@@ -30,6 +31,10 @@ class BrokerUnavailable(QuantMindError):
 
 class JournalDown(QuantMindError):
     """A record could not be made durable."""
+
+
+class StateDown(QuantMindError):
+    """Where the router's state is kept can't be written or read now."""
 
 
 class StartError(QuantMindError):

@@ -11,6 +11,7 @@ import threading
 from typing import Final, TextIO
 
 from quantmind.domain.clock import iso
+from quantmind.domain.visible import json_visible, visible
 
 LINES: Final = 10_000
 """Lines that may wait to be written: minutes of them; beyond it they are lost, counted, and that is said."""
@@ -23,16 +24,16 @@ class PlainFormatter(logging.Formatter):
     """`2026-11-23T09:00:00.123Z WARNING quantmind.door slow.command …`, control characters made visible."""
 
     def format(self, record: logging.LogRecord) -> str:
-        text = f"{iso(record.created)} {record.levelname} {record.name} {_visible(record.getMessage())}"
+        text = f"{iso(record.created)} {record.levelname} {record.name} {visible(record.getMessage())}"
         if record.exc_info:
             # Indented, since an error may quote what a client sent: no line of it can pass for one of the log's.
             lines = self.formatException(record.exc_info).split("\n")
-            text = "\n".join([text, *(f"  {_visible(line)}" for line in lines)])
+            text = "\n".join([text, *(f"  {visible(line)}" for line in lines)])
         return text
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, and the traceback where there is one."""
+    """One JSON object a line: time, level, logger, message, and the traceback where there is one; all of it prints."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -43,7 +44,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        return json_visible(json.dumps(line, ensure_ascii=False))
 
 
 class LateHandler(logging.Handler):
@@ -127,10 +128,3 @@ def set_up(*, as_json: bool, verbose: bool, stream: TextIO | None = None) -> Lat
     root.setLevel(logging.DEBUG if verbose else logging.INFO)
     logging.captureWarnings(True)
     return handler
-
-
-def _visible(text: str) -> str:
-    """A message on one line: what a client sent must not forge a log line."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -31,6 +31,8 @@ class Position:
     swap: Decimal = Decimal(0)
     magic: int = 0
     comment: str = ""
+    tag: str = ""
+    """The client tag of the order that opened it, as the broker kept it; empty: none, or the broker keeps none."""
 
 
 @attrs.frozen
@@ -49,6 +51,8 @@ class PendingOrder:
     expiration_msc: int | None = None
     magic: int = 0
     comment: str = ""
+    tag: str = ""
+    """The client tag that it was placed with, as the broker kept it; empty: none, or the broker keeps none."""
 
 
 class Entry(enum.Enum):
@@ -91,6 +95,8 @@ class Deal:
     swap: Decimal = Decimal(0)
     magic: int = 0
     comment: str = ""
+    tag: str = ""
+    """The client tag of the request that made it, as the broker kept it; empty: none (a stop, a stop out, a hand)."""
 
 
 @attrs.frozen

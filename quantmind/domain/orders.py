@@ -114,12 +114,21 @@ class Cancel:
 Proposal = Open | Close | Modify | Cancel
 
 
+class Ending(enum.Enum):
+    """How a limit or stop order ended that was not filled (MetaTrader 5: ORDER_STATE_CANCELED, _EXPIRED, _REJECTED)."""
+
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    REJECTED = "rejected"
+
+
 @attrs.frozen
 class Placed:
     """The broker carried it out. `price` is the fill's, `volume` what was filled, in lots.
 
     Of an order that waits in the book (`pending`) `price` and `deal` are none, `volume` is the order's and `ticket` its
-    number; of a position that was closed by another `profit` is that of both.
+    number; of a position that was closed by another `profit` is that of both. `ended` is set, and `volume` 0, of an
+    order that waits no more and was not filled.
     """
 
     retcode: int
@@ -133,6 +142,7 @@ class Placed:
     tp: Decimal | None = None
     comment: str = ""
     pending: bool = False
+    ended: Ending | None = None
 
 
 @attrs.frozen

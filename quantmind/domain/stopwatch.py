@@ -9,7 +9,7 @@ import attrs
 class Stopwatch:
     """Marks of one command's way, in monotonic seconds, in the order they were passed.
 
-    The one thing that travels with a message and is written to: a measurement, not a fact.
+    It travels with a message and is written to: a measurement, not a fact.
     """
 
     start: float

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import re
-from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 
 import attrs
 
@@ -94,8 +94,8 @@ class SymbolSpec:
         if volume < self.volume_min:
             return Decimal(0)
         capped = min(volume, self.volume_max)
-        steps = (capped / self.volume_step).quantize(Decimal(1), ROUND_FLOOR)
-        floored = steps * self.volume_step
+        # Whole steps by a division that does not round: a rounded quotient can be a step too many.
+        floored = capped // self.volume_step * self.volume_step
         return floored if floored >= self.volume_min else Decimal(0)
 
     def on_volume_grid(self, volume: Decimal) -> bool:

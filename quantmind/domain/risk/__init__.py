@@ -10,10 +10,13 @@ from quantmind.domain.risk.approval import Reason as Reason
 from quantmind.domain.risk.approval import Terms as Terms
 from quantmind.domain.risk.approval import Verdict as Verdict
 from quantmind.domain.risk.judge import judge as judge
+from quantmind.domain.risk.judge import judge_flattening as judge_flattening
+from quantmind.domain.risk.mandate import Mandate as Mandate
+from quantmind.domain.risk.mandate import MandateMode as MandateMode
+from quantmind.domain.risk.policy import EaLimits as EaLimits
+from quantmind.domain.risk.policy import Policy as Policy
 from quantmind.domain.risk.state import Closing as Closing
-from quantmind.domain.risk.state import EaLimits as EaLimits
 from quantmind.domain.risk.state import Market as Market
-from quantmind.domain.risk.state import Policy as Policy
 from quantmind.domain.risk.state import Reservation as Reservation
 from quantmind.domain.risk.state import Situation as Situation
 from quantmind.domain.risk.state import TradingState as TradingState

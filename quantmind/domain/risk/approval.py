@@ -19,6 +19,8 @@ class Reason:
     message: str
     limit: Decimal | float | int | None = None
     value: Decimal | float | int | None = None
+    observed: bool = False
+    """It refuses nothing: the policy is only observed."""
 
 
 @attrs.frozen

@@ -10,7 +10,9 @@ import attrs
 from quantmind.domain.accounts import net_lots
 from quantmind.domain.orders import Cancel, Close, Modify, Open, OrderType, Proposal, Side
 from quantmind.domain.risk.approval import Denied, Reason, Terms, Verdict, approve
-from quantmind.domain.risk.rules import ADDING, Cap, Refusal, Rule
+from quantmind.domain.risk.policy import EaLimits, Policy
+from quantmind.domain.risk.rules import ADDING, UNLIMITED, Cap, Refusal, Rule
+from quantmind.domain.risk.rules.throttles import multiplier as multiplier_of
 from quantmind.domain.risk.state import Situation, TradingState
 
 _ONE = Decimal(1)
@@ -27,23 +29,78 @@ def judge(
     """Decide. Every rule that speaks stands in the verdict; a rule that raises is a refusal that names it.
 
     What is proved to reduce risk passes whatever the rules say. An `Open` is approved for exactly the volume
-    asked for, or, with `reduce`, for the largest that passes.
+    asked for, or, with `reduce`, for the largest that passes. Where a policy is only observed, what its limits would
+    have said stands in the verdict and refuses nothing.
 
     Args:
         approval_id: what the approval will be known by.
         deadline: monotonic seconds at which the promise ends.
     """
-    reduces = is_reduction(proposal, situation)
-    if reduces:
-        terms = Terms(_multiplier(situation), proposal.volume if isinstance(proposal, Open) else None)
+    promise = _Promise(approval_id, situation.incarnation, deadline)
+    if _proved(proposal, situation):
+        terms = Terms(_multiplier(situation)[0], proposal.volume if isinstance(proposal, Open) else None)
+        return promise.made(proposal, terms, reduces=True)
+    verdict = _decide(proposal, situation, rules, promise)
+    if not situation.policy.observe_only:
+        return verdict
+    free = _decide(proposal, _unlimited(situation), [rule for rule in rules if rule in UNLIMITED], promise)
+    seen = tuple(attrs.evolve(reason, observed=True) for reason in verdict.terms.reasons)
+    hard = free.terms.reasons
+    reasons = (*hard, *(reason for reason in seen if attrs.evolve(reason, observed=False) not in hard))
+    return attrs.evolve(free, terms=attrs.evolve(free.terms, reasons=reasons))
+
+
+def judge_flattening(proposal: Proposal, situation: Situation, *, approval_id: str, deadline: float) -> Verdict:
+    """A step by which the gateway makes an account flat: it passes, since what it leads to has no risk at all.
+
+    Taken by itself a step may raise the net exposure (one leg of a hedge), so nobody else may call it a reduction.
+    """
+    terms = Terms(_multiplier(situation)[0], None)
+    if not isinstance(proposal, Close | Cancel):
+        reason = Reason("trading_state", "only closes and cancellations make an account flat")
+        return Denied(proposal, attrs.evolve(terms, reasons=(reason,)))
+    return _Promise(approval_id, situation.incarnation, deadline).made(proposal, terms, reduces=True)
+
+
+def _proved(proposal: Proposal, situation: Situation) -> bool:
+    """What can't be reckoned (a size that is no number) proves nothing: then the rules decide."""
+    try:
+        return is_reduction(proposal, situation)
+    except ArithmeticError:
+        return False
+
+
+@attrs.frozen
+class _Promise:
+    """What an approval is known by and how long it holds."""
+
+    approval_id: str
+    incarnation: int
+    deadline: float
+
+    def made(self, proposal: Proposal, terms: Terms, *, reduces: bool = False) -> Verdict:
         return approve(
             proposal,
             terms,
-            approval_id=approval_id,
-            incarnation=situation.incarnation,
-            deadline=deadline,
-            reduces=True,
+            approval_id=self.approval_id,
+            incarnation=self.incarnation,
+            deadline=self.deadline,
+            reduces=reduces,
         )
+
+
+def _unlimited(situation: Situation) -> Situation:
+    """The same without the limits of a policy, but for what guards the gateway's own promises."""
+    policy = situation.policy
+    free = Policy(
+        max_volume=Decimal("Infinity"),
+        max_open_positions=policy.max_open_positions,
+        unknown_grace_s=policy.unknown_grace_s,
+    )
+    return attrs.evolve(situation, policy=free, ea=EaLimits(multiplier=situation.ea.multiplier))
+
+
+def _decide(proposal: Proposal, situation: Situation, rules: Sequence[Rule], promise: _Promise) -> Verdict:
     refusals: list[Reason] = []
     caps: list[Cap] = []
     for rule in rules:
@@ -53,26 +110,24 @@ def judge(
         except Exception as exc:  # noqa: BLE001
             refusals.append(_as_no(rule, f"failed: {exc!r}"))
             continue
-        if isinstance(finding, Refusal):
-            refusals.append(finding.reason)
-        elif isinstance(finding, Cap) and finding.volume.is_finite():
+        if finding is None:
+            continue
+        if isinstance(finding, Cap) and finding.volume.is_finite():
             caps.append(finding)
-        elif finding is not None:
+        elif isinstance(finding, Refusal):
+            refusals.append(finding.reason)
+        else:
             refusals.append(_as_no(rule, f"said {finding!r}"))
-    multiplier = _multiplier(situation)
-    if not isinstance(proposal, Open):
-        terms = Terms(multiplier, None, tuple(refusals))
-        if refusals:
-            return Denied(proposal, terms)
-        return approve(
-            proposal,
-            terms,
-            approval_id=approval_id,
-            incarnation=situation.incarnation,
-            deadline=deadline,
-            reduces=False,
-        )
-    return _judge_open(proposal, situation, refusals, caps, multiplier, approval_id, deadline)
+    factor, whose = _multiplier(situation)
+    if isinstance(proposal, Open):
+        try:
+            return _decide_open(proposal, situation, refusals, caps, (factor, whose), promise)
+        except ArithmeticError as exc:
+            # A size or a grid that is no number: as a rule that breaks, whatever the rules said.
+            refusals.append(Reason("volume_step", f"what volume may be traded can't be told: {exc!r}"))
+            return Denied(proposal, Terms(factor, Decimal(0), tuple(refusals)))
+    terms = Terms(factor, None, tuple(refusals))
+    return Denied(proposal, terms) if refusals else promise.made(proposal, terms)
 
 
 def _as_no(rule: Rule, what: str) -> Reason:
@@ -80,35 +135,26 @@ def _as_no(rule: Rule, what: str) -> Reason:
     return Reason(name, f"the rule {name} {what}; it counts as no")
 
 
-def _judge_open(
+def _decide_open(
     proposal: Open,
     situation: Situation,
     refusals: list[Reason],
     caps: list[Cap],
-    multiplier: Decimal,
-    approval_id: str,
-    deadline: float,
+    throttle: tuple[Decimal, str],
+    promise: _Promise,
 ) -> Verdict:
-    spec = situation.market.spec
+    spec, (factor, whose) = situation.market.spec, throttle
     if spec is None or refusals or not caps:
         # No cap is no permission: with no rule that says how much, nothing passes.
         reasons = tuple(refusals) or (Reason("max_volume", "no rule says how much may be traded"),)
-        return Denied(proposal, Terms(multiplier, Decimal(0), reasons))
+        return Denied(proposal, Terms(factor, Decimal(0), reasons))
     allowed = min(cap.volume for cap in caps)
-    largest = spec.floor_volume(multiplier * allowed)
+    largest = spec.floor_volume(factor * allowed)
     reasons_for_less: list[Reason] = []
     if proposal.volume > largest:
         reasons_for_less += [cap.reason for cap in caps if cap.volume < proposal.volume]
-        if multiplier < _ONE and proposal.volume > spec.floor_volume(multiplier * proposal.volume):
-            reasons_for_less.append(
-                Reason(
-                    "risk_multiplier",
-                    f"the risk multiplier is {multiplier}: at most {largest} lots may be traded, "
-                    f"{proposal.volume} were asked for",
-                    multiplier,
-                    proposal.volume,
-                )
-            )
+        if factor < _ONE and proposal.volume > spec.floor_volume(factor * proposal.volume):
+            reasons_for_less.append(_less_by(factor, whose, largest, proposal, situation))
     if not spec.on_volume_grid(proposal.volume) and proposal.volume <= spec.volume_max:
         reasons_for_less.append(
             Reason(
@@ -122,20 +168,22 @@ def _judge_open(
     volume = proposal.volume
     if reasons_for_less or volume > largest:
         volume = spec.floor_volume(min(volume, largest)) if proposal.reduce else Decimal(0)
-    terms = Terms(multiplier, largest, tuple(reasons_for_less))
+    terms = Terms(factor, largest, tuple(reasons_for_less))
     if volume <= 0:
         if not reasons_for_less:
             reason = Reason("max_volume", f"at most {largest} lots may be traded", largest, proposal.volume)
             terms = attrs.evolve(terms, reasons=(reason,))
         return Denied(proposal, terms)
-    return approve(
-        proposal if volume == proposal.volume else attrs.evolve(proposal, volume=volume),
-        terms,
-        approval_id=approval_id,
-        incarnation=situation.incarnation,
-        deadline=deadline,
-        reduces=False,
-    )
+    return promise.made(proposal if volume == proposal.volume else attrs.evolve(proposal, volume=volume), terms)
+
+
+def _less_by(factor: Decimal, whose: str, largest: Decimal, proposal: Open, situation: Situation) -> Reason:
+    """The reason that names whose multiplier binds."""
+    what = f"the risk mandate is {situation.mandate}" if whose == "mandate" else f"the risk multiplier is {factor}"
+    if whose not in ("mandate", "risk_multiplier"):
+        what += f" by the rule {whose}"
+    message = f"{what}: at most {largest} lots may be traded, {proposal.volume} were asked for"
+    return Reason(whose, message, factor, proposal.volume)
 
 
 def is_reduction(proposal: Proposal, situation: Situation) -> bool:
@@ -174,9 +222,7 @@ def _nets(proposal: Open, situation: Situation) -> bool:
     if age_s is None or age_s > situation.policy.equity_fresh_s:
         return False
     held = -net_lots(list(situation.positions.values()), proposal.symbol) * side.sign
-    closing = [
-        lots for ticket, lots in _closing(situation).items() if situation.positions[ticket].symbol == proposal.symbol
-    ]
+    closing = _closing(situation, proposal.symbol).values()
     on_its_way = [
         item.volume
         for item in situation.reservations
@@ -195,12 +241,11 @@ def _closes(proposal: Close, situation: Situation) -> bool:
     if proposal.by is not None:
         other = situation.positions.get(proposal.by)
         return other is not None and other.symbol == position.symbol and other.side is position.side.opposite
-    side, going = position.side, _closing(situation)
+    side, going = position.side, _closing(situation, position.symbol)
     # The worst that the others on their way can do is to take away what this one would close against.
     net = net_lots(list(situation.positions.values()), position.symbol) * side.sign
     for ticket, lots in going.items():
-        other = situation.positions[ticket]
-        if ticket != position.ticket and (other.symbol, other.side) == (position.symbol, side):
+        if ticket != position.ticket and situation.positions[ticket].side is side:
             net -= lots
     return all(
         _falls(net - gone, position.volume - gone, proposal.volume)
@@ -213,13 +258,13 @@ def _falls(net: Decimal, held: Decimal, asked: Decimal | None) -> bool:
     return closed == 0 or abs(net - closed) < abs(net)
 
 
-def _closing(situation: Situation) -> dict[int, Decimal]:
-    """Lots that closes on their way may take, by the ticket of an open position."""
+def _closing(situation: Situation, symbol: str) -> dict[int, Decimal]:
+    """Lots that closes on their way may take of a symbol, by the ticket of an open position."""
     going: dict[int, Decimal] = {}
     for item in situation.closings:
         for ticket, lots in item.lots.items():
             position = situation.positions.get(ticket)
-            if position is not None:
+            if position is not None and position.symbol == symbol:
                 taken = position.volume if lots is None else lots
                 going[ticket] = min(position.volume, going.get(ticket, Decimal(0)) + taken)
     return going
@@ -243,8 +288,8 @@ def _loosens(proposal: Modify, current: Decimal | None, side: Side) -> bool:
     return new < current if side is Side.BUY else new > current
 
 
-def _multiplier(situation: Situation) -> Decimal:
-    multiplier = situation.ea.multiplier
-    if not multiplier.is_finite() or multiplier < 0:
-        return Decimal(0)
-    return min(multiplier, _ONE)
+def _multiplier(situation: Situation) -> tuple[Decimal, str]:
+    try:
+        return multiplier_of(situation)
+    except Exception:  # noqa: BLE001  # as a rule that breaks: what can't be told multiplies by nothing
+        return Decimal(0), "risk_multiplier"

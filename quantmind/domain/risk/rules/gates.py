@@ -1,37 +1,14 @@
-"""Rules for whatever adds exposure: each looks at the situation and says nothing, no, or how much.
-
-Source of the rules and their names: docs/risk.md.
-"""
+"""Whether anything may be added at all: trading state, record, mandate, unknown orders, the age of what is known."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
 
-import attrs
-
-from quantmind.domain.orders import Open, Proposal
+from quantmind.domain.orders import Proposal
 from quantmind.domain.risk.approval import Reason
+from quantmind.domain.risk.mandate import MandateMode
+from quantmind.domain.risk.rules.finding import Finding, Refusal
 from quantmind.domain.risk.state import Situation, TradingState
-
-
-@attrs.frozen
-class Refusal:
-    """No."""
-
-    reason: Reason
-
-
-@attrs.frozen
-class Cap:
-    """At most `volume` lots; the reason is given when that binds."""
-
-    volume: Decimal
-    reason: Reason
-
-
-Finding = Refusal | Cap | None
-Rule = Callable[[Situation, Proposal], Finding]
 
 
 def trading_state(situation: Situation, proposal: Proposal) -> Finding:
@@ -42,8 +19,8 @@ def trading_state(situation: Situation, proposal: Proposal) -> Finding:
     return Refusal(
         Reason(
             "trading_state",
-            f"trading is {situation.state.value} ({situation.state_cause}): only what reduces risk passes until "
-            "an admin sets the state to active",
+            f"trading is {situation.state.value} ({situation.state_cause}): only what reduces risk passes; "
+            "`quantmind risk` says how this ends, `quantmind release` ends what a person may end",
         )
     )
 
@@ -54,6 +31,35 @@ def recorded(situation: Situation, proposal: Proposal) -> Finding:
     if situation.blocked is None:
         return None
     return Refusal(Reason("journal", f"{situation.blocked}; nothing new is opened until it works again"))
+
+
+def watched(situation: Situation, proposal: Proposal) -> Finding:
+    """The account's limits are not being watched, so nobody would notice a broken one."""
+    del proposal
+    if situation.unwatched is None:
+        return None
+    return Refusal(Reason("watch", f"the account is not watched ({situation.unwatched}); this is a bug, see the log"))
+
+
+def breaker(situation: Situation, proposal: Proposal) -> Finding:
+    """Calls to the broker failed in a row, so nothing new is tried for a while."""
+    if situation.broken is None:
+        return None
+    return Refusal(Reason("breaker", f"{proposal.broker} takes nothing new now: {situation.broken}"))
+
+
+def mandate(situation: Situation, proposal: Proposal) -> Finding:
+    """Nothing may be added at all, says the mandate; one that only reduces is enforced with the multiplier."""
+    del proposal
+    if situation.mandate.mode is not MandateMode.NONE:
+        return None
+    return Refusal(
+        Reason(
+            "mandate",
+            f"the risk mandate is {situation.mandate}: only what reduces risk passes until an admin sets another",
+            Decimal(0),
+        )
+    )
 
 
 def no_unknown(situation: Situation, proposal: Proposal) -> Finding:
@@ -72,7 +78,7 @@ def no_unknown(situation: Situation, proposal: Proposal) -> Finding:
                     value=round(age, 3),
                 )
             )
-        if age >= situation.policy.unknown_grace_s:
+        if not age < situation.policy.unknown_grace_s:
             return Refusal(
                 Reason(
                     "no_unknown",
@@ -91,7 +97,7 @@ def equity_fresh(situation: Situation, proposal: Proposal) -> Finding:
     limit, age = situation.policy.equity_fresh_s, situation.sample_age_s
     if age is None:
         return Refusal(Reason("equity_fresh", "the account has not been read yet; is the broker connected?", limit))
-    if age > limit:
+    if not age <= limit:  # an age that is no number is not fresh
         return Refusal(
             Reason(
                 "equity_fresh",
@@ -117,7 +123,10 @@ def price_fresh(situation: Situation, proposal: Proposal) -> Finding:
     symbol = getattr(proposal, "symbol", "the symbol")
     if age is None or situation.market.bid is None or situation.market.ask is None:
         return Refusal(Reason("price_fresh", f"there is no price for {symbol} yet", limit))
-    if age > limit:
+    bid, ask = situation.market.bid, situation.market.ask
+    if not (bid.is_finite() and ask.is_finite()):
+        return Refusal(Reason("price_fresh", f"the price of {symbol} is {bid} / {ask}", limit))
+    if not age <= limit:
         return Refusal(
             Reason(
                 "price_fresh",
@@ -127,69 +136,3 @@ def price_fresh(situation: Situation, proposal: Proposal) -> Finding:
             )
         )
     return None
-
-
-def max_open_positions(situation: Situation, proposal: Proposal) -> Finding:
-    """As many positions are open, waiting or promised as the account may have.
-
-    On a netting account orders add up in one position, and however many of them there are, it would stay one: there a
-    position counts as many times as orders of `max_volume` go into it.
-    """
-    if not isinstance(proposal, Open):
-        return None
-    limit = situation.policy.max_open_positions
-    promised = len(situation.reservations)
-    waiting = len(situation.orders)
-    largest = situation.policy.max_volume if situation.netting else None
-    held = sum(_times(position.volume, largest) for position in situation.positions.values())
-    count = held + waiting + promised
-    if count < limit:
-        return None
-    lots = f" (each {largest} lots on a netting account count as one)" if held > len(situation.positions) else ""
-    return Refusal(
-        Reason(
-            "max_open_positions",
-            f"{held} positions are open{lots}, {waiting} pending orders wait and {promised} more are "
-            f"promised, the account may have {limit}; close one, cancel one or wait for an approval to end",
-            limit,
-            count,
-        )
-    )
-
-
-def _times(volume: Decimal, largest: Decimal | None) -> int:
-    return 1 if not largest else int((volume / largest).to_integral_value(ROUND_CEILING))
-
-
-def max_volume(situation: Situation, proposal: Proposal) -> Finding:
-    """More lots in one order than the account, the EA or the symbol may have."""
-    if not isinstance(proposal, Open):
-        return None
-    limits = [(situation.policy.max_volume, "the account")]
-    if situation.ea.max_volume is not None:
-        limits.append((situation.ea.max_volume, f"EA {proposal.origin.ea_name}"))
-    if situation.market.spec is not None:
-        limits.append((situation.market.spec.volume_max, f"symbol {proposal.symbol}"))
-    limit, whose = min(limits, key=lambda pair: pair[0])
-    return Cap(
-        limit,
-        Reason(
-            "max_volume",
-            f"one order of {whose} may have {limit} lots, {proposal.volume} were asked for",
-            limit,
-            proposal.volume,
-        ),
-    )
-
-
-ADDING: tuple[Rule, ...] = (
-    recorded,
-    trading_state,
-    no_unknown,
-    symbol_known,
-    equity_fresh,
-    price_fresh,
-    max_open_positions,
-    max_volume,
-)
-"""Applied, all of them, to whatever adds exposure."""
