@@ -169,6 +169,18 @@ FEEDS: Final[Mapping[str, type]] = {"random_walk": RandomWalkFeed, "replay": Rep
 
 
 @attrs.frozen(kw_only=True)
+class BreakerConfig:
+    """When nothing new is sent to a broker any more, and for how long."""
+
+    failures: int = setting(
+        Whole(1, 1000), "So many calls in a row that fail, of prices, account or orders, open it.", default=5
+    )
+    open_s: float = setting(
+        Number(least=1, most=86_400), "How long it stays open before the next call decides, in seconds.", default=60.0
+    )
+
+
+@attrs.frozen(kw_only=True)
 class BrokerConfig:
     """What every broker has.
 
@@ -180,6 +192,22 @@ class BrokerConfig:
     type: str = setting(Text(), "The kind of broker.", default="")
     enabled: bool = setting(Flag(), "Whether the gateway uses it.", default=True)
     description: str = setting(Text(empty=True), "A note for people.", default="")
+    stale_after_s: float = setting(
+        Number(least=1, most=3600),
+        "A feed that confirms no price for so long while its market is open is stale, in seconds; it is subscribed to "
+        "again then, connected again after twice, and restarted after three times as long.",
+        default=10.0,
+    )
+    symbol_stale_after_s: float | None = setting(
+        Maybe(Number(least=1, most=86_400)),
+        "The same for one symbol among others that speak, which is subscribed to again; null: as `stale_after_s`.",
+        default=None,
+    )
+    breaker: BreakerConfig = setting(
+        Section(BreakerConfig),
+        "The circuit breaker that keeps new orders from a broker that fails; closes go through.",
+        default=BreakerConfig,
+    )
 
 
 @attrs.frozen(kw_only=True)

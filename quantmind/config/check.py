@@ -88,6 +88,8 @@ class Checker:
             self.fault(key.line, path, 'merge keys ("<<") are not supported; write the keys out')
         elif self._unknown > _SUGGESTIONS:
             self.fault(key.line, path, "unknown key")
+        elif (home := _home(key.text, settings)) is not None:
+            self.fault(key.line, path, f'unknown key; it belongs into "{home}"')
         else:
             self.fault(key.line, path, f"unknown key; {suggestion(key.text, settings, 'keys here')}")
 
@@ -272,6 +274,17 @@ class Checker:
 @contextmanager
 def _nothing() -> Iterator[None]:
     yield
+
+
+def _home(key: str, settings: Mapping[str, Setting]) -> str | None:
+    """The one section here that has such a key, where it was written beside that section instead of into it."""
+    homes = [
+        name
+        for name, setting in settings.items()
+        if isinstance(kind := setting.kind.kind if isinstance(setting.kind, Maybe) else setting.kind, Section)
+        and key in settings_of(kind.builds)
+    ]
+    return homes[0] if len(homes) == 1 else None
 
 
 def _says(kind: Kind) -> str:

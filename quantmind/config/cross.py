@@ -1,60 +1,31 @@
 """Checks that look at several keys together."""
 
 from decimal import Decimal
-from typing import Final
 
 from quantmind.config.brokers import MockBrokerConfig, ReplayFeed, SymbolOverrides
 from quantmind.config.check import Checker
-from quantmind.config.cross_ingest import check_ingest, ingest_brokers
+from quantmind.config.cross_doors import check_doors
+from quantmind.config.cross_ingest import check_ingest
 from quantmind.config.cross_paper import check_conditions
+from quantmind.config.cross_risk import check_risk
+from quantmind.config.cross_tokens import check_tokens
 from quantmind.config.model import Config
 from quantmind.config.suggest import suggestion
 from quantmind.domain.symbols import usual_spec
 
-# The ports that this version opens (that of ingestion only if it is used), in the order in which a fault names them.
-_PORTS: Final = (
-    ("websocket", "port"),
-    ("commands", "port"),
-    ("data", "publish_port"),
-    ("data", "ingest_port"),
-    ("rest", "port"),
-)
-
 
 def check_together(config: Config, checker: Checker) -> None:
     """Report what is wrong between keys that are each right by themselves."""
-    _ports(config, checker)
+    check_doors(config, checker)
     _enabled(checker)
     _broker_names(config, checker)
     check_ingest(config, checker)
+    check_tokens(config, checker)
+    check_risk(config, checker)
     for name, broker in config.brokers.items():
         if isinstance(broker, MockBrokerConfig):
             _symbols(name, broker, checker)
             check_conditions(name, broker, checker)
-
-
-def _ports(config: Config, checker: Checker) -> None:
-    seen: dict[tuple[str, int], tuple[str, ...]] = {}
-    for section, key in _PORTS:
-        if key == "ingest_port" and not ingest_brokers(config):
-            continue
-        door = getattr(config.gateway, section)
-        host = "127.0.0.1" if door.host == "localhost" else door.host
-        port = getattr(door, key)
-        path = ("gateway", section, key)
-        other = seen.setdefault((host, port), path)
-        if other == path or port == 0:
-            continue
-        lines = [checker.marks[one].line for one in (other, path) if one in checker.marks]
-        if not lines:  # a key with a fault of its own left its default here
-            continue
-        here = path if path in checker.marks else other
-        there = other if here == path else path
-        said = "" if there in checker.marks else " by default"
-        message = (
-            f"port {port} on {host} is also that of {'.'.join(there)}{said}; give each its own, or 0 for a free one"
-        )
-        checker.fault(checker.marks[here].line, here, message)
 
 
 def _enabled(checker: Checker) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from quantmind.config.rules import ABSENT
 from quantmind.config.secret import MASK, Secret
 from quantmind.config.settings import settings_of
 
@@ -15,7 +16,8 @@ def described(value: Any) -> Any:
     """Return a value of the model as dicts, lists, texts and numbers; secrets as `****`."""
     model: type = type(value)
     if attrs.has(model):
-        return {name: described(getattr(value, name)) for name in settings_of(model)}
+        values = ((name, getattr(value, name)) for name in settings_of(model))
+        return {name: described(each) for name, each in values if each is not ABSENT}
     match value:
         case Secret():
             return MASK

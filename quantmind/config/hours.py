@@ -13,10 +13,13 @@ from quantmind.config.kinds import Choice, Refused, Schema
 from quantmind.config.settings import setting
 from quantmind.config.suggest import nearest
 from quantmind.config.tree import Scalar
-from quantmind.domain.sessions import parse_days, parse_hours
+from quantmind.domain.sessions import DAYS, parse_days, parse_hours
 
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _CLOCK: Final = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
+_WEEK_DAYS: Final = tuple(day.capitalize() for day in DAYS)
+_MOMENT: Final = re.compile(rf"({'|'.join(_WEEK_DAYS)}) ([01][0-9]|2[0-3]):([0-5][0-9])")
+_DAY_MIN: Final = 24 * 60
 _LONGEST: Final = 200
 
 
@@ -44,6 +47,39 @@ class SessionHours:
 
     def schema(self) -> Schema:
         return {"type": "string", "pattern": "^[0-9:, -]{9,200}$"}
+
+
+@attrs.frozen
+class HourRange:
+    """One range of hours of a day, over midnight where its end is earlier."""
+
+    says: str = "hours such as 08:00-17:00"
+
+    def parse(self, scalar: Scalar) -> str:
+        if "," in scalar.text:
+            raise Refused("write each range by itself, as in [08:00-12:00, 13:00-17:00]")
+        try:
+            return _checked(scalar, parse_hours)
+        except Refused as refused:
+            raise Refused(str(refused).removesuffix(", more than one with commas")) from None
+
+    def schema(self) -> Schema:
+        return {"type": "string", "pattern": "^[0-9: -]{9,20}$"}
+
+
+@attrs.frozen
+class WeekMoment:
+    """A moment of the week."""
+
+    says: str = f'a day ({", ".join(_WEEK_DAYS)}) with a time, such as "Fri 22:00"'
+
+    def parse(self, scalar: Scalar) -> str:
+        if not _MOMENT.fullmatch(scalar.text):
+            raise Refused
+        return scalar.text
+
+    def schema(self) -> Schema:
+        return {"type": "string", "pattern": f"^(?:{_MOMENT.pattern})$"}
 
 
 @attrs.frozen
@@ -94,6 +130,24 @@ def clock_time(text: str) -> time:
     """Return the moment that a `ClockTime` names."""
     hour, _, minute = text.partition(":")
     return time(int(hour), int(minute))
+
+
+def minute_of(text: str) -> int:
+    """Return the minute of the day that a `ClockTime` names."""
+    at = clock_time(text)
+    return at.hour * 60 + at.minute
+
+
+def hour_range(text: str) -> tuple[int, int]:
+    """Return the minutes of the day from which and up to which an `HourRange` goes; 1440 is its end."""
+    ((begin, end),) = parse_hours(text)
+    return begin, end if end <= _DAY_MIN else end - _DAY_MIN
+
+
+def week_moment(text: str) -> tuple[int, int]:
+    """Return the day (0 is Monday) and the minute of it that a `WeekMoment` names."""
+    day, _, time_text = text.partition(" ")
+    return _WEEK_DAYS.index(day), minute_of(time_text)
 
 
 def zone_of(name: str) -> tzinfo:

@@ -10,6 +10,7 @@ import attrs
 from quantmind.config.secret import Secret
 from quantmind.config.suggest import nearest
 from quantmind.config.tree import Scalar
+from quantmind.domain.tokens import digest_in, moment_in
 
 Schema = Mapping[str, Any]
 
@@ -102,6 +103,41 @@ class SecretText:
 
 
 @attrs.frozen
+class TokenHash(SecretText):
+    """The hash of a token; its text is in no message, since it may be the token itself that was pasted here."""
+
+    says: str = "sha256: and 64 hex digits in lower case, as `quantmind token add` writes it"
+
+    def parse(self, scalar: Scalar) -> Secret:
+        try:
+            digest_in(scalar.text)
+        except ValueError:
+            raise Refused("never the token itself") from None
+        return Secret(scalar.text)
+
+    def schema(self) -> Schema:
+        return {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"}
+
+
+@attrs.frozen
+class Moment:
+    """When something ends: a date, whose whole day still counts, or a moment, both in UTC."""
+
+    says: str = "a date such as 2027-01-31, or a time in UTC such as 2027-01-31T18:00:00Z"
+
+    def parse(self, scalar: Scalar) -> str:
+        _refuse_trap(scalar)
+        try:
+            moment_in(scalar.text)
+        except (ValueError, OverflowError):
+            raise Refused("there must be such a day") from None
+        return scalar.text
+
+    def schema(self) -> Schema:
+        return {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2}(\.\d{1,6})?Z)?$"}
+
+
+@attrs.frozen
 class Flag:
     """True or false, also as yes, no, on and off."""
 
@@ -177,11 +213,37 @@ class LoopbackHost:
         except ValueError:
             loopback = False
         if not loopback:
-            raise Refused("without TLS and credentials the gateway listens on loopback only")
+            raise Refused(
+                "nobody is asked who he is here; endpoints that others may reach are listed under secure, beside it"
+            )
         return scalar.text
 
     def schema(self) -> Schema:
         return {"type": "string"}
+
+
+@attrs.frozen
+class ListenHost:
+    """An address or name of this machine to listen on, whoever reaches it."""
+
+    says: str = "an address or a host name of this machine, without port"
+
+    def parse(self, scalar: Scalar) -> str:
+        _refuse_trap(scalar)
+        if not re.fullmatch(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}(%[A-Za-z0-9._-]{1,32})?", scalar.text):
+            raise Refused("write it as 127.0.0.1, ::1, 10.0.0.5, 0.0.0.0 or gateway.example")
+        return scalar.text
+
+    def schema(self) -> Schema:
+        return {"type": "string"}
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address to listen on; of names, only localhost is taken to be so."""
+    try:
+        return host in ("localhost", "::1") or ipaddress.IPv4Address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _refuse_trap(scalar: Scalar) -> None:

@@ -12,12 +12,13 @@ from quantmind.config.settings import walk
 from quantmind.config.source import MAX_BYTES, parse
 
 
-def load(path: Path, environ: Mapping[str, str]) -> Config:
+def load(path: Path, environ: Mapping[str, str], *, after: str = "--config") -> Config:
     """Read a configuration file.
 
     Args:
         path: The file; relative paths inside it count from its folder.
         environ: The environment that `${NAME}` is taken from.
+        after: The option that named it, for who has to correct it.
 
     Raises:
         ConfigError: The file cannot be read or has faults; all of them, sorted by line.
@@ -28,7 +29,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
             text = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         why = (getattr(error, "strerror", None) or "not a path").lower()
-        raise ConfigError([Fault(str(path), 0, "", f"cannot be read: {why}; check the name after --config")]) from None
+        raise ConfigError([Fault(str(path), 0, "", f"cannot be read: {why}; check the name after {after}")]) from None
     return loads(text, name=str(path), environ=environ)
 
 

@@ -10,20 +10,26 @@ from typing import Any, Final
 import attrs
 
 from quantmind.config.brokers import BROKER_NAME, BROKERS, PORT, BrokerConfig
-from quantmind.config.kinds import Choice, Flag, Location, LoopbackHost, SecretText, Text
+from quantmind.config.kinds import Choice, Flag, ListenHost, Location, LoopbackHost, Moment, Text, TokenHash
 from quantmind.config.numbers import Amount, Number, Whole
 from quantmind.config.places import default_state_dir
+from quantmind.config.rules import AllowancesConfig, ResetConfig, RulesConfig
 from quantmind.config.secret import Secret
-from quantmind.config.settings import Anything, ListOf, MapOf, Maybe, OneOf, Section, setting
+from quantmind.config.secure import SecureDataEndpoint, SecureEndpoint
+from quantmind.config.settings import ListOf, MapOf, Maybe, OneOf, Section, setting
+from quantmind.domain.tokens import moment_in
 
 _AUTH: Final = Choice(("optional", "required"))
 _LISTEN: Final = "Address to listen on; only this machine can reach it."
+_LISTEN_TLS: Final = "Address to listen on; one that others reach needs `gateway.tls`."
 _SECONDS: Final = Number(above=0, most=86_400)
 _ORIGIN: Final = Text(
     "an origin such as https://desk.example or http://localhost:3000, with no path and no *",
     r"[a-z][a-z0-9+.-]*://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?",
 )
+NO_PRESET: Final = "none"
 _NAME: Final = Text("1 to 64 characters on one line", r"\S(.{0,62}\S)?")
+TOKEN_NAME: Final = Text("1 to 48 of the characters A-Z a-z 0-9 . _ -", r"[A-Za-z0-9._-]{1,48}")
 _HOST_NAME: Final = Text("a host name or address, without port", r"[A-Za-z0-9.:_\[\]-]{1,253}")
 
 
@@ -31,7 +37,7 @@ _HOST_NAME: Final = Text("a host name or address, without port", r"[A-Za-z0-9.:_
 class WebSocketConfig:
     """The WebSocket door: market data for any client."""
 
-    host: str = setting(LoopbackHost(), _LISTEN, default="127.0.0.1")
+    host: str = setting(ListenHost(), _LISTEN_TLS, default="127.0.0.1")
     port: int = setting(PORT, "TCP port; 0 picks a free one.", default=8765)
     heartbeat_interval_s: float = setting(
         _SECONDS, "How often a client hears that the gateway lives, in seconds.", default=30.0
@@ -66,8 +72,10 @@ class CommandsConfig:
         Whole(1, 1_000_000), "Commands in work at a time; one more is told `busy`.", default=1024
     )
     auth: str = setting(_AUTH, "`required`: verdicts too need a token.", default="optional")
-    secure: tuple[Any, ...] = setting(
-        ListOf(Anything(), "endpoints"), "Further endpoints with credentials.", default=()
+    secure: tuple[SecureEndpoint, ...] = setting(
+        ListOf(Section(SecureEndpoint), "endpoints"),
+        "Further endpoints, where each client shows credentials; see encryption.md.",
+        default=(),
     )
 
 
@@ -88,8 +96,10 @@ class DataConfig:
         default="plain",
     )
     publish_port: int = setting(PORT, "Port that publishes ticks and risk states; 0 picks a free one.", default=5557)
-    secure: tuple[Any, ...] = setting(
-        ListOf(Anything(), "endpoints"), "Further endpoints with credentials.", default=()
+    secure: tuple[SecureDataEndpoint, ...] = setting(
+        ListOf(Section(SecureDataEndpoint), "endpoints"),
+        "Further endpoints, where each client shows credentials; see encryption.md.",
+        default=(),
     )
 
 
@@ -97,7 +107,7 @@ class DataConfig:
 class RestConfig:
     """The HTTP door."""
 
-    host: str = setting(LoopbackHost(), _LISTEN, default="127.0.0.1")
+    host: str = setting(ListenHost(), _LISTEN_TLS, default="127.0.0.1")
     port: int = setting(PORT, "TCP port; 0 picks a free one.", default=5005)
     max_body_bytes: int = setting(Whole(1024, 16 * 1024 * 1024), "Longest body of a request, in bytes.", default=65536)
     origins: tuple[str, ...] = setting(
@@ -125,10 +135,16 @@ class JournalConfig:
 
 @attrs.frozen(kw_only=True)
 class TlsConfig:
-    """Encryption of the WebSocket and HTTP doors."""
+    """Encryption of the WebSocket and HTTP doors; without it both speak in clear text."""
 
-    certificate: Path | None = setting(Maybe(Location()), "File of the certificate chain (PEM).", default=None)
-    key: Path | None = setting(Maybe(Location()), "File of the private key (PEM).", default=None)
+    certificate: Path | None = setting(
+        Maybe(Location()),
+        "File of the certificate and the chain up to its authority (PEM); relative to the configuration's folder.",
+        default=None,
+    )
+    key: Path | None = setting(
+        Maybe(Location()), "File of the certificate's private key (PEM, no passphrase).", default=None
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -167,6 +183,16 @@ class EaConfig:
     max_volume: Decimal | None = setting(
         Maybe(Amount(above=0)), "Largest volume of one order, in lots; null: no limit of its own.", default=None
     )
+    max_open_positions: int | None = setting(
+        Maybe(Whole(1, 100_000)),
+        "Its open positions at a time, with orders on their way; null: no limit of its own.",
+        default=None,
+    )
+    room_percent: Decimal | None = setting(
+        Maybe(Amount(above=0, most=100)),
+        "How much of what the account may still lose one of its orders may risk, in percent; null: all.",
+        default=None,
+    )
     dead_man_s: float | None = setting(
         Maybe(_SECONDS), "Silence after which `on_dead_man` is done, in seconds; null: never.", default=None
     )
@@ -181,15 +207,27 @@ class EaConfig:
 class TokenConfig:
     """One token that opens the doors."""
 
-    hash: Secret | None = setting(Maybe(SecretText()), "Hash of the token.", default=None)
+    hash: Secret | None = setting(
+        Maybe(TokenHash()), "Hash of the token (docs/tokens.md); without one it opens nothing.", default=None
+    )
     scopes: tuple[str, ...] = setting(
         ListOf(Choice(("read", "ea", "bridge", "trade", "admin")), "scopes"), "What it may do.", default=("read",)
     )
     eas: tuple[str, ...] = setting(ListOf(_NAME, "EA names"), "EAs that it speaks for; empty: any.", default=())
     brokers: tuple[str, ...] = setting(
-        ListOf(BROKER_NAME, "broker names"), "Brokers that it reaches; empty: any.", default=()
+        ListOf(BROKER_NAME, "broker names"),
+        "Brokers that it reaches; empty: any, which a token with scope bridge may not.",
+        default=(),
     )
-    expires: str | None = setting(Maybe(Text(most=64)), "When it ends; null: never.", default=None)
+    expires: str | None = setting(Maybe(Moment()), "Until when it holds, in UTC; null: for good.", default=None)
+    rate_limit_per_s: int = setting(
+        Whole(1, 1_000_000), "Requests that it may send in a second, over HTTP and ZeroMQ together.", default=1000
+    )
+
+    @property
+    def expires_at(self) -> float | None:
+        """The end of it in Unix seconds."""
+        return None if self.expires is None else moment_in(self.expires)
 
 
 @attrs.frozen(kw_only=True)
@@ -197,10 +235,14 @@ class AccountRisk:
     """The limits of one account."""
 
     preset: str = setting(
-        Text("the name of a preset", "[A-Za-z0-9._-]{1,64}"), "Rules of a firm, by name.", default="none"
+        Text("the name of a preset", "[A-Za-z0-9._-]{1,64}"),
+        "Rules of a firm, by name (see presets.md); none: no firm's.",
+        default=NO_PRESET,
     )
     initial_capital: Decimal | None = setting(
-        Maybe(Amount(above=0)), "Capital at the start, which the rules of a preset count from.", default=None
+        Maybe(Amount(above=0)),
+        "Capital at the start, which percents are of; a preset needs it, and rules that count from it do.",
+        default=None,
     )
     max_volume: Decimal = setting(Amount(above=0), "Largest volume of one order, in lots.", default=Decimal("1.0"))
     max_open_positions: int = setting(
@@ -212,12 +254,30 @@ class AccountRisk:
     price_fresh_s: float = setting(
         _SECONDS, "A price that was last confirmed longer ago refuses new risk, in seconds.", default=5.0
     )
-    group: str | None = setting(Maybe(_NAME), "Accounts of a group are judged together.", default=None)
+    group: str | None = setting(
+        Maybe(_NAME), "Accounts with the same group are judged together by `exposure`; null: alone.", default=None
+    )
     on_breach: str = setting(
         Choice(("halt", "flatten")), "What a broken limit does: halt, or halt and close everything.", default="halt"
     )
-    rules: Mapping[str, Any] = setting(
-        MapOf(_NAME, Anything(), "rule"), "Further rules with their parameters.", default=dict
+    on_drift: str = setting(
+        Choice(("adopt", "flag")),
+        "What is done with a position that the broker's deals do not explain: take it over, or flag it until an admin "
+        "does.",
+        default="adopt",
+    )
+    reset: ResetConfig | None = setting(
+        Maybe(Section(ResetConfig)),
+        "When a day ends; null: as the preset says, without one at 00:00 UTC.",
+        default=None,
+    )
+    allowances: AllowancesConfig = setting(
+        Section(AllowancesConfig), "What a stop may cost beyond its price.", default=AllowancesConfig
+    )
+    rules: RulesConfig = setting(
+        Section(RulesConfig),
+        "Rules with their parameters; each replaces the preset's rule of that name as a whole, null turns it off.",
+        default=RulesConfig,
     )
 
 
@@ -227,7 +287,9 @@ class RiskConfig:
 
     observe_only: bool = setting(Flag(), "Whether limits are judged and recorded but do not refuse.", default=False)
     news_file: Path | None = setting(
-        Maybe(Location()), "Calendar of events; relative to the configuration's folder.", default=None
+        Maybe(Location()),
+        "Calendar of events, which the rule `news` needs; relative to the configuration's folder.",
+        default=None,
     )
     accounts: Mapping[str, AccountRisk] = setting(
         MapOf(Text("the name of a broker, or default", "[A-Za-z0-9_-]{1,32}"), Section(AccountRisk), "broker"),
@@ -259,7 +321,9 @@ class Config:
         MapOf(_NAME, Section(EaConfig), "ea"), "Expert Advisors by name.", default=dict
     )
     tokens: Mapping[str, TokenConfig] = setting(
-        MapOf(_NAME, Section(TokenConfig), "token"), "Tokens by name.", default=dict
+        MapOf(TOKEN_NAME, Section(TokenConfig), "token"),
+        "Tokens by name; further ones by `quantmind token` (docs/tokens.md).",
+        default=dict,
     )
     risk: RiskConfig = setting(Section(RiskConfig), "What the risk governor allows.", default=RiskConfig)
 

@@ -91,7 +91,7 @@ class Amount:
 
 def _decimal(scalar: Scalar) -> Decimal:
     if not scalar.plain:
-        raise Refused("remove the quotes" if _is_decimal(scalar.text) else "")
+        raise Refused("remove the quotes" if _is_decimal(scalar.text) else _number_hint(scalar))
     if not _is_decimal(scalar.text):
         raise Refused(_number_hint(scalar))
     found = _DECIMAL.fullmatch(scalar.text)
@@ -116,6 +116,8 @@ def _number_hint(scalar: Scalar) -> str:
         return "write it without decimals"
     if re.fullmatch(r"[-+]?(0[xXoO][0-9A-Fa-f_]+|[0-9][0-9_,:.' ]*)", scalar.text):
         return "write plain digits: no leading zeros, separators or colons"
+    if scalar.text.endswith("%") and _is_decimal(scalar.text[:-1].strip()):
+        return f"write {scalar.text[:-1].strip()}, without the sign"
     return ""
 
 

@@ -37,28 +37,12 @@ class Pending:
 
 
 PENDING: Final = (
-    Pending("gateway.commands.secure", "set it to []"),
     Pending("gateway.commands.http_port", "use gateway.rest for commands over HTTP", explicit=True),
-    Pending("gateway.data.secure", "set it to []"),
-    Pending("gateway.journal.max_size_mb", "watch the size of the state folder", explicit=True),
-    Pending("gateway.journal.keep_days", "watch the size of the state folder", explicit=True),
-    Pending("gateway.tls.certificate", "set it to null"),
-    Pending("gateway.tls.key", "set it to null"),
     Pending(
         "brokers.*.type",
         'set the broker\'s "enabled: false", or its type to mt5_mock',
         ("mt5", "mt5_socket", "binance_spot", "binance_futures"),
     ),
-    Pending("eas.*.dead_man_s", "set it to null"),
-    Pending("eas.*.on_dead_man", "set it to none"),
-    Pending("tokens", "use the token that is made at the first start, or QUANTMIND_TOKEN"),
-    Pending("risk.observe_only", "set it to false"),
-    Pending("risk.news_file", "set it to null"),
-    Pending("risk.accounts.*.preset", "set it to none"),
-    Pending("risk.accounts.*.initial_capital", "set it to null"),
-    Pending("risk.accounts.*.group", "set it to null"),
-    Pending("risk.accounts.*.on_breach", "set it to halt", ("flatten",)),
-    Pending("risk.accounts.*.rules", "set it to {}"),
 )
 
 
