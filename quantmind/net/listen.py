@@ -13,6 +13,7 @@ import attrs
 import trio
 
 from quantmind.net.errors import AddressTaken, NetError
+from quantmind.net.turns import Pace
 
 logger: Final = logging.getLogger("quantmind.net")
 
@@ -82,11 +83,16 @@ def open_listener(host: str, port: int, backlog: int = BACKLOG) -> socket.socket
     return listener
 
 
-async def accept_connections(listener: socket.socket, handle: Callable[[socket.socket], None]) -> NoReturn:
+async def accept_connections(
+    listener: socket.socket, handle: Callable[[socket.socket], None], pace: Pace | None = None
+) -> NoReturn:
     """Accept for ever; `handle` gets each non-blocking socket, owns it, and must not wait.
 
     Running out of descriptors is waited out with growing pauses; a connection that died in the backlog is
     passed over. Cancelling loses no accepted connection.
+
+    Args:
+        pace: connections beyond its share are accepted in turns; the kernel keeps them meanwhile.
 
     Raises:
         trio.ClosedResourceError: the listener was closed by `close_listener`.
@@ -97,6 +103,8 @@ async def accept_connections(listener: socket.socket, handle: Callable[[socket.s
         await trio.lowlevel.wait_readable(listener)
         trouble: OSError | None = None
         for _ in range(ACCEPTS_PER_TURN):
+            if pace is not None and pace.spent:
+                await pace.turn()
             try:
                 raw, _address = listener.accept()
             except BlockingIOError:
@@ -112,6 +120,8 @@ async def accept_connections(listener: socket.socket, handle: Callable[[socket.s
             trouble = None
             pause_s = FIRST_PAUSE_S
             raw.setblocking(False)
+            if pace is not None:
+                pace.count()
             try:
                 handle(raw)
             except BaseException:

@@ -7,6 +7,7 @@ Three places hold what the kernel did not take at once:
 
     head      the rest of what is being written; begins inside or at the start of a frame, ends at the end of one
     control   whole frames, in order, none ever left out; bounded by `max_queued_bytes`, beyond it the peer is dropped
+              (but for what `push_many` is given, which its caller bounds)
     latest    the newest frame of each key; bounded by the number of keys the client subscribed to
 
 The writer takes head, then control, then latest in small pieces, so a reply waits for one piece and not for all ticks.
@@ -15,7 +16,6 @@ The writer takes head, then control, then latest in small pieces, so a reply wai
 from __future__ import annotations
 
 import contextlib
-import enum
 import socket
 import struct
 import sys
@@ -23,68 +23,26 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Final
 
-import attrs
 import trio
 
 from quantmind.net.frames import CLOSE_OPENING
+from quantmind.net.stream_facts import UNSENT_BYTES, Ending, StreamStatistics, tune
+from quantmind.net.tls_socket import TlsSocket
+from quantmind.net.turns import Pace
+
+__all__ = ["PIECE_BYTES", "Ending", "OwnedStream", "StreamStatistics", "tune"]
 
 PIECE_BYTES: Final = 64 * 1024
 """What the writer joins into one send; frames of ticks beyond it stay replaceable by newer ones."""
 
-UNSENT_BYTES: Final = 16 * 1024
-"""What the kernel may hold unsent before it says EAGAIN: little, as what it holds can't be conflated any more."""
-
-WINDOWS_SEND_BUFFER: Final = 256 * 1024
-
 OPENING_BYTES: Final = 64 * 1024
 """The most a peer may send before its handshake was answered."""
 
+PACED_BYTES: Final = 128
+"""A read's worth for a peer that has had its share: a message, or six of the shortest; half a millisecond."""
 
-class Ending(enum.Enum):
-    """How the stream came to its end."""
-
-    CLOSED = "closed"
-    """By us, in order."""
-    DROPPED = "dropped"
-    """The peer, or the network, went away."""
-    STALLED = "stalled"
-    """The peer took nothing for `slow_client_timeout_s`."""
-    OVERFLOW = "overflow"
-    """The peer asked for more replies than it read: `max_queued_bytes` were waiting."""
-    OVERSIZED = "oversized"
-    """The peer sent more than `OPENING_BYTES` before its handshake was answered."""
-
-
-@attrs.frozen
-class StreamStatistics:
-    """What went through one stream, and what waits in it."""
-
-    bytes_sent: int
-    """Bytes the kernel took."""
-    frames_sent: int
-    """Frames handed over to be written, several in one `push` counting as one; replaced ones are not among them."""
-    pushes: int
-    """Calls of `push` and `push_ticks` that were taken."""
-    partial_writes: int
-    """How often the kernel took a part, or nothing."""
-    conflated: int
-    """Frames replaced by a newer one of their key before they were written."""
-    queued_bytes: int
-    """Bytes that wait now."""
-    peak_queued: int
-    """The most bytes that ever waited."""
-
-
-def tune(raw: socket.socket) -> None:
-    """Make `raw` non-blocking, prompt, watched by keepalive, and early to say that it is full."""
-    raw.setblocking(False)
-    with contextlib.suppress(OSError):  # a socket that is already dead has no options; its first use will tell
-        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        if sys.platform == "win32":
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, WINDOWS_SEND_BUFFER)
-        elif sys.platform == "linux":
-            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+PIECE_OF_BYTES: Final = 128
+"""What is read counts as one piece of its share for each so many: a message or a few."""
 
 
 class OwnedStream(trio.abc.Stream):
@@ -93,25 +51,28 @@ class OwnedStream(trio.abc.Stream):
     `write_forever` must run in a task for as long as the stream lives. Only `close_now` closes the socket.
 
     Args:
-        raw: a connected socket, owned from now on.
+        raw: a connected socket, owned from now on; over TLS, with its handshake done.
         slow_client_timeout_s: a peer that takes no byte for so long while something waits is dropped.
         max_queued_bytes: a peer for which more bytes of control frames wait is dropped.
         on_end: called once, when no more bytes will be read.
+        pace: reads beyond its share are made in turns, and small ones.
     """
 
     def __init__(
         self,
-        raw: socket.socket,
+        raw: socket.socket | TlsSocket,
         *,
         slow_client_timeout_s: float,
         max_queued_bytes: int,
         on_end: Callable[[], None] = lambda: None,
+        pace: Pace | None = None,
     ) -> None:
         tune(raw)
         self._raw = raw
         self._slow_client_timeout_s = slow_client_timeout_s
         self._max_queued_bytes = max_queued_bytes
         self._on_end = on_end
+        self._pace = pace
         self._ending: Ending | None = None
         self._input_over = False
         self._hung_up = False
@@ -121,6 +82,7 @@ class OwnedStream(trio.abc.Stream):
         self._head = memoryview(b"")
         self._control: deque[bytes] = deque()
         self._control_bytes = 0
+        self._uncounted = 0
         self._latest: dict[Hashable, bytes] = {}
         self._latest_bytes = 0
         self._behind = False
@@ -203,6 +165,33 @@ class OwnedStream(trio.abc.Stream):
             self._pushes += 1
             self._put(frame)
 
+    def push_many(self, frames: Sequence[bytes]) -> None:
+        """Write whole frames in order, as `push` does, however many: they do not count towards `max_queued_bytes`.
+
+        What has to wait is kept as it was given, so that many streams share one list's frames.
+        """
+        if not self._open_for_push:
+            return
+        self._pushes += 1
+        at = 0
+        while at < len(frames) and not self._behind and self._ending is None:
+            piece: list[bytes] = []
+            size = 0
+            while at < len(frames) and size < PIECE_BYTES:
+                piece.append(frames[at])
+                size += len(frames[at])
+                at += 1
+            self._put(b"".join(piece))
+        if at < len(frames) and self._ending is None:
+            rest = frames[at:]
+            size = sum(map(len, rest))
+            self._control.extend(rest)
+            self._control_bytes += size
+            self._uncounted += size
+            self._control_queued += len(rest)
+            self._frames_sent += len(rest)
+            self._peak_queued = max(self._peak_queued, self.queued_bytes)
+
     def push_ticks(self, items: Sequence[tuple[Hashable, bytes]], joined: bytes) -> None:
         """Write the frames of `items`, joined in `joined`, at once; while behind keep the newest of each key."""
         if not self._open_for_push:
@@ -263,7 +252,7 @@ class OwnedStream(trio.abc.Stream):
             self._control_bytes += len(data)
             self._control_queued += 1
             self._peak_queued = max(self._peak_queued, self.queued_bytes)
-            if self._control_bytes > self._max_queued_bytes:
+            if self._control_bytes - self._uncounted > self._max_queued_bytes:
                 self._end(Ending.OVERFLOW)
             return
         taken = self._send(data)
@@ -318,6 +307,7 @@ class OwnedStream(trio.abc.Stream):
                 frames.append(self._control.popleft())
                 size += len(frames[-1])
             self._control_bytes -= size
+            self._uncounted = min(self._uncounted, self._control_bytes)
             self._head_controls = len(frames)
         elif self._latest:
             # Oldest first: a key keeps its place while its frame is replaced.
@@ -345,14 +335,19 @@ class OwnedStream(trio.abc.Stream):
             except OSError:
                 self._end(Ending.DROPPED)
                 return
+        before = self._moved()
         taken = self._send(self._head)
-        if taken:
+        if taken or self._moved() > before:
             self._unwritable_since = trio.current_time()
             self._head = self._head[taken:]
             if not self._head:
                 self._head_written()
         elif patience.cancelled_caught and self._ending is None:
             self._end(Ending.STALLED)
+
+    # Of what TLS has encrypted at once, the kernel takes a piece at a time.
+    def _moved(self) -> int:
+        return self._raw.moved if isinstance(self._raw, TlsSocket) else 0
 
     def _head_written(self) -> None:
         self._head = memoryview(b"")
@@ -392,9 +387,13 @@ class OwnedStream(trio.abc.Stream):
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """Return what has arrived; empty at the end of the peer's side."""
         await trio.lowlevel.checkpoint()
+        size = max_bytes or UNSENT_BYTES
         while not self._input_over:
+            if self._pace is not None and self._pace.spent:
+                size = min(size, PACED_BYTES)
+                await self._pace.turn()
             try:
-                data = self._raw.recv(max_bytes or UNSENT_BYTES)
+                data = self._raw.recv(size)
             except BlockingIOError:
                 await self._wait_readable()
                 continue
@@ -408,6 +407,8 @@ class OwnedStream(trio.abc.Stream):
                     break
             if not data:
                 self.end_input()
+            elif self._pace is not None:
+                self._pace.count(1 + len(data) // PIECE_OF_BYTES)
             return data
         raise trio.ClosedResourceError
 
@@ -448,6 +449,13 @@ class OwnedStream(trio.abc.Stream):
         while self._behind and self._ending is None:
             await self._progress.wait()
 
+    async def controls_written(self) -> None:
+        """Wait until the control frames that wait now are written, or the stream has ended. Ticks may still wait."""
+        await trio.lowlevel.checkpoint()
+        ticket = self._control_queued
+        while self._control_written < ticket and self._ending is None:
+            await self._progress.wait()
+
     async def drain(self) -> None:
         """Say that we are through, then read and discard until the peer is too.
 
@@ -458,9 +466,13 @@ class OwnedStream(trio.abc.Stream):
             self._raw.shutdown(socket.SHUT_WR)
             while True:
                 await trio.lowlevel.checkpoint()
+                if self._pace is not None and self._pace.spent:
+                    await self._pace.turn()
                 try:
                     if not self._raw.recv(UNSENT_BYTES):
                         return
+                    if self._pace is not None:
+                        self._pace.count()
                 except BlockingIOError:
                     await trio.lowlevel.wait_readable(self._raw)
         except (OSError, trio.ClosedResourceError):
@@ -481,7 +493,7 @@ class OwnedStream(trio.abc.Stream):
         self._control.clear()
         self._latest.clear()
         self._head = memoryview(b"")
-        self._control_bytes = self._latest_bytes = 0
+        self._control_bytes = self._latest_bytes = self._uncounted = 0
         self._behind = False
         self._unwritable_since = None
         if how is not Ending.CLOSED:

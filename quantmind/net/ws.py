@@ -10,8 +10,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Final, Generic, Self, TypeVar, cast
 
 import attrs
@@ -32,6 +34,9 @@ from quantmind.net.frames import close_frame, text_frame
 from quantmind.net.handshake import Handshake, headers_of, parse_url, remote_of
 from quantmind.net.nursery import background
 from quantmind.net.stream import Ending, OwnedStream, StreamStatistics
+from quantmind.net.tls_socket import TlsSocket
+from quantmind.net.trust import client_context, distrust
+from quantmind.net.turns import Pace
 
 __all__ = [
     "ABNORMAL",
@@ -56,8 +61,8 @@ TOO_BIG: Final = 1009
 SERVER_FAULT: Final = 1011
 TOO_SLOW: Final = 4008
 
-READ_BYTES: Final = 4096
-"""A read's worth of tiny frames is handled without a pause: this keeps it to a few milliseconds."""
+READ_BYTES: Final = 1024
+"""A read's worth of tiny frames is handled without a pause: this keeps it to two milliseconds."""
 
 QUEUED_MESSAGES: Final = 8
 """Messages read ahead of `receive`; beyond them the peer is not read, which is all the back-pressure it needs."""
@@ -131,7 +136,7 @@ def _leaf(group: BaseExceptionGroup[Exception]) -> Exception:
 class ServerConnection:
     """The server's end of one WebSocket; made by `serve_connection`."""
 
-    def __init__(self, raw: socket.socket, limits: ConnectionLimits) -> None:
+    def __init__(self, raw: socket.socket | TlsSocket, limits: ConnectionLimits, pace: Pace | None = None) -> None:
         self._limits = limits
         self._remote = remote_of(raw)
         self._reader: _Reader[WebSocketRequest] = _Reader()
@@ -140,6 +145,7 @@ class ServerConnection:
             slow_client_timeout_s=limits.slow_client_timeout_s,
             max_queued_bytes=limits.max_queued_bytes,
             on_end=self._reader.input_ended,
+            pace=pace,
         )
         self._ws: WebSocketConnection | None = None
         self._request: WebSocketRequest | None = None
@@ -278,6 +284,14 @@ class ServerConnection:
         """
         self.push_frame(text_frame(payload))
 
+    def push_many(self, frames: Sequence[bytes]) -> None:
+        """Write many pre-encoded frames, like `push_frame`, without a bound on what waits of them."""
+        self._stream.push_many(frames)
+
+    async def controls_written(self) -> None:
+        """Wait until what was pushed by now is written, but for ticks; returns at the end of the connection, too."""
+        await self._stream.controls_written()
+
     async def ping(self) -> None:
         """Send a ping and wait for its pong; callers bound it.
 
@@ -397,14 +411,16 @@ class ServerConnection:
 
 
 @contextlib.asynccontextmanager
-async def serve_connection(raw: socket.socket, limits: ConnectionLimits) -> AsyncIterator[ServerConnection]:
+async def serve_connection(
+    raw: socket.socket | TlsSocket, limits: ConnectionLimits, pace: Pace | None = None
+) -> AsyncIterator[ServerConnection]:
     """Serve the WebSocket handshake and messages of `raw`, which is owned from now on.
 
     Leaving the block closes the connection (with 1000; 1011 after an exception, 1001 when cancelled; unless `close`
     was called before), gives the peer at most `close_timeout_s` to read it, ends both tasks and closes the socket.
     When cancelled it gives the peer no time. Exceptions of the block come out as they are.
     """
-    async with ServerConnection(raw, limits).served() as connection:
+    async with ServerConnection(raw, limits, pace).served() as connection:
         yield connection
 
 
@@ -456,21 +472,32 @@ class ClientConnection:
 
 @contextlib.asynccontextmanager
 async def connect(
-    url: str, *, headers: Mapping[str, str] | None = None, max_message_bytes: int = 16 * 1024 * 1024
+    url: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    max_message_bytes: int = 16 * 1024 * 1024,
+    ca: str | Path | None = None,
 ) -> AsyncIterator[ClientConnection]:
-    """Open a WebSocket to `url` (ws://host:port/path) for the length of the block; callers bound the opening.
+    """Open a WebSocket to `url` (ws:// or wss://host:port/path) for the length of the block; callers bound the opening.
+
+    Args:
+        ca: for wss://, the file of the authority to trust; None: see `client_context`.
 
     Raises:
-        NetError: nothing answers there, or it refuses; the text says which.
+        NetError: nothing answers there, it refuses, or it is not trusted; the text says which.
     """
-    host, port, path = parse_url(url)
+    host, port, path, secure = parse_url(url)
+    trust = client_context(ca) if secure else None
     try:
         tcp = await trio.open_tcp_stream(host, port)
     except OSError as error:
         raise NetError(f"no gateway answers at {url}: is it running?") from error
+    raw: socket.socket | TlsSocket = socket.socket(fileno=tcp.socket.detach())
+    if trust is not None:
+        raw = await _secured(url, raw, trust, host)
     reader: _Reader[WebSocketConnection] = _Reader()
     stream = OwnedStream(
-        socket.socket(fileno=tcp.socket.detach()),
+        raw,
         slow_client_timeout_s=CLIENT_SLOW_TIMEOUT_S,
         max_queued_bytes=CLIENT_QUEUED_BYTES,
         on_end=reader.input_ended,
@@ -508,6 +535,23 @@ async def connect(
                     closing.cancel_scope.cancel()
         finally:
             stream.close_now()
+
+
+async def _secured(url: str, raw: socket.socket | TlsSocket, trust: ssl.SSLContext, host: str) -> TlsSocket:
+    assert isinstance(raw, socket.socket)
+    try:
+        secured = TlsSocket(raw, trust, server_hostname=host)
+        await secured.handshake()
+    except ssl.SSLError as error:
+        raw.close()
+        raise NetError(distrust(url, error)) from error
+    except OSError as error:
+        raw.close()
+        raise NetError(f"what answers at {url} closed the connection in the TLS handshake") from error
+    except BaseException:
+        raw.close()
+        raise
+    return secured
 
 
 # Ends the wait for a Close that will not come.

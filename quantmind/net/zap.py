@@ -1,20 +1,21 @@
 """ZAP (RFC 27): libzmq asks who may connect to the sockets of a context, and here the answers are given on Trio.
 
-libzmq asks for sockets with a mechanism (PLAIN, CURVE) and for NULL sockets that name a domain; a NULL socket without
-one is never asked about. It waits for the answer before the peer's first message, and lets nobody in without one: a
-handler that is gone, stuck or crashed closes the doors that have a domain and no other.
+libzmq asks for sockets with a mechanism (PLAIN, CURVE) and for NULL sockets that name a domain; ours of NULL live in a
+context apart, where there is no handler (`ZmqContext`), and are never asked about. It waits for the answer before the
+peer's first message, and lets nobody in without one: a handler that is gone, stuck or crashed closes the doors that ask
+who comes and no other.
 """
 
 from __future__ import annotations
 
 import logging
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import ClassVar, Final, NoReturn, Self
 
 import attrs
 import trio
 
+from quantmind.domain.crash import place_of
 from quantmind.domain.rarely import Rarely
 from quantmind.net.zmq import DRAIN_LIMIT, RouterSocket, ZmqContext
 
@@ -56,6 +57,8 @@ class Denied:
     """Not let in. `reason` is one word of few: it is counted and logged, so nothing of what was sent is in it."""
 
     reason: str
+    again: bool = False
+    """It may be let in later: a peer that is libzmq tries again by itself."""
 
 
 Judge = Callable[[ZapRequest], Granted | Denied]
@@ -108,6 +111,13 @@ class ZapStatistics:
     granted: int = 0
     denied: dict[str, int] = attrs.field(factory=dict)
 
+    def count(self, verdict: Granted | Denied) -> None:
+        """Count one more."""
+        if isinstance(verdict, Granted):
+            self.granted += 1
+        else:
+            self.denied[verdict.reason] = self.denied.get(verdict.reason, 0) + 1
+
 
 @attrs.define(eq=False)
 class ZapHandler:
@@ -120,7 +130,13 @@ class ZapHandler:
     socket: ZapSocket
     judges: Mapping[str, Judge]
     statistics: ZapStatistics = attrs.field(factory=ZapStatistics)
+    by_domain: dict[str, ZapStatistics] = attrs.field(factory=dict)
+    """Those of each domain that has a judge."""
     _rarely: Rarely = attrs.field(factory=lambda: Rarely(LOG_EVERY_S), init=False)
+
+    def of(self, domain: str) -> ZapStatistics:
+        """The statistics of one domain."""
+        return self.by_domain.setdefault(domain, ZapStatistics())
 
     async def run(self) -> NoReturn:
         """Answer for ever. Cancelled, it leaves the questions that it has not taken to the next run."""
@@ -133,13 +149,14 @@ class ZapHandler:
         request_id = frames[1] if len(frames) > 1 else b""
         request = read_request(frames)
         verdict = Denied("malformed") if request is None else self._judge(request)
+        self.statistics.count(verdict)
+        if request is not None and request.domain in self.judges:
+            self.of(request.domain).count(verdict)
         if isinstance(verdict, Granted):
-            self.statistics.granted += 1
             self.socket.answer(peer, make_reply(request_id, OK, verdict.user))
             return
-        self.statistics.denied[verdict.reason] = self.statistics.denied.get(verdict.reason, 0) + 1
-        ours = verdict.reason in ("crashed", "malformed")
-        self.socket.answer(peer, make_reply(request_id, TRY_AGAIN if ours else REFUSED))
+        again = verdict.again or verdict.reason in ("crashed", "malformed")
+        self.socket.answer(peer, make_reply(request_id, TRY_AGAIN if again else REFUSED))
         count = self._rarely.due(verdict.reason, trio.current_time())
         if count:
             logger.warning(
@@ -158,6 +175,5 @@ class ZapHandler:
             return judge(request)
         except Exception as error:  # noqa: BLE001
             # Not its text, which may quote a password.
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            logger.error("fail.judge domain=%s error=%s at=%s:%s", request.domain, type(error).__name__, *where[:2])
+            logger.error("fail.judge domain=%s error=%s", request.domain, place_of(error))
             return Denied("crashed")

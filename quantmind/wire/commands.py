@@ -44,6 +44,7 @@ from quantmind.wire.shapes import (
     TradeOpenMessage,
     TradeResultMessage,
     message_of,
+    without_token,
 )
 
 __all__ = [
@@ -77,6 +78,9 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     token: str | None = None
     timestamp: float | None = None
     expires_at: float | None = None
+
+    def __repr__(self) -> str:
+        return without_token(self)
 
 
 class Trade(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,6 +161,7 @@ class Trade(msgspec.Struct, frozen=True, kw_only=True):
             "deviation": self.deviation,
             "filling": None if self.filling is None else self.filling.value,
             "close_by": self.close_by,
+            "score": self.score,
         }
         body.update((name, value) for name, value in later.items() if value is not None)
         return body
@@ -176,6 +181,18 @@ class TradeResult(msgspec.Struct, frozen=True, kw_only=True):
     price: Decimal | None = None
     retcode: int | None = None
 
+    def body(self) -> dict[str, Any]:
+        """What it says, without times and token."""
+        return {
+            "type": "trade_result",
+            "broker": self.envelope.broker,
+            "approval_id": self.approval_id,
+            "volume": text_of(self.volume),
+            "ticket": self.ticket,
+            "price": text_of(self.price),
+            "retcode": self.retcode,
+        }
+
 
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     """An EA is alive. Balance and equity in its account currency."""
@@ -193,6 +210,14 @@ class RiskUpdate(msgspec.Struct, frozen=True, kw_only=True):
 
     envelope: Envelope
     risk_multiplier: Decimal
+
+    def body(self) -> dict[str, Any]:
+        """What it says, without times and token."""
+        return {
+            "type": "risk_update",
+            "broker": self.envelope.broker,
+            "risk_multiplier": text_of(self.risk_multiplier),
+        }
 
 
 def fingerprint_of(body: dict[str, Any]) -> str:

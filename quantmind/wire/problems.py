@@ -13,36 +13,48 @@ CONTENT_TYPE: Final = "application/problem+json"
 TYPE_PREFIX: Final = "urn:quantmind:problem:"
 
 TITLES: Final[dict[str, str]] = {
+    "ambiguous_body": "The end of the body is told in two ways",
+    "baseline_known": "Nothing is missing",
     "body_too_large": "The body is too large",
     "body_too_slow": "The body did not come in time",
+    "broker_contradicts": "The broker says otherwise",
     "broker_refused": "The broker refused the order",
     "broker_required": "Several brokers are enabled: name one",
     "broker_unavailable": "The broker can't be reached",
+    "cause_stands": "What holds the account still stands",
     "busy": "The gateway is busy",
     "content_type": "The body is not JSON",
+    "ea_name_required": "Several EAs used this request_id: name one",
     "expired": "The request came too late",
     "forbidden": "The token may not do this",
     "host_not_allowed": "The request is for another host",
     "http_error": "The request can't be answered",
+    "in_hand": "The order is on its way to the broker",
     "internal": "Something broke inside the gateway",
     "invalid_json": "The body is not valid JSON",
     "invalid_message": "The body is not valid",
     "invalid_query": "The query is not valid",
     "invalid_target": "The request's target is not a path",
+    "journal_down": "The journal can't be written now",
     "method_not_allowed": "The method is not allowed here",
     "no_account": "The account is not known yet",
     "no_deals": "The deals are not known yet",
+    "no_journal": "The record can't be read now",
     "no_tick": "There is no live tick",
+    "not_durable": "It can't be kept now",
     "not_found": "There is nothing here",
-    "not_implemented": "This version does not do that",
     "origin_not_allowed": "The web page may not call this gateway",
     "rejected": "The risk governor refused the order",
     "request_id_conflict": "The Idempotency-Key was used for another order",
+    "revision_conflict": "Something else holds by now",
+    "settled": "What became of the order is known already",
     "token_in_url": "A token must not be in the URL",
     "unauthorized": "A token is needed",
     "unknown": "The outcome is not known yet",
     "unknown_broker": "There is no such broker",
+    "unknown_command": "No such command is remembered",
     "unknown_field": "There is no such field",
+    "unknown_order": "There is no such order",
     "unknown_symbol": "There is no such symbol",
     "unknown_ticket": "There is no such position or pending order",
     "unknown_type": "There is no such message type",
@@ -97,9 +109,9 @@ def unauthorized(detail: str, **fields: Any) -> HttpProblem:
     return HttpProblem(401, "unauthorized", detail, headers=(challenge,), **fields)
 
 
-def busy(detail: str, **fields: Any) -> HttpProblem:
+def busy(detail: str, *, retry_after_s: int | None = None, **fields: Any) -> HttpProblem:
     """429: nothing was done, the same request may be sent again."""
-    return HttpProblem(429, "busy", detail, headers=(("Retry-After", "1"),), **fields)
+    return HttpProblem(429, "busy", detail, headers=(("Retry-After", str(retry_after_s or 1)),), **fields)
 
 
 def internal(incident: str) -> HttpProblem:
@@ -149,7 +161,8 @@ def trade_problem(reply: dict[str, Any]) -> HttpProblem | None:
         return None
     fields = {key: value for key, value in reply.items() if key not in _NOT_REPEATED}
     if status == "rejected":
-        reasons = [str(reason["message"]) for reason in reply.get("reasons", ())]
+        # Two floors may say the same word for word; each still has its own entry in `reasons`.
+        reasons = list(dict.fromkeys(str(reason["message"]) for reason in reply.get("reasons", ())))
         return HttpProblem(422, "rejected", "; ".join(reasons) or "the risk governor refused the order", **fields)
     detail = str(reply.get("message", ""))
     if status == "unknown":

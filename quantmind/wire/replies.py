@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from quantmind.domain.orders import Close, Modify, Open, Placed, Refused, Unknown
+from quantmind.domain.orders import Close, Modify, Open, Placed, Proposal, Refused, Unknown
 from quantmind.domain.retcodes import sentence
 from quantmind.domain.risk import Approved, Denied, Reason, Terms, Verdict
 
@@ -44,8 +44,9 @@ def unknown(message: str, **fields: Any) -> Reply:
 
 
 def reason(item: Reason) -> dict[str, Any]:
-    """One rule that spoke."""
-    return {"rule": item.rule, "message": item.message, "limit": item.limit, "value": item.value}
+    """One rule that spoke; `observed` only where it refuses nothing."""
+    said = {"rule": item.rule, "message": item.message, "limit": item.limit, "value": item.value}
+    return {**said, "observed": True} if item.observed else said
 
 
 def verdict(decision: Verdict, *, valid_until: float | None = None, valid_for_ms: int | None = None) -> Reply:
@@ -92,24 +93,32 @@ def executed(approved: Approved, outcome: Placed | Refused | Unknown, order_id: 
         reply.update(unknown(f"the order went out and its outcome is not known yet: {outcome.reason}"))
         reply["approved"] = True
         return reply
-    reply["retcode"] = outcome.retcode
-    reply["retcode_text"] = sentence(outcome.retcode)
     if isinstance(outcome, Refused):
+        reply.update(retcode=outcome.retcode, retcode_text=sentence(outcome.retcode))
         reply.update(status="error", approved=False, code="broker_refused", message=outcome.comment)
         if "approved_volume" in reply:
             reply["approved_volume"] = Decimal(0)
         return reply
-    if outcome.ticket:
-        reply["ticket"] = outcome.ticket
-    reply["order"] = outcome.order
-    reply["price"] = outcome.price
-    reply["volume"] = outcome.volume
-    if isinstance(approved.proposal, Close):
-        reply["profit"] = outcome.profit
-    if isinstance(approved.proposal, Modify | Open):
-        reply["sl"], reply["tp"] = outcome.sl, outcome.tp
-    if outcome.pending:
+    reply.update(carried_out(approved.proposal, outcome))
+    return reply
+
+
+def carried_out(proposal: Proposal, placed: Placed) -> Reply:
+    """What the broker made of a proposal: the fields that an answer and one that was found later have alike."""
+    reply: Reply = {"retcode": placed.retcode, "retcode_text": sentence(placed.retcode)}
+    if placed.ticket:
+        reply["ticket"] = placed.ticket
+    reply["order"] = placed.order
+    reply["price"] = placed.price
+    reply["volume"] = placed.volume
+    if isinstance(proposal, Close):
+        reply["profit"] = placed.profit
+    if isinstance(proposal, Modify | Open):
+        reply["sl"], reply["tp"] = placed.sl, placed.tp
+    if placed.pending:
         reply["pending"] = True
+    if placed.ended is not None:
+        reply["ended"] = placed.ended.value
     return reply
 
 

@@ -9,13 +9,14 @@ import difflib
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl, unquote_plus
 
 import msgspec
 
 from quantmind.domain.bars import Timeframe
-from quantmind.wire.fields import MAX_TICKET
+from quantmind.wire.fields import MAX_ID, MAX_TICKET, valid_id
 from quantmind.wire.problems import HttpProblem
 
 T = TypeVar("T")
@@ -170,6 +171,21 @@ def ea_after(query: dict[str, str]) -> tuple[str, int] | None:
     return found[2], int(found[1])
 
 
+def order_after(query: dict[str, str]) -> tuple[float, str] | None:
+    """The time and id of the order that a page starts after; `next` has them as `TIME@ORDER_ID`.
+
+    Raises:
+        HttpProblem: 422, `after` is something else.
+    """
+    text = query.get("after")
+    if text is None:
+        return None
+    found = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,17})?)@([!-~]{1,64})", text)
+    if found is None:
+        raise _no_next(text)
+    return float(found[1]), found[2]
+
+
 def _no_next(text: str) -> HttpProblem:
     detail = f"after is {shown(text)}, it must be the `next` of the page before"
     return HttpProblem(422, "invalid_query", detail, field="after")
@@ -190,6 +206,25 @@ def magic_of(query: dict[str, str]) -> int | None:
     if re.fullmatch(r"-?[0-9]{1,20}", text) is None:
         raise HttpProblem(422, "invalid_query", f"magic is {shown(text)}, it must be a whole number", field="magic")
     return int(text)
+
+
+MAX_PERCENT: Final = Decimal(100)
+
+
+def percent_in(query: dict[str, str], name: str) -> Decimal | None:
+    """A percentage above 0 and below 100, or None where none is given.
+
+    Raises:
+        HttpProblem: 422, it is none.
+    """
+    text = query.get(name)
+    if text is None:
+        return None
+    value = Decimal(text) if re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,6})?", text) else None
+    if value is None or not 0 < value < MAX_PERCENT:
+        detail = f"{name} is {shown(text)}, it must be a number above 0 and below 100, such as 0.5"
+        raise HttpProblem(422, "invalid_query", detail, field=name)
+    return value
 
 
 def moment_of(query: dict[str, str], name: str) -> int | None:
@@ -237,6 +272,81 @@ def timeframe_of(query: dict[str, str]) -> Timeframe:
         known = ", ".join(each.value for each in Timeframe)
         detail = f"timeframe is {shown(text)}, it must be one of {known}"
         raise HttpProblem(422, "invalid_query", detail, field="timeframe") from None
+
+
+def open_state_of(query: dict[str, str]) -> str:
+    """Which open orders are asked for: `open` (all, also where nothing is said), `unknown` or `placed`.
+
+    Raises:
+        HttpProblem: 422, it is something else.
+    """
+    text = query.get("state", "open")
+    if text not in ("open", "unknown", "placed"):
+        detail = f"state is {shown(text)}, it must be open, unknown or placed"
+        raise HttpProblem(422, "invalid_query", detail, field="state")
+    return text
+
+
+# --- the journal -----------------------------------------------------------------------------------------------------
+
+
+def seq_of(query: dict[str, str], name: str) -> int | None:
+    """The number of a line of the journal, or None where it is not given.
+
+    Raises:
+        HttpProblem: 422, it is none.
+    """
+    text = query.get(name)
+    if text is None:
+        return None
+    if re.fullmatch(r"[0-9]{1,18}", text) is None:
+        detail = f"{name} is {shown(text)}, it must be the number of a line (`seq`, or the `next` of the page before)"
+        raise HttpProblem(422, "invalid_query", detail, field=name)
+    return int(text)
+
+
+def kinds_of(query: dict[str, str], known: Collection[str]) -> frozenset[str] | None:
+    """The kinds that items must be of, with commas between them; None for any.
+
+    Raises:
+        HttpProblem: 422, there is no such kind.
+    """
+    text = query.get("kind")
+    if text is None:
+        return None
+    found = text.split(",")
+    for each in found:
+        if each not in known:
+            detail = f"kind is {shown(text)}, and there is no kind {shown(each)}{near(each, known)}"
+            raise HttpProblem(422, "invalid_query", detail, field="kind")
+    return frozenset(found)
+
+
+def flag_of(query: dict[str, str], name: str) -> bool:
+    """Whether something is asked for; not, where it is not given.
+
+    Raises:
+        HttpProblem: 422, it is neither `true` nor `false`.
+    """
+    text = query.get(name, "false")
+    if text not in ("true", "false"):
+        raise HttpProblem(422, "invalid_query", f"{name} is {shown(text)}, it must be true or false", field=name)
+    return text == "true"
+
+
+# --- paths -----------------------------------------------------------------------------------------------------------
+
+
+def request_id_in_path(text: str) -> str:
+    """The request id that a path names.
+
+    Raises:
+        HttpProblem: 422, it is none.
+    """
+    if valid_id(text) is None:
+        detail = f"the request_id in the path has {len(text)} characters, it must have 1 to {MAX_ID}"
+        raise HttpProblem(422, "invalid_message", detail, field="request_id")
+    return text
 
 
 def ticket_in_path(text: str) -> int:

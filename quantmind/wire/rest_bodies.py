@@ -7,13 +7,20 @@ sent. Numbers go on as they were written: no float stands in between.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 import attrs
 import msgspec
 
-from quantmind.domain.risk import TradingState
+from quantmind.domain.order_life import OrderState
+from quantmind.domain.risk import Mandate, TradingState
+from quantmind.domain.risk.mandate import BadValue
+from quantmind.domain.router_state import Regime
 from quantmind.wire import commands
+from quantmind.wire.fields import MAX_TICKET, above_zero, integer_in, number_in
 from quantmind.wire.guards import refuse_repeated_key
 from quantmind.wire.problems import HttpProblem, command_problem
 from quantmind.wire.rest import msc_from_iso, near, shown
@@ -73,11 +80,42 @@ class _RiskState(_Body, kw_only=True):
     flatten: bool = False
 
 
+class _RouterState(_Body, kw_only=True):
+    reason: str
+    regime: msgspec.Raw = _ABSENT
+    mandate: msgspec.Raw = _ABSENT
+    revision: int | None = None
+
+
+class _Regime(_Body, kw_only=True):
+    label: str | None
+    symbols: dict[str, str] = {}
+
+
+class _Mandate(_Body, kw_only=True):
+    mode: str
+    max_multiplier: msgspec.Raw = _NULL
+
+
+class _Settle(_Body, kw_only=True):
+    outcome: str
+    reason: str
+    ticket: int | None = None
+    price: msgspec.Raw = _NULL
+    volume: msgspec.Raw = _NULL
+    profit: msgspec.Raw = _NULL
+    force: bool = False
+
+
+_settle = msgspec.json.Decoder(_Settle)
 _trade = msgspec.json.Decoder(_Trade)
 _close = msgspec.json.Decoder(_Close)
 _position_change = msgspec.json.Decoder(_PositionChange)
 _order_change = msgspec.json.Decoder(_OrderChange)
 _risk_state = msgspec.json.Decoder(_RiskState)
+_router_state = msgspec.json.Decoder(_RouterState)
+_regime = msgspec.json.Decoder(_Regime)
+_mandate = msgspec.json.Decoder(_Mandate)
 _plain = msgspec.json.Decoder()
 
 _UNKNOWN_FIELD: Final = re.compile(r"unknown field `(.*)`", re.DOTALL)
@@ -210,6 +248,7 @@ class StateChange:
     state: TradingState
     reason: str
     broker: str | None
+    flatten: bool = False
 
 
 def decode_state(raw: bytes) -> StateChange:
@@ -220,19 +259,181 @@ def decode_state(raw: bytes) -> StateChange:
     except ValueError:
         hint = near(body.state, [state.value for state in TradingState])
         raise _invalid(f"state is {shown(body.state)}{hint}", "state") from None
-    reason = body.reason.strip()
+    reason = _read_reason(body.reason)
+    if body.flatten and state is TradingState.ACTIVE:
+        raise _invalid("an account that is to be flattened can't be active: say halted or reduce_only", "flatten")
+    return StateChange(state, reason, body.broker, body.flatten)
+
+
+class _Baseline(_Body, kw_only=True):
+    balance: msgspec.Raw
+    reason: str
+    broker: str | None = None
+    equity: msgspec.Raw = _NULL
+    highest_balance: msgspec.Raw = _NULL
+    highest_equity: msgspec.Raw = _NULL
+
+
+_baseline: Final = msgspec.json.Decoder(_Baseline)
+
+
+@attrs.frozen
+class BaselineSaid:
+    """What an account had when its day began. Money of the account."""
+
+    broker: str | None
+    balance: Decimal
+    equity: Decimal | None
+    highest_balance: Decimal | None
+    highest_equity: Decimal | None
+    reason: str
+
+
+def _money(raw: msgspec.Raw, name: str) -> Decimal | None:
+    try:
+        value = number_in(name, raw)
+        return None if value is None else above_zero(name, value)
+    except commands.CommandFault as fault:
+        raise command_problem(fault) from None
+
+
+def decode_baseline(raw: bytes) -> BaselineSaid:
+    """The body of PUT /risk/baseline."""
+    body: _Baseline = _decode(_baseline, raw)
+    reason = _read_reason(body.reason)
+    balance = _money(body.balance, "balance")
+    if balance is None:
+        raise _invalid("balance is null; say what the balance was when the day began", "balance")
+    return BaselineSaid(
+        body.broker,
+        balance,
+        _money(body.equity, "equity"),
+        _money(body.highest_balance, "highest_balance"),
+        _money(body.highest_equity, "highest_equity"),
+        reason,
+    )
+
+
+class _Reason(msgspec.Struct, forbid_unknown_fields=True):
+    reason: str
+
+
+_reason: Final = msgspec.json.Decoder(_Reason)
+
+
+def decode_reason(raw: bytes) -> str:
+    """The body of a request that says why, and nothing else."""
+    return _read_reason(_decode(_reason, raw).reason)
+
+
+# --- settling by hand ------------------------------------------------------------------------------------------------
+
+_NUMBERS_OF: Final[Mapping[OrderState, frozenset[str]]] = MappingProxyType(
+    {
+        OrderState.FILLED: frozenset({"ticket", "price", "volume", "profit"}),
+        OrderState.PARTLY_FILLED: frozenset({"ticket", "price", "volume", "profit"}),
+        OrderState.PLACED: frozenset({"ticket"}),
+        OrderState.DONE: frozenset(),
+        OrderState.REFUSED: frozenset(),
+        OrderState.NOT_SENT: frozenset(),
+        OrderState.CANCELLED: frozenset(),
+        OrderState.EXPIRED: frozenset(),
+    }
+)
+"""What a person may say an order has become, and what may be told beside it."""
+
+
+@attrs.frozen
+class Settlement:
+    """What a person says of an order; price in the quote currency, volume in lots, profit in the account currency."""
+
+    state: OrderState
+    reason: str
+    force: bool = False
+    ticket: int | None = None
+    price: Decimal | None = None
+    volume: Decimal | None = None
+    profit: Decimal | None = None
+
+
+def decode_settlement(raw: bytes) -> Settlement:
+    """The body of POST /orders/{id}/settle."""
+    body: _Settle = _decode(_settle, raw)
+    states = {state.value: state for state in _NUMBERS_OF}
+    state = states.get(body.outcome)
+    if state is None:
+        detail = f"outcome is {shown(body.outcome)}, it must be one of {', '.join(states)}"
+        raise _invalid(detail, "outcome")
+    reason = _read_reason(body.reason)
+    try:
+        ticket = None if body.ticket is None else integer_in("ticket", body.ticket, 1, MAX_TICKET)
+        numbers = {name: number_in(name, getattr(body, name)) for name in ("price", "volume", "profit")}
+        for name in ("price", "volume"):
+            if (value := numbers[name]) is not None:
+                above_zero(name, value)
+    except commands.CommandFault as fault:
+        raise command_problem(fault) from None
+    given = {name: value for name, value in (("ticket", ticket), *numbers.items()) if value is not None}
+    for name in given:
+        if name not in _NUMBERS_OF[state]:
+            raise _invalid(f"{name} makes no sense with the outcome {state.value}; leave it out", name)
+    return Settlement(state, reason, body.force, ticket, **numbers)
+
+
+def _read_reason(text: str) -> str:
+    reason = text.strip()
     if not 1 <= len(reason) <= MAX_REASON:
         detail = f"reason has {len(reason)} characters, it must have 1 to {MAX_REASON}: the record keeps why"
         raise _invalid(detail, "reason")
     if not reason.isprintable():
         raise _invalid("reason has characters that can't be printed", "reason")
-    if body.flatten:
-        detail = (
-            "flatten is not implemented in this version; set the state halted or reduce_only, then close the "
-            "positions with trade_close commands"
-        )
-        raise HttpProblem(422, "not_implemented", detail, field="flatten")
-    return StateChange(state, reason, body.broker)
+    return reason
+
+
+# --- the router's state ----------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class RouterChange:
+    """What is to be set of the router's state; None stays. `revision`: only where that is the one that holds."""
+
+    regime: Regime | None
+    mandate: Mandate | None
+    revision: int | None
+
+
+def decode_router_state(raw: bytes, *, by: str, now: float) -> RouterChange:
+    """The body of PUT /state, as said by somebody now (Unix seconds)."""
+    body: _RouterState = _decode(_router_state, raw)
+    if not bytes(body.regime) and not bytes(body.mandate):
+        raise HttpProblem(422, "invalid_message", "nothing would change; send regime, mandate or both")
+    said: Fields = {"by": by, "reason": _read_reason(body.reason), "since": now}
+    regime = mandate = None
+    try:
+        if bytes(body.regime):
+            given = _part("regime", _regime, body.regime)
+            regime = Regime.checked(given.label, given.symbols, **said)
+        if bytes(body.mandate):
+            wanted = _part("mandate", _mandate, body.mandate)
+            number = number_in("max_multiplier", wanted.max_multiplier)
+            mandate = Mandate.checked(wanted.mode, number, **said)
+    except BadValue as fault:
+        raise _invalid(fault.message, fault.field) from None
+    except commands.CommandFault as fault:
+        raise _invalid(fault.message, "max_multiplier") from None
+    return RouterChange(regime, mandate, body.revision)
+
+
+# A member that is an object of its own; its faults name it.
+def _part(name: str, decoder: msgspec.json.Decoder[T], raw: msgspec.Raw) -> T:
+    text = bytes(raw)
+    if text == b"null":
+        raise _invalid(f"{name} is null, which says nothing; leave it out to keep what holds", name)
+    try:
+        return _decode(decoder, text)
+    except HttpProblem as problem:
+        fields = {"field": name, **problem.fields}
+        raise HttpProblem(problem.status, problem.code, f"{name}: {problem.detail}", **fields) from None
 
 
 def _decode(decoder: msgspec.json.Decoder[T], raw: bytes) -> T:

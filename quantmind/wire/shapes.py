@@ -22,6 +22,16 @@ class Message(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, tag_fiel
     token: str | None = None
     timestamp: msgspec.Raw = msgspec.Raw(b"null")
 
+    def __repr__(self) -> str:
+        return without_token(self)
+
+
+def without_token(shown: msgspec.Struct) -> str:
+    """How a struct shows itself, but for its token: what crashes with it in hand says so in the log."""
+    fields = ((name, getattr(shown, name)) for name in shown.__struct_fields__)
+    told = (f"{name}=****" if name == "token" and value is not None else f"{name}={value!r}" for name, value in fields)
+    return f"{type(shown).__name__}({', '.join(told)})"
+
 
 class TradeOpenMessage(Message, kw_only=True, tag="trade_open"):
     ea_name: str | None = None

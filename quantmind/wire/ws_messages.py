@@ -1,17 +1,19 @@
 """WebSocket messages: what clients send, as typed values or a fault; what the server sends, as bytes.
 
-The messages are those of docs/protocol.md section 1. Unknown fields are ignored, but never one that asks for
-something this version does not do: a client must not believe that it has what it has not.
+The messages are those of docs/protocol.md section 1. Unknown fields are ignored, but not a channel that there is not: a
+client must not believe that it has what it has not.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, TypeVar
 
 import attrs
 import msgspec
+
+from quantmind.wire.channels import CHANNELS
 
 T = TypeVar("T")
 
@@ -25,6 +27,7 @@ MAX_TOKEN: Final = 1024
 MAX_OFFSET: Final = 1_000_000_000
 MAX_PAGE: Final = 1000
 DEFAULT_PAGE: Final = 200
+MAX_SEQ: Final = 2**53
 _SHOWN: Final = 32
 
 
@@ -38,19 +41,34 @@ class WsFault:
 
 
 @attrs.frozen
+class Resume:
+    """Up to where a client has seen everything: of ticks by name within an epoch, and of the channels' lines.
+
+    A `seq` of 0: it was subscribed, and no tick had come yet.
+    """
+
+    epoch: str | None = None
+    seq: Mapping[str, int] = attrs.field(factory=dict)
+    journal_seq: int | None = None
+
+
+@attrs.frozen
 class SubscribeMessage:
-    """A client wants these symbols, each `NAME` or `NAME@broker`."""
+    """A client wants these symbols, each `NAME` or `NAME@broker`, and these channels; not nothing."""
 
     symbols: tuple[str, ...]
     id: str | None = None
+    channels: tuple[str, ...] = ()
+    resume: Resume | None = None
 
 
 @attrs.frozen
 class UnsubscribeMessage:
-    """A client no longer wants these symbols; None: all that it has."""
+    """A client no longer wants these symbols and channels; None: all of them that it has."""
 
     symbols: tuple[str, ...] | None
     id: str | None = None
+    channels: tuple[str, ...] | None = ()
 
 
 @attrs.frozen
@@ -103,7 +121,17 @@ class _Fields(msgspec.Struct):
     resume: msgspec.Raw = _ABSENT
 
 
+_Seq = Annotated[int, msgspec.Meta(ge=0, le=MAX_SEQ)]
+
+
+class _ResumeFields(msgspec.Struct):
+    epoch: Annotated[str, msgspec.Meta(max_length=256)] | None = None
+    seq: dict[str, _Seq] | None = None
+    journal_seq: _Seq | None = None
+
+
 _fields = msgspec.json.Decoder(_Fields)
+_resume = msgspec.json.Decoder(_ResumeFields)
 _text = msgspec.json.Decoder(str)
 _names = msgspec.json.Decoder(list[str])
 _offset = msgspec.json.Decoder(Annotated[int, msgspec.Meta(ge=0, le=MAX_OFFSET)])
@@ -143,17 +171,18 @@ def _read(fields: _Fields, message_id: str | None) -> ClientMessage:
     kind = _read_type(fields.type)
     match kind:
         case "subscribe":
-            _refuse_unready(fields)
-            names = _read_names(fields.symbols)
-            if not names:
-                raise _Wrong(f"{kind} needs `symbols`, a list with at least one name", "no_symbols")
-            return SubscribeMessage(names, message_id)
+            names, channels = _read_names(fields.symbols), _read_channels(fields.channels)
+            if not names and not channels:
+                message = f"{kind} needs `symbols`, a list with at least one name, or `channels`"
+                raise _Wrong(message, "no_symbols")
+            return SubscribeMessage(names or (), message_id, channels or (), _read_resume(fields.resume))
         case "unsubscribe":
-            _refuse_unready(fields)
-            names = _read_names(fields.symbols)
-            if names == ():
+            names, channels = _read_names(fields.symbols), _read_channels(fields.channels)
+            if names == () and not channels:
                 raise _Wrong("`symbols` is empty; leave it out to unsubscribe from everything", "no_symbols")
-            return UnsubscribeMessage(names, message_id)
+            if names is None and channels is None:
+                return UnsubscribeMessage(None, message_id, None)
+            return UnsubscribeMessage(names or (), message_id, channels or ())
         case "get_symbols":
             return GetSymbols(
                 match=_read_match(fields.match),
@@ -193,6 +222,27 @@ def _read_id(raw: msgspec.Raw) -> str | None:
 
 
 def _read_names(raw: msgspec.Raw) -> tuple[str, ...] | None:
+    names = _read_list(raw, "symbols", "names")
+    for place, name in enumerate(names or ()):
+        if not 0 < len(name) <= MAX_NAME:
+            raise _Wrong(f"`symbols[{place}]` has {len(name)} characters; a name has 1 to {MAX_NAME}")
+    return names
+
+
+# Each once, in the order of asking.
+def _read_channels(raw: msgspec.Raw) -> tuple[str, ...] | None:
+    names = _read_list(raw, "channels", f"channels ({', '.join(CHANNELS)})")
+    if names is None:
+        return None
+    if not names:
+        raise _Wrong(f"`channels` is empty; there are {', '.join(CHANNELS)}", "unknown_channel")
+    for name in names:
+        if name not in CHANNELS:
+            raise _Wrong(f"there is no channel {_shown(name)}; there are {', '.join(CHANNELS)}", "unknown_channel")
+    return tuple(dict.fromkeys(names))
+
+
+def _read_list(raw: msgspec.Raw, field: str, of: str) -> tuple[str, ...] | None:
     if not _given(raw):
         return None
     try:
@@ -201,13 +251,23 @@ def _read_names(raw: msgspec.Raw) -> tuple[str, ...] | None:
         what = _kind(raw)
         if what == "a list":
             what = f"a list with something else ({_tell(error)})"
-        raise _Wrong(f"`symbols` must be a list of names, it was {what}") from None
+        raise _Wrong(f"`{field}` must be a list of {of}, it was {what}") from None
     if len(names) > MAX_NAMES:
-        raise _Wrong(f"`symbols` has {len(names)} names, a message may have {MAX_NAMES}")
-    for place, name in enumerate(names):
-        if not 0 < len(name) <= MAX_NAME:
-            raise _Wrong(f"`symbols[{place}]` has {len(name)} characters; a name has 1 to {MAX_NAME}")
+        raise _Wrong(f"`{field}` has {len(names)} names, a message may have {MAX_NAMES}")
     return tuple(names)
+
+
+def _read_resume(raw: msgspec.Raw) -> Resume | None:
+    if not _given(raw):
+        return None
+    try:
+        fields = _resume.decode(raw)
+    except _BAD as error:
+        raise _Wrong(
+            '`resume` must be an object such as {"epoch":"…","seq":{"EURUSD":120},"journal_seq":981}, '
+            f"with whole numbers from 0 to {MAX_SEQ}; {_tell(error)}"
+        ) from None
+    return Resume(fields.epoch, fields.seq or {}, fields.journal_seq)
 
 
 def _read_match(raw: msgspec.Raw) -> str:
@@ -242,20 +302,6 @@ def _read_token(raw: msgspec.Raw) -> str:
     if not 0 < len(value) <= MAX_TOKEN:
         raise _Wrong(f"`token` must have 1 to {MAX_TOKEN} characters")
     return value
-
-
-def _refuse_unready(fields: _Fields) -> None:
-    if _given(fields.channels):
-        raise _Wrong(
-            "`channels` (account, orders, risk, events) are not implemented yet in this version; "
-            "only `symbols` can be subscribed to",
-            "unknown_channel",
-        )
-    if _given(fields.resume):
-        raise _Wrong(
-            "`resume` is not implemented yet in this version; leave it out and go on from the snapshots that a "
-            "subscription begins with"
-        )
 
 
 def _given(raw: msgspec.Raw) -> bool:
@@ -303,12 +349,17 @@ class _Subscribed(_Message, kw_only=True, tag="subscribed"):
     total_subscribed: int
     epoch: str
     protocol: int
+    channels: Sequence[str] | None = None
+    snapshots: Mapping[str, int] | None = None
+    journal_seq: int | None = None
+    recovered: bool | None = None
     id: str | None = None
 
 
 class _Unsubscribed(_Message, kw_only=True, tag="unsubscribed"):
     symbols: Sequence[str]
     total_subscribed: int
+    channels: Sequence[str] | None = None
     id: str | None = None
 
 
@@ -339,6 +390,7 @@ class _Heartbeat(_Message, kw_only=True, tag="heartbeat"):
     clients: int
     epoch: str
     protocol: int
+    journal_seq: int | None = None
 
 
 class _Status(_Message, kw_only=True, tag="status"):
@@ -355,25 +407,48 @@ def _encode(message: Any) -> bytes:
     return _encoder.encode(message)
 
 
+@attrs.frozen
+class ChannelPart:
+    """What `subscribed` says of channels: the snapshot messages that follow of each, and the line they hold after."""
+
+    channels: tuple[str, ...]
+    snapshots: Mapping[str, int]
+    journal_seq: int
+
+
 def subscribed(
     symbols: Sequence[str],
     rejected: Sequence[tuple[str, str]],
     total: int,
     epoch: str,
     message_id: str | None = None,
+    *,
+    part: ChannelPart | None = None,
+    recovered: bool | None = None,
 ) -> bytes:
-    """The answer to `subscribe`. `rejected`: (symbol, reason)."""
+    """The answer to `subscribe`. `rejected`: (symbol, reason); `recovered` None: nothing was to be resumed."""
     refused = [_Rejected(symbol, reason) for symbol, reason in rejected]
     return _encode(
         _Subscribed(
-            symbols=symbols, rejected=refused, total_subscribed=total, epoch=epoch, protocol=PROTOCOL, id=message_id
+            symbols=symbols,
+            rejected=refused,
+            total_subscribed=total,
+            epoch=epoch,
+            protocol=PROTOCOL,
+            channels=None if part is None else part.channels,
+            snapshots=None if part is None else part.snapshots,
+            journal_seq=None if part is None else part.journal_seq,
+            recovered=recovered,
+            id=message_id,
         )
     )
 
 
-def unsubscribed(symbols: Sequence[str], total: int, message_id: str | None = None) -> bytes:
-    """The answer to `unsubscribe`."""
-    return _encode(_Unsubscribed(symbols=symbols, total_subscribed=total, id=message_id))
+def unsubscribed(
+    symbols: Sequence[str], total: int, message_id: str | None = None, *, channels: Sequence[str] | None = None
+) -> bytes:
+    """The answer to `unsubscribe`; `channels` None where the client had and named none."""
+    return _encode(_Unsubscribed(symbols=symbols, total_subscribed=total, channels=channels, id=message_id))
 
 
 def symbols(names: Sequence[str], total: int, message_id: str | None = None) -> bytes:
@@ -396,11 +471,13 @@ def error(code: str, message: str, message_id: str | None = None) -> bytes:
     return _encode(_Error(code=code, message=message, id=message_id))
 
 
-def heartbeat(timestamp: str, clients: int, epoch: str) -> bytes:
-    """The gateway lives; `epoch` is that of the ticks now."""
-    return _encode(_Heartbeat(timestamp=timestamp, clients=clients, epoch=epoch, protocol=PROTOCOL))
+def heartbeat(timestamp: str, clients: int, epoch: str, journal_seq: int | None = None) -> bytes:
+    """The gateway lives; `epoch` is that of the ticks now, `journal_seq` where the client's channels have come to."""
+    return _encode(
+        _Heartbeat(timestamp=timestamp, clients=clients, epoch=epoch, protocol=PROTOCOL, journal_seq=journal_seq)
+    )
 
 
 def status(state: str, *, broker: str | None = None, symbol: str | None = None, age_ms: int | None = None) -> bytes:
-    """A feed is `stale`, `live` again or `ended`; or, with no broker, the gateway is `stopping`."""
+    """A feed is `stale`, `closed`, `live` again or `ended`; with no broker: the gateway is `stopping`."""
     return _encode(_Status(broker=broker, symbol=symbol, state=state, age_ms=age_ms))

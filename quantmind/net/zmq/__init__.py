@@ -13,9 +13,16 @@ __all__ = [
     "LONGEST_TOPIC",
     "MAX_MESSAGE_BYTES",
     "MOST_FRAMES",
+    "CurveGuard",
+    "CurveLogin",
     "DealerSocket",
     "FeedSocket",
     "Incoming",
+    "Guard",
+    "Login",
+    "PeerCounts",
+    "PeerLimits",
+    "PlainGuard",
     "PlainLogin",
     "PubSocket",
     "ReqSocket",
@@ -24,13 +31,25 @@ __all__ = [
     "ZmqContext",
     "ZmqSocket",
     "ZmqStatistics",
+    "curve_pair",
+    "curve_public",
     "sort_routed",
 ]
 
 try:
     from quantmind.net.zmq.context import ZmqContext
-    from quantmind.net.zmq.published import LONGEST_TOPIC, FeedSocket, PlainLogin, PubSocket, SubSocket
+    from quantmind.net.zmq.published import LONGEST_TOPIC, FeedSocket, PubSocket, SubSocket
     from quantmind.net.zmq.routed import DealerSocket, ReqSocket, RouterSocket, sort_routed
+    from quantmind.net.zmq.security import (
+        CurveGuard,
+        CurveLogin,
+        Guard,
+        Login,
+        PlainGuard,
+        PlainLogin,
+        curve_pair,
+        curve_public,
+    )
     from quantmind.net.zmq.socket import (
         DRAIN_BYTES,
         DRAIN_LIMIT,
@@ -41,6 +60,7 @@ try:
         ZmqSocket,
         ZmqStatistics,
     )
+    from quantmind.net.zmq.watch import PeerCounts, PeerLimits
 except ImportError as error:
     if (error.name or "").partition(".")[0] != "zmq":
         raise

@@ -4,38 +4,23 @@ from __future__ import annotations
 
 from typing import Final, Self
 
-import attrs
 import zmq
 
 from quantmind.net.zmq.context import ZmqContext
+from quantmind.net.zmq.security import CurveGuard, Guard, Login, PlainGuard, set_guard, set_login
 from quantmind.net.zmq.socket import HIGH_WATER, MAX_MESSAGE_BYTES, Incoming, ZmqSocket
-
-LONGEST_CREDENTIAL: Final = 255
-"""Bytes of a user's name or a password that ZMTP's PLAIN can carry (RFC 24)."""
-
 
 LONGEST_TOPIC: Final = 512
 """Bytes of a topic that a subscriber may name; the longest that is published has about half. libzmq keeps some 50 bytes
 for each of them, and takes them in within a send of ours: long ones would fill the memory and hold up everybody."""
 COMMAND_BYTES: Final = 16
 """Room for what ZMTP puts before the topic: one byte, or the name of a command."""
-
-
-@attrs.frozen
-class PlainLogin:
-    """What a client of PLAIN shows (RFC 24): it goes over the wire in clear text, so only on loopback or in a tunnel.
-
-    Raises:
-        ValueError: one of them is empty or has more than 255 bytes of UTF-8.
-    """
-
-    user: str
-    password: str = attrs.field(repr=False)
-
-    def __attrs_post_init__(self) -> None:
-        for name, value in (("user", self.user), ("password", self.password)):
-            if not 0 < len(value.encode()) <= LONGEST_CREDENTIAL:
-                raise ValueError(f"the {name} for PLAIN must have 1 to {LONGEST_CREDENTIAL} bytes")
+TOPICS_AHEAD: Final = 64
+"""Subscriptions of one peer that wait for us, and"""
+TOPIC_BUFFER: Final = 16 * 1024
+"""bytes of them in the kernel: what a send of ours may find of a peer that has just been cut."""
+CURVE_BYTES: Final = 64
+"""What encryption adds to each frame, rounded up."""
 
 
 class PubSocket(ZmqSocket):
@@ -55,15 +40,24 @@ class PubSocket(ZmqSocket):
         port: int,
         *,
         high_water: int = HIGH_WATER,
+        guard: Guard | None = None,
     ) -> Self:
         """Listen on `host`:`port`; port 0 takes any free one, see `port`. Who names a longer topic is dropped.
+
+        Args:
+            guard: who may subscribe; None: who reaches it by ZMTP 3.
 
         Raises:
             AddressTaken: another program listens there.
             NetError: the address can't be used.
         """
-        opened = cls(context, zmq.PUB, LONGEST_TOPIC + COMMAND_BYTES, high_water)
+        most = LONGEST_TOPIC + COMMAND_BYTES + (CURVE_BYTES if isinstance(guard, CurveGuard) else 0)
+        opened = cls(context, zmq.PUB, most, high_water, unasked=guard is None)
+        if guard is not None:
+            set_guard(opened._socket, guard)
         opened._socket.setsockopt(zmq.XPUB_NODROP, 1)
+        opened._socket.setsockopt(zmq.RCVHWM, TOPICS_AHEAD)
+        opened._socket.setsockopt(zmq.RCVBUF, TOPIC_BUFFER)
         opened._bind(host, port)
         return opened
 
@@ -92,7 +86,7 @@ class FeedSocket(ZmqSocket):
         host: str,
         port: int,
         *,
-        login: PlainLogin | None = None,
+        login: Login | None = None,
         high_water: int = HIGH_WATER,
     ) -> Self:
         """Connect in the background, and again whenever the connection is lost."""
@@ -101,8 +95,7 @@ class FeedSocket(ZmqSocket):
         # Without it the queue, and what is subscribed, would outlive the connection.
         opened._socket.setsockopt(zmq.IMMEDIATE, 1)
         if login is not None:
-            opened._socket.setsockopt(zmq.PLAIN_USERNAME, login.user.encode())
-            opened._socket.setsockopt(zmq.PLAIN_PASSWORD, login.password.encode())
+            set_login(opened._socket, login)
         opened._connect(host, port)
         return opened
 
@@ -133,9 +126,6 @@ class FeedSocket(ZmqSocket):
 class SubSocket(ZmqSocket):
     """Receives what is published under the topics it subscribed to; `Incoming.route` is the topic."""
 
-    _asks: bool = False
-    _user: str = ""
-
     @classmethod
     def bind(
         cls,
@@ -151,17 +141,17 @@ class SubSocket(ZmqSocket):
 
         Args:
             plain_domain: lets in by PLAIN only, and only whom the context's ZAP handler lets into this domain
-                (`quantmind.net.zap`); without a handler nobody. Each message then says its `Incoming.user`.
+                (`quantmind.net.zap`); without a handler nobody. Each message then says its `Incoming.user`. None: who
+                reaches it by ZMTP 3.
 
         Raises:
             AddressTaken: another program listens there.
             NetError: the address can't be used.
         """
-        opened = cls(context, zmq.SUB, max_message_bytes, high_water)
+        opened = cls(context, zmq.SUB, max_message_bytes, high_water, unasked=plain_domain is None)
         if plain_domain is not None:
             opened._asks = True
-            opened._socket.setsockopt(zmq.PLAIN_SERVER, 1)
-            opened._socket.setsockopt(zmq.ZAP_DOMAIN, plain_domain.encode())
+            set_guard(opened._socket, PlainGuard(plain_domain))
         opened._bind(host, port)
         return opened
 
@@ -174,9 +164,12 @@ class SubSocket(ZmqSocket):
         *,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
         high_water: int = HIGH_WATER,
+        login: Login | None = None,
     ) -> Self:
         """Connect in the background, and again whenever the connection is lost."""
         opened = cls(context, zmq.SUB, max_message_bytes, high_water)
+        if login is not None:
+            set_login(opened._socket, login)
         opened._connect(host, port)
         return opened
 
@@ -189,17 +182,6 @@ class SubSocket(ZmqSocket):
         """Take back one `subscribe`."""
         self._socket.setsockopt(zmq.UNSUBSCRIBE, topic)
         self._wake_parked()
-
-    def _receive_first(self) -> bytes:
-        if not self._asks:
-            return super()._receive_first()
-        frame = self._socket.recv(zmq.NOBLOCK, copy=False)
-        # libzmq takes the handler's word before a property of that name which the peer may send.
-        try:
-            self._user = str(frame["User-Id"])
-        except zmq.ZMQError:
-            self._user = ""
-        return frame.bytes
 
     def _sort(self, frames: list[bytes]) -> Incoming:
         if len(frames) == 2:

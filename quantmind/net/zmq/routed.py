@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Self
 
+import attrs
 import zmq
 
 from quantmind.net.errors import NetError
 from quantmind.net.zmq.context import ZmqContext
+from quantmind.net.zmq.security import Guard, Login, set_guard, set_login
 from quantmind.net.zmq.socket import HIGH_WATER, MAX_MESSAGE_BYTES, MOST_FRAMES, Incoming, ZmqSocket
 
 
@@ -28,17 +30,24 @@ class RouterSocket(ZmqSocket):
         *,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
         high_water: int = HIGH_WATER,
+        guard: Guard | None = None,
     ) -> Self:
         """Listen on `host`:`port`; port 0 takes any free one, see `port`.
+
+        Args:
+            guard: who may connect; each message then says its `Incoming.user`. None: who reaches it by ZMTP 3.
 
         Raises:
             AddressTaken: another program listens there.
             NetError: the address can't be used.
         """
-        opened = cls(context, zmq.ROUTER, max_message_bytes, high_water)
+        opened = cls(context, zmq.ROUTER, max_message_bytes, high_water, unasked=guard is None)
         # A peer that has gone is an answer and not a silence; and nobody takes over another's identity.
         opened._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         opened._socket.setsockopt(zmq.ROUTER_HANDOVER, 0)
+        if guard is not None:
+            opened._asks = True
+            set_guard(opened._socket, guard)
         opened._bind(host, port)
         return opened
 
@@ -62,7 +71,8 @@ class RouterSocket(ZmqSocket):
         return self._send((*route, payload))
 
     def _sort(self, frames: list[bytes]) -> Incoming:
-        return sort_routed(frames)
+        incoming = sort_routed(frames)
+        return attrs.evolve(incoming, user=self._user) if self._asks else incoming
 
 
 def sort_routed(frames: Sequence[bytes]) -> Incoming:
@@ -95,6 +105,7 @@ class DealerSocket(ZmqSocket):
         max_message_bytes: int = MAX_MESSAGE_BYTES,
         high_water: int = HIGH_WATER,
         only_connected: bool = False,
+        login: Login | None = None,
     ) -> Self:
         """Connect in the background, and again whenever the connection is lost.
 
@@ -103,6 +114,8 @@ class DealerSocket(ZmqSocket):
         """
         opened = cls(context, zmq.DEALER, max_message_bytes, high_water)
         opened._socket.setsockopt(zmq.IMMEDIATE, int(only_connected))
+        if login is not None:
+            set_login(opened._socket, login)
         opened._connect(host, port)
         return opened
 

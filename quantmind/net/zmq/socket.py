@@ -19,6 +19,8 @@ import zmq
 
 from quantmind.net.errors import AddressTaken, NetError
 from quantmind.net.zmq.context import ZmqContext
+from quantmind.net.zmq.security import set_open
+from quantmind.net.zmq.watch import PeerCounts, PeerLimits
 
 HIGH_WATER: Final = 10_000
 """Messages queued per peer and direction. Sending beyond it fails (ROUTER, DEALER) or drops (PUB) for that peer alone;
@@ -50,11 +52,12 @@ class Incoming:
     """A message that came in.
 
     Exactly one of `body` and `fault` is set. `route` is what `RouterSocket.reply` needs; of a SubSocket, the topic.
-    `user` is who the ZAP handler said the sender is, where the socket asks for that; the sender can't set it.
+    `user` is who the ZAP handler said the sender is, where the socket asks for that; the sender can't set it. The body
+    is not shown: there may be a token in it.
     """
 
     route: tuple[bytes, ...]
-    body: bytes | None
+    body: bytes | None = attrs.field(repr=False)
     fault: str | None
     user: str = ""
 
@@ -73,16 +76,24 @@ class ZmqStatistics:
     """Messages not sent since the queue was full; of a PubSocket, how often a subscriber's queue became full."""
     malformed: int
     """Messages with a fault."""
+    cut: int = 0
+    """Connections that were shut down, since they brought too much or were too many; see `ZmqSocket.watch`."""
 
 
 class ZmqSocket:
     """What all kinds have in common. One task at a time may wait; any task may send."""
 
     most_frames: ClassVar[int] = MOST_FRAMES
+    _asks: bool = False
+    _user: str = ""
 
-    def __init__(self, context: ZmqContext, kind: int, max_message_bytes: int, high_water: int) -> None:
+    def __init__(
+        self, context: ZmqContext, kind: int, max_message_bytes: int, high_water: int, *, unasked: bool = False
+    ) -> None:
         self._context = context
-        self._socket = context.open(kind)
+        self._socket = context.open(kind, apart=unasked)
+        if unasked:
+            set_open(self._socket)
         context.adopt(self)
         self._fd = cast("int", self._socket.getsockopt(zmq.FD))
         self._closed = False
@@ -93,6 +104,7 @@ class ZmqSocket:
         self._unroutable = 0
         self._full = 0
         self._malformed = 0
+        self._peers: PeerCounts | None = None
         heartbeat_ms = int(HEARTBEAT_S * 1000)
         for option, value in (
             (zmq.LINGER, 0),
@@ -126,7 +138,17 @@ class ZmqSocket:
             unroutable=self._unroutable,
             full=self._full,
             malformed=self._malformed,
+            cut=0 if self._peers is None else self._peers.cut,
         )
+
+    def watch(self, name: str, limits: PeerLimits) -> PeerCounts:
+        """Bound from now on what each peer of this socket, which is bound, may bring in. Linux only.
+
+        Args:
+            name: for the log.
+        """
+        self._peers = self._context.watch.add(self._socket, name, self._port, limits)
+        return self._peers
 
     # ------------------------------------------------------------------ receiving
 
@@ -209,7 +231,15 @@ class ZmqSocket:
         return frames
 
     def _receive_first(self) -> bytes:
-        return self._socket.recv(zmq.NOBLOCK)
+        if not self._asks:
+            return self._socket.recv(zmq.NOBLOCK)
+        frame = self._socket.recv(zmq.NOBLOCK, copy=False)
+        # libzmq takes the handler's word before a property of that name which the peer may send.
+        try:
+            self._user = str(frame["User-Id"])
+        except zmq.ZMQError:
+            self._user = ""
+        return frame.bytes
 
     def _sort(self, frames: list[bytes]) -> Incoming:
         if len(frames) == 1:
