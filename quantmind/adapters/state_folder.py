@@ -16,6 +16,7 @@ from typing import Any
 
 import attrs
 
+from quantmind.adapters.private_folder import make_private
 from quantmind.config.places import ADDRESSES_FILE, TOKEN_FILE
 from quantmind.errors import EXIT_UNAVAILABLE, StartError
 
@@ -28,6 +29,7 @@ logger = logging.getLogger("quantmind.state")
 
 LOCK_FILE = "lock"
 JOURNAL_FILE = "journal.sqlite3"
+STOP_FILE = "STOP"
 
 
 @attrs.frozen
@@ -40,18 +42,30 @@ class StateFolder:
     def open(cls, path: Path) -> StateFolder:
         """Make the folder where there is none.
 
+        One that a gateway has used, and that can't be written to now, is taken as it is: positions are open, and
+        somebody must be able to close them.
+
         Raises:
-            StartError: it can't be made or written to.
+            StartError: it can't be made, was never used and can't be written to, or others may write in it.
         """
         try:
-            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(path)
             probe = path / f".probe-{os.getpid()}"
             probe.write_bytes(b"")
             probe.unlink()
         except OSError as exc:
+            folder = cls(path)
+            if folder.was_used:
+                logger.critical("fail.state_folder path=%s reason=%s", path, exc.strerror)
+                return folder
             message = f"the state folder {path} can't be used ({exc.strerror}); set gateway.state_dir or --state"
             raise StartError(message, EXIT_UNAVAILABLE) from exc
         return cls(path)
+
+    @property
+    def was_used(self) -> bool:
+        """A gateway has held it and kept its journal here."""
+        return (self.path / LOCK_FILE).exists() and self.journal.exists()
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -63,7 +77,7 @@ class StateFolder:
             StartError: another gateway has it, or it can't be locked.
         """
         try:
-            descriptor = os.open(self.path / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+            descriptor = self._open_lock()
         except OSError as exc:
             raise StartError(f"{self.path / LOCK_FILE} can't be opened ({exc.strerror})", EXIT_UNAVAILABLE) from exc
         try:
@@ -74,6 +88,16 @@ class StateFolder:
             yield
         finally:
             os.close(descriptor)
+
+    # A file that was there before can be locked where nothing can be written.
+    def _open_lock(self) -> int:
+        lock = self.path / LOCK_FILE
+        try:
+            return os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError:
+            with contextlib.suppress(OSError):
+                return os.open(lock, os.O_RDONLY)
+            raise
 
     def _not_ours(self, error: OSError) -> StartError:
         if error.errno in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):
@@ -87,6 +111,11 @@ class StateFolder:
     @property
     def journal(self) -> Path:
         return self.path / JOURNAL_FILE
+
+    @property
+    def stop_file(self) -> Path:
+        """While somebody has put a file here, all accounts are halted."""
+        return self.path / STOP_FILE
 
     def paper_account(self, broker: str) -> Path:
         """Where the account of a paper broker is kept."""

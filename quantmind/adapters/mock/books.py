@@ -144,22 +144,24 @@ class Books:
         else:
             # The deal is the new order's, though it closes what an older one opened.
             part = attrs.evolve(joined.closed, magic=new.magic, comment=new.comment)
-        deal = self._deal(part, new.side, joined.entry, level, number, Cause.CLIENT, volume=new.volume)
+        deal = self._deal(part, new.side, joined.entry, level, number, Cause.CLIENT, new.tag, volume=new.volume)
         return deal, joined.rest
 
-    def leave(self, position: OpenPosition, volume: Decimal, level: Decimal, number: int, cause: Cause) -> Deal:
-        """Close `volume` lots of a position at a level."""
+    def leave(
+        self, position: OpenPosition, volume: Decimal, level: Decimal, number: int, cause: Cause, tag: str
+    ) -> Deal:
+        """Close `volume` lots of a position at a level. `tag` is the client's, empty when nobody asked for it."""
         closed, rest = split(position, volume)
         self._replace(position, rest)
-        return self._deal(closed, position.side.opposite, Entry.OUT, level, number, cause)
+        return self._deal(closed, position.side.opposite, Entry.OUT, level, number, cause, tag)
 
-    def match(self, matched: Matched, number: int) -> tuple[Deal, Deal]:
+    def match(self, matched: Matched, number: int, tag: str) -> tuple[Deal, Deal]:
         """Close two positions against each other; the first deal has the profit of both."""
         self._replace(self.positions[matched.closed.ticket], matched.rest)
         self._replace(self.positions[matched.by.ticket], matched.by_rest)
         level = matched.price
         first, second = (
-            self._deal(closed, closed.side.opposite, Entry.OUT_BY, level, number, Cause.CLIENT)
+            self._deal(closed, closed.side.opposite, Entry.OUT_BY, level, number, Cause.CLIENT, tag)
             for closed in (matched.closed, matched.by)
         )
         return first, second
@@ -191,6 +193,7 @@ class Books:
         level: Decimal,
         number: int,
         cause: Cause,
+        tag: str,
         *,
         volume: Decimal | None = None,
     ) -> Deal:
@@ -213,6 +216,7 @@ class Books:
             swap=ZERO if opens else part.swap,
             magic=part.magic,
             comment=part.comment,
+            tag=tag,
         )
         self.balance += deal.profit + deal.commission + deal.swap
         self.ledger.book(deal)

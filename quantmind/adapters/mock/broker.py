@@ -16,9 +16,10 @@ from quantmind.adapters.mock.report import Reporter
 from quantmind.domain.accounts import Deal, Sample
 from quantmind.domain.orders import Absent, Outcome, Placed, Refused, Unknown
 from quantmind.domain.risk.approval import Approved
+from quantmind.domain.sessions import Sessions
 from quantmind.domain.symbols import SymbolSpec
 from quantmind.errors import BrokerUnavailable
-from quantmind.ports import Poll
+from quantmind.ports import Poll, Recovery
 
 _log = logging.getLogger(__name__)
 
@@ -84,6 +85,10 @@ class MockBroker:
         """Begin a replay that waits for its first subscriber. Safe to repeat."""
         self._feed.start()
 
+    def sessions(self, symbol: str) -> Sessions:
+        """The hours of the configuration."""
+        return self.account.terms_of(symbol).sessions
+
     async def connect(self) -> Sequence[SymbolSpec]:
         """Open the feed. Safe to repeat: a feed goes on where it was.
 
@@ -127,7 +132,10 @@ class MockBroker:
                 self._reporter.report_deals(deals)
         self._pass_time()
         self._reporter.report()
-        return Poll(step.quotes, step.crossed, step.ended)
+        quotes, silent = step.quotes, self.faults.silent_symbols
+        if silent:
+            quotes = [quote for quote in quotes if quote.symbol not in silent]
+        return Poll(quotes, step.crossed, step.ended)
 
     async def sample(self) -> Sample:
         """Account and positions at the last ticks given out. Raises BrokerUnavailable."""
@@ -196,6 +204,19 @@ class MockBroker:
         found = self.account.find(tag) or Absent()
         await self._keep()
         return found
+
+    async def recover(self, step: Recovery, symbols: Sequence[str]) -> None:
+        """Nothing: the account is in this process, and its feed has no connection that could hang.
+
+        Raises:
+            BrokerUnavailable: a switch of `faults` says so.
+        """
+        del symbols
+        await trio.lowlevel.checkpoint()
+        faults = self.faults
+        _fail(faults.recover_error)
+        if faults.cured_by is step:
+            faults.poll_silent, faults.silent_symbols = False, frozenset()
 
     async def aclose(self) -> None:
         """Let the feed's file go, and that of the account after its last prices are in it. Safe to repeat.

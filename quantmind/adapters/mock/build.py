@@ -46,8 +46,10 @@ def build(
         raise ValueError(f"broker {name}: persist needs a file for the account; set persist to false, or name one")
     specs = {symbol: spec_of(symbol, overrides, config) for symbol, overrides in config.symbols.items()}
     symbol_terms = {symbol: symbol_terms_of(symbol, overrides, config) for symbol, overrides in config.symbols.items()}
-    # An account that is not kept begins empty at each start, and an EA may still know a ticket of the one before.
-    account = PaperAccount(terms_of(config, first_ticket=max(1, int(wall()))), specs.values(), symbol_terms)
+    # An account that is not kept begins empty at each start, and an EA, or the journal, may still know a ticket or a
+    # deal of the one before. Milliseconds: it would have to trade a thousand times a second to come by them again.
+    first = max(1, int(wall() * 1000))
+    account = PaperAccount(terms_of(config, first_number=first), specs.values(), symbol_terms)
     persistence = None
     if config.persist and account_file is not None:
         persistence = Persistence.open(account_file, name, account, monotonic=monotonic)

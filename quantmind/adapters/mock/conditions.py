@@ -94,8 +94,8 @@ def symbol_terms_of(symbol: str, overrides: SymbolOverrides, broker: MockBrokerC
     )
 
 
-def terms_of(config: MockBrokerConfig, *, first_ticket: int) -> Terms:
-    """What the account is opened with.
+def terms_of(config: MockBrokerConfig, *, first_number: int) -> Terms:
+    """What the account is opened with; its orders and its deals are numbered from `first_number`.
 
     Raises:
         ValueError: the stop out lies above the margin call.
@@ -107,7 +107,8 @@ def terms_of(config: MockBrokerConfig, *, first_ticket: int) -> Terms:
         leverage=config.leverage,
         initial_balance=config.initial_balance,
         margin_mode=config.margin_mode,
-        first_ticket=first_ticket,
+        first_ticket=first_number,
+        first_deal=first_number,
         commission_per_lot=config.commission_per_lot,
         margin_call_percent=config.margin_call_percent,
         stop_out_percent=config.stop_out_percent,

@@ -106,7 +106,7 @@ def _affordable(books: Books, order: PendingOrder, level: Decimal) -> OpenPositi
     wrong = check_trade_mode(spec, order.side, closing=closing)
     if wrong is not None:
         return wrong
-    new = position_of(order, level, order.volume, order.side, books.market, books.terms, books.time_msc)
+    new = position_of(order, level, order.volume, order.side, books.market, books.terms, books.time_msc, order.tag)
     return new if isinstance(new, Refused) else books.check_money(new) or new
 
 
@@ -116,7 +116,7 @@ def close_at_market(books: Books, position: OpenPosition, cause: Cause) -> Deal:
     level = books.price(position.symbol).fill(side)
     spec, terms = books.market.specs[position.symbol], books.terms_of(position.symbol)
     level = books.executor.slipped(spec, terms, side, level)
-    return books.leave(position, position.volume, level, books.ledger.take_order(), cause)
+    return books.leave(position, position.volume, level, books.ledger.take_order(), cause, "")
 
 
 def stop_out(books: Books) -> Sequence[Deal]:

@@ -6,6 +6,8 @@ from typing import Literal
 
 import attrs
 
+from quantmind.ports import Recovery
+
 
 @attrs.define
 class Faults:
@@ -16,6 +18,9 @@ class Faults:
         connect_delay_s: `connect` takes so many seconds; `math.inf` for a broker that never answers.
         poll_error: `poll` raises BrokerUnavailable with this text.
         poll_silent: `poll` gives nothing; the feed goes on where it was when this is set back.
+        silent_symbols: `poll` leaves out what it has of these; it is gone.
+        cured_by: the step of `recover` that sets the two before it back; None: none does.
+        recover_error: `recover` raises BrokerUnavailable with this text.
         sample_error: `sample` does.
         place_error: `place` does, and nothing was sent.
         place_unknown: `place` answers Unknown; `executed`: the order was carried out and its answer lost,
@@ -30,6 +35,9 @@ class Faults:
     connect_delay_s: float = 0.0
     poll_error: str | None = None
     poll_silent: bool = False
+    silent_symbols: frozenset[str] = frozenset()
+    cured_by: Recovery | None = None
+    recover_error: str | None = None
     sample_error: str | None = None
     place_error: str | None = None
     place_unknown: Literal["executed", "lost"] | None = None

@@ -8,7 +8,7 @@ from decimal import Decimal
 import attrs
 
 from quantmind.domain.accounts import PendingOrder
-from quantmind.domain.orders import Placed
+from quantmind.domain.orders import Ending, Placed
 from quantmind.domain.retcodes import Retcode
 
 EXECUTED = "Request executed"
@@ -21,6 +21,13 @@ class OrderState(enum.Enum):
     CANCELED = "canceled"
     EXPIRED = "expired"
     REJECTED = "rejected"
+
+
+_ENDINGS = {
+    OrderState.CANCELED: Ending.CANCELLED,
+    OrderState.EXPIRED: Ending.EXPIRED,
+    OrderState.REJECTED: Ending.REJECTED,
+}
 
 
 @attrs.frozen
@@ -76,4 +83,5 @@ def ended(record: OrderRecord) -> Placed:
         ticket=order.ticket,
         volume=Decimal(0),
         comment=record.comment,
+        ended=_ENDINGS[record.state],
     )

@@ -74,11 +74,12 @@ class Ledger:
         return self._before.record_of(ticket) if record is None and self._before is not None else record
 
     def remember(self, tag: str, outcome: Placed | int) -> None:
-        """Keep what became of the request with this tag; the first one stands when a tag is used twice.
+        """Keep what became of the request with this tag; the first one stands when a tag is used twice, empty is none.
 
         Of a request that placed a limit or stop order it is the order's number, whose fate is looked up.
         """
-        self.tags.setdefault(tag, outcome)
+        if tag:
+            self.tags.setdefault(tag, outcome)
 
     def find(self, tag: str, orders: Mapping[int, PendingOrder]) -> Placed | None:
         """What has become of the request with this tag by now, or None when it never was carried out.

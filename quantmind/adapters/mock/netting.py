@@ -23,8 +23,8 @@ def join(held: OpenPosition | None, new: OpenPosition) -> Joined:
 
     The same side adds: cost and margin add up, so the opening price is the mean by volume. The opposite side reduces,
     closes, or reverses: then the whole position is closed and the rest of `new` is open at the deal's price, with
-    magic, comment and time of the new order. The position keeps its number throughout. Stop loss and take profit are
-    those of the newest order that made the position larger or turned it, also when it has none; an order that only
+    magic, comment, tag and time of the new order. The position keeps its number throughout. Stop loss and take profit
+    are those of the newest order that made the position larger or turned it, also when it has none; an order that only
     reduces leaves them alone (MetaTrader 5 help, "Rules of inheriting of stop levels").
     """
     if held is None:

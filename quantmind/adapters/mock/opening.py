@@ -83,6 +83,7 @@ def position_of(
     market: Market,
     terms: Terms,
     time_msc: int,
+    tag: str,
 ) -> OpenPosition | Refused:
     """The position that a fill makes, still without a ticket, or why it can't be counted in the account currency."""
     spec, currency = market.specs[order.symbol], terms.currency
@@ -103,4 +104,5 @@ def position_of(
         tp=stop_level(spec, order.tp),
         magic=order.origin.magic if isinstance(order, Open) else order.magic,
         comment=order.comment,
+        tag=tag,
     )

@@ -37,7 +37,9 @@ def has_expired(order: PendingOrder, time_msc: int) -> bool:
     return order.expiration_msc is not None and order.expiration_msc <= time_msc
 
 
-def new_order(order: Open, spec: SymbolSpec, side: Side, price: Price, time_msc: int) -> PendingOrder | Refused:
+def new_order(
+    order: Open, spec: SymbolSpec, side: Side, price: Price, time_msc: int, tag: str
+) -> PendingOrder | Refused:
     """The order as it would wait, still without a ticket, or why it can't. Its shape was checked by `check_open`."""
     if not order.price:
         return refuse(Retcode.INVALID_PRICE, f"a {order.order_type.value} order needs a price: none was given")
@@ -57,6 +59,7 @@ def new_order(order: Open, spec: SymbolSpec, side: Side, price: Price, time_msc:
         expiration_msc=expiration_msc,
         magic=order.origin.magic,
         comment=order.comment,
+        tag=tag,
     )
     return (
         check_side(spec, waiting, price)

@@ -41,6 +41,7 @@ class OpenPosition:
     magic: int = 0
     comment: str = ""
     swap: Decimal = ZERO
+    tag: str = ""
 
     @property
     def price_open(self) -> Decimal:
@@ -158,4 +159,5 @@ def shown(position: OpenPosition, spec: SymbolSpec, price: Price, profit: Decima
         swap=position.swap,
         magic=position.magic,
         comment=position.comment,
+        tag=position.tag,
     )

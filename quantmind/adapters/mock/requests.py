@@ -26,7 +26,7 @@ CANCELED = "Order cancelled by the trader"
 
 def carry_out(books: Books, request: Proposal, tag: str) -> Placed | Refused:
     """Do what is asked, and remember it under its tag."""
-    outcome = _outcome(books, request)
+    outcome = _outcome(books, request, tag)
     if isinstance(outcome, Placed):
         # A waiting order is looked up when somebody asks: its fate is still to come.
         places = isinstance(request, Open) and outcome.pending
@@ -34,19 +34,19 @@ def carry_out(books: Books, request: Proposal, tag: str) -> Placed | Refused:
     return outcome
 
 
-def _outcome(books: Books, request: Proposal) -> Placed | Refused:
+def _outcome(books: Books, request: Proposal, tag: str) -> Placed | Refused:
     match request:
         case Open():
-            return open_or_wait(books, request)
+            return open_or_wait(books, request, tag)
         case Close():
-            return close(books, request) if request.by is None else close_by(books, request)
+            return close(books, request, tag) if request.by is None else close_by(books, request, tag)
         case Modify():
             return modify(books, request)
         case Cancel():
             return cancel(books, request)
 
 
-def open_or_wait(books: Books, order: Open) -> Placed | Refused:
+def open_or_wait(books: Books, order: Open, tag: str) -> Placed | Refused:
     """Open a position at the market, or let a limit or stop order wait."""
     spec = books.market.specs.get(order.symbol)
     if spec is None:
@@ -55,10 +55,10 @@ def open_or_wait(books: Books, order: Open) -> Placed | Refused:
     request = check_open(order, spec, terms, books.market, met, books.time_msc)
     if isinstance(request, Refused):
         return request
-    return (_fill if order.order_type is OrderType.MARKET else _wait)(books, order, request)
+    return (_fill if order.order_type is OrderType.MARKET else _wait)(books, order, request, tag)
 
 
-def close(books: Books, order: Close) -> Placed | Refused:
+def close(books: Books, order: Close, tag: str) -> Placed | Refused:
     """Close a position, or a part of it, at the market."""
     position = _to_close(books, order)
     if isinstance(position, Refused):
@@ -78,7 +78,7 @@ def close(books: Books, order: Close) -> Placed | Refused:
     fill = books.executor.fill(spec, terms, side, books.price(position.symbol), volume)
     if isinstance(fill, Refused):
         return fill
-    deal = books.leave(position, fill.volume, fill.price, books.ledger.take_order(), Cause.CLIENT)
+    deal = books.leave(position, fill.volume, fill.price, books.ledger.take_order(), Cause.CLIENT, tag)
     return Placed(
         retcode=int(Retcode.DONE_PARTIAL if fill.partial else Retcode.DONE),
         order=deal.order,
@@ -93,7 +93,7 @@ def close(books: Books, order: Close) -> Placed | Refused:
     )
 
 
-def close_by(books: Books, order: Close) -> Placed | Refused:
+def close_by(books: Books, order: Close, tag: str) -> Placed | Refused:
     """Close two opposite positions of a hedging account against each other."""
     if books.nets:
         return refuse(
@@ -114,7 +114,7 @@ def close_by(books: Books, order: Close) -> Placed | Refused:
     )
     if wrong is not None:
         return wrong
-    first, second = books.match(matched, books.ledger.take_order())
+    first, second = books.match(matched, books.ledger.take_order(), tag)
     return Placed(
         retcode=int(Retcode.DONE),
         order=first.order,
@@ -169,7 +169,7 @@ def cancel(books: Books, order: Cancel) -> Placed | Refused:
     )
 
 
-def _fill(books: Books, order: Open, request: Request) -> Placed | Refused:
+def _fill(books: Books, order: Open, request: Request, tag: str) -> Placed | Refused:
     fill = books.executor.fill(
         request.spec,
         request.terms,
@@ -182,7 +182,7 @@ def _fill(books: Books, order: Open, request: Request) -> Placed | Refused:
     )
     if isinstance(fill, Refused):
         return fill
-    new = position_of(order, fill.price, fill.volume, request.side, books.market, books.terms, books.time_msc)
+    new = position_of(order, fill.price, fill.volume, request.side, books.market, books.terms, books.time_msc, tag)
     if isinstance(new, Refused):
         return new
     wrong = books.check_money(new)
@@ -203,16 +203,16 @@ def _fill(books: Books, order: Open, request: Request) -> Placed | Refused:
     )
 
 
-def _wait(books: Books, order: Open, request: Request) -> Placed | Refused:
+def _wait(books: Books, order: Open, request: Request, tag: str) -> Placed | Refused:
     most = books.terms.max_pending_orders
     if len(books.orders) >= most:
         return refuse(
             Retcode.LIMIT_ORDERS, f"{len(books.orders)} pending orders wait already, {most} may: cancel one first"
         )
-    waits = new_order(order, request.spec, request.side, request.price, books.time_msc)
+    waits = new_order(order, request.spec, request.side, request.price, books.time_msc, tag)
     if isinstance(waits, Refused):
         return waits
-    new = position_of(waits, waits.price, waits.volume, waits.side, books.market, books.terms, books.time_msc)
+    new = position_of(waits, waits.price, waits.volume, waits.side, books.market, books.terms, books.time_msc, tag)
     if isinstance(new, Refused):
         return new
     wrong = books.check_money(new)

@@ -65,7 +65,7 @@ class TerminalView:
         # The prices that a requote or a result names are those that the request met.
         quote = self.account.market.quotes.get(asked.symbol)
         proposal = proposal_of(asked, self.account, self.offset_s)
-        outcome = proposal if isinstance(proposal, Refused) else self.account.carry_out(proposal, f"request-{number}")
+        outcome = proposal if isinstance(proposal, Refused) else self.account.carry_out(proposal, "")
         self.reason = outcome.comment if isinstance(outcome, Refused) else None
         return {
             **_result(asked, outcome, quote),
