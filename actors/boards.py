@@ -6,71 +6,28 @@ vanish with the actor that wrote it.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
 import attrs
 import trio
 
+from actors.account_board import AccountBoard
+from actors.condition_board import Conditions
+from actors.halts import HaltLatch
+from actors.news_board import NewsBoard
+from actors.risk_board import RiskBoard
+from actors.router_board import RouterBoard
+from actors.stop_board import StopBoard
 from quantmind.domain.accounts import Deal
 from quantmind.domain.bars import BarSeries
+from quantmind.domain.breaker import Breaker
 from quantmind.domain.quotes import Quote
-from quantmind.domain.risk import TradingState
+from quantmind.domain.risk.rules.throttles import FINE
 from quantmind.domain.symbols import SymbolSpec
-
-
-@attrs.frozen
-class Halt:
-    """A trading state with its cause and since when (Unix seconds)."""
-
-    state: TradingState
-    cause: str
-    since: float
-
-
-@attrs.define(eq=False)
-class HaltLatch:
-    """What each account may do now. Written by the governor; the executor reads it just before it sends.
-
-    An account that nobody has set yet is halted: what was not restored is not active. `on_change` hears of each
-    state that is another than before.
-    """
-
-    on_change: Callable[[str, Halt], None] | None = None
-    _states: dict[str, Halt] = attrs.field(factory=dict, init=False)
-    _clouds: dict[str, Halt] = attrs.field(factory=dict, init=False)
-
-    def read(self, broker: str) -> Halt:
-        return self._states.get(broker, Halt(TradingState.HALTED, "the governor has not started yet", 0.0))
-
-    def set(self, broker: str, halt: Halt) -> None:
-        before = self.shown(broker)
-        self._states[broker] = halt
-        self._tell(broker, before)
-
-    def cloud(self, broker: str, halt: Halt | None) -> None:
-        """What an account may do at most for a while, whatever its state is; None: nothing clouds it any more."""
-        before = self.shown(broker)
-        if halt is None:
-            self._clouds.pop(broker, None)
-        else:
-            self._clouds[broker] = halt
-        self._tell(broker, before)
-
-    def shown(self, broker: str) -> Halt:
-        """What to tell others: the state, or what clouds it where that is tighter."""
-        halt, cloud = self.read(broker), self._clouds.get(broker)
-        return cloud if cloud is not None and halt.state is TradingState.ACTIVE else halt
-
-    def _tell(self, broker: str, before: Halt) -> None:
-        after = self.shown(broker)
-        if self.on_change is not None and after.state is not before.state:
-            self.on_change(broker, after)
-
-    def all(self) -> Mapping[str, Halt]:
-        return dict(self._states)
 
 
 @attrs.define(eq=False)
@@ -92,6 +49,10 @@ class Multipliers:
 
     def read(self, ea_name: str) -> Decimal:
         return self._by_ea.get(ea_name, Decimal(1))
+
+    def all(self) -> Mapping[str, Decimal]:
+        """What EAs said, by their names."""
+        return dict(self._by_ea)
 
     def set(self, ea_name: str, value: Decimal) -> None:
         before = self.read(ea_name)
@@ -166,6 +127,25 @@ class Catalog:
         return list(names)
 
 
+@attrs.frozen
+class Silent:
+    """A symbol whose feed is not live: `stale` or `closed`, and since when (Unix seconds)."""
+
+    state: str
+    since: float
+
+
+@attrs.frozen
+class Recovered:
+    """What was tried last with a silent feed. `at` is Unix seconds, `error` why it could not be done, if so."""
+
+    step: str
+    symbols: tuple[str, ...]
+    silent_s: float
+    at: float
+    error: str | None = None
+
+
 @attrs.define(eq=False)
 class Link:
     """How a broker's connection is: written by its poller and executor, read by /status and the edges."""
@@ -175,6 +155,8 @@ class Link:
     feed_error: str | None = None
     orders: str = "connecting"
     orders_error: str | None = None
+    closes_error: str | None = None
+    """Why what reduces risk can't be sent, or None."""
     crossed: int = 0
     overruns: int = 0
     dropped: int = 0
@@ -185,6 +167,14 @@ class Link:
     """Set by the executor when an order has changed the account; the poller then reads it early, and renews this."""
     deals_error: str | None = None
     """Why the newest deals could not be read, or None."""
+    breaker: Breaker = attrs.field(factory=Breaker)
+    """Told by whatever stands before the broker (`quantmind.adapters.guarded`)."""
+    silent: dict[str, Silent] = attrs.field(factory=dict)
+    """Symbols that are not live while the feed as a whole may be; by name."""
+    recoveries: dict[str, int] = attrs.field(factory=dict)
+    """How often each step was tried with a silent feed."""
+    recovered: Recovered | None = None
+    """The last of these steps."""
 
 
 @attrs.define(eq=False)
@@ -213,6 +203,8 @@ class EaConnection:
     last_seen: float
     last_heartbeat: float | None = None
     messages: int = 0
+    heartbeats: int = 0
+    """How many of the messages were heartbeats."""
     symbol: str = ""
     version: str = ""
     balance: Decimal | None = None
@@ -229,6 +221,9 @@ class EaRegistry:
     _by_key: OrderedDict[tuple[str, int], EaConnection] = attrs.field(factory=OrderedDict, init=False)
     _latest: dict[str, int] = attrs.field(factory=dict, init=False)
     """The magic that each EA named last."""
+    _beats: OrderedDict[str, float] = attrs.field(factory=OrderedDict, init=False)
+    """When each EA sent its last heartbeat, whatever its magic, or was heard first before it has sent one (monotonic
+    seconds: silence is no matter of a clock that somebody sets)."""
 
     def heard(self, ea_name: str, magic: int | None, now: float) -> EaConnection:
         """Note a message; one that carries no magic (None) is of the magic that the EA named last."""
@@ -244,9 +239,28 @@ class EaRegistry:
             connection = self._by_key[key] = EaConnection(ea_name, magic, now, now)
         self._by_key.move_to_end(key)
         self._latest[ea_name] = magic
+        if ea_name not in self._beats:
+            self._note_beat(ea_name)
         connection.last_seen = now
         connection.messages += 1
         return connection
+
+    def beat(self, connection: EaConnection, now: float) -> None:
+        """Note a heartbeat."""
+        connection.last_heartbeat = now
+        connection.heartbeats += 1
+        self._note_beat(connection.ea_name)
+
+    def _note_beat(self, ea_name: str) -> None:
+        self._beats[ea_name] = trio.current_time()
+        self._beats.move_to_end(ea_name)
+        if len(self._beats) > self.capacity:
+            self._beats.popitem(last=False)
+
+    def silent_since(self, ea_name: str) -> float | None:
+        """When an EA, whatever its magic, sent its last heartbeat, or was heard first and has sent none (monotonic
+        seconds); None: it was not heard."""
+        return self._beats.get(ea_name)
 
     def all(self) -> list[EaConnection]:
         return list(self._by_key.values())
@@ -258,7 +272,9 @@ class DealBook:
 
     capacity: int = 10_000
     read_at: float | None = None
-    """When the broker was last asked with success (monotonic seconds); None: never, so nothing is known."""
+    """When the broker was last asked with success (monotonic seconds, when it was asked); None: never."""
+    version: int = 0
+    """Grows with each change."""
     _deals: list[Deal] = attrs.field(factory=list, init=False)
     _tickets: set[int] = attrs.field(factory=set, init=False)
 
@@ -269,11 +285,16 @@ class DealBook:
             kept = sorted([*self._deals, *new.values()], key=lambda deal: (deal.time_msc, deal.ticket))
             self._deals = kept[-self.capacity :]
             self._tickets = {deal.ticket for deal in self._deals}
+            self.version += 1
         return len(new)
 
     def all(self) -> Sequence[Deal]:
         """Every deal that is kept, oldest first; never changed afterwards."""
         return self._deals
+
+    def since(self, msc: float) -> Sequence[Deal]:
+        """The deals from this moment on (Unix ms), oldest first. Found, and not looked for from the first on."""
+        return self._deals[bisect_left(self._deals, msc, key=lambda deal: deal.time_msc) :]
 
     @property
     def newest_msc(self) -> int | None:
@@ -295,6 +316,49 @@ class DealBooks:
 
 
 @attrs.define(eq=False)
+class Reconciliation:
+    """How an account's books stand. Written by its bookkeeper. Times in Unix seconds."""
+
+    state: str = "beginning"
+    """beginning, agreed, in_doubt (a difference that may be of timing), drift, blind (no account to compare with),
+    unwritten (the journal can't write)."""
+    since: float = 0.0
+    error: str | None = None
+    compared_at: float | None = None
+    """The last comparison with a fresh sample."""
+    recorded: int = 0
+    """Deals, positions and orders written down since the start."""
+    outside: int = 0
+    """Deals that no order and no approval of ours explains."""
+    drifts: int = 0
+    flagged: tuple[Flagged, ...] = ()
+
+
+@attrs.frozen
+class Flagged:
+    """A position whose volume is not explained. Lots signed, long with plus; `since` in Unix seconds."""
+
+    ticket: int
+    symbol: str
+    ours: Decimal
+    theirs: Decimal
+    since: float
+
+
+@attrs.define(eq=False)
+class Reconciliations:
+    """One `Reconciliation` for each broker."""
+
+    _by_broker: dict[str, Reconciliation] = attrs.field(factory=dict, init=False)
+
+    def of(self, broker: str) -> Reconciliation:
+        found = self._by_broker.get(broker)
+        if found is None:
+            found = self._by_broker[broker] = Reconciliation()
+        return found
+
+
+@attrs.define(eq=False)
 class BarBoard:
     """The bars of each symbol at each broker, of what was published. Written by the hub; bounded by the catalog."""
 
@@ -313,6 +377,16 @@ class BarBoard:
 
 
 @attrs.define(eq=False)
+class Patience:
+    """Whether a write was given up and none has worked since: nobody then waits long for the journal.
+
+    Written by whoever writes to the journal: what one of them has waited for, the next need not wait for again.
+    """
+
+    lost: bool = False
+
+
+@attrs.define(eq=False)
 class Boards:
     """All of them, as the tree hands them round."""
 
@@ -325,3 +399,19 @@ class Boards:
     eas: EaRegistry = attrs.field(factory=EaRegistry)
     deals: DealBooks = attrs.field(factory=DealBooks)
     bars: BarBoard = attrs.field(factory=BarBoard)
+    books: Reconciliations = attrs.field(factory=Reconciliations)
+    patience: Patience = attrs.field(factory=Patience)
+    router: RouterBoard = attrs.field(factory=RouterBoard)
+    accounts: AccountBoard = attrs.field(factory=AccountBoard)
+    risk: RiskBoard = attrs.field(factory=RiskBoard)
+    news: NewsBoard = attrs.field(factory=NewsBoard)
+    stop_file: StopBoard = attrs.field(factory=StopBoard)
+    conditions: Conditions = attrs.field(factory=Conditions)
+
+    def multiplier(self, ea_name: str, broker: str | None = None) -> Decimal:
+        """What an EA's volume is multiplied by: its own multiplier, or what is mandated where that is less, times what
+        an account's throttles leave."""
+        own = min(self.multipliers.read(ea_name), self.router.mandate.cap)
+        throttle = self.risk.multiplier(broker)
+        # A square has a tail of digits that says nothing; rounded down, it never counts for more.
+        return own if throttle == 1 else (own * throttle).quantize(FINE, ROUND_DOWN)

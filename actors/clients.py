@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+from typing import Protocol
+
 import attrs
 
 
@@ -41,6 +45,8 @@ class ClientInfo:
     subscriptions: int
     symbols: tuple[str, ...]
     """The first of its subscriptions, by the names it uses."""
+    channels: tuple[str, ...]
+    """Private channels that it has."""
     messages: int
     """That it sent."""
     messages_sent: int
@@ -49,3 +55,53 @@ class ClientInfo:
     queued_bytes: int
     conflated: int
     """Ticks replaced by newer ones, because the client was behind."""
+
+
+class Connected(Protocol):
+    """A client that is there; a `Session` is one."""
+
+    @property
+    def number(self) -> int: ...
+
+    def info(self) -> ClientInfo: ...
+
+    def recheck(self) -> None: ...
+
+
+@attrs.define(eq=False)
+class Clients:
+    """The connected clients, and how many there may be. Written by sessions."""
+
+    capacity: int
+    statistics: WsStatistics = attrs.field(factory=WsStatistics)
+    _sessions: dict[int, Connected] = attrs.field(factory=dict, init=False)
+    _numbers: Iterator[int] = attrs.field(factory=lambda: itertools.count(1), init=False)
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def next_number(self) -> int:
+        """A number that no client had before."""
+        return next(self._numbers)
+
+    def join(self, session: Connected) -> bool:
+        """Count a client in; False when there are as many as may be."""
+        if len(self._sessions) >= self.capacity:
+            return False
+        self._sessions[session.number] = session
+        return True
+
+    def leave(self, session: Connected) -> None:
+        self._sessions.pop(session.number, None)
+
+    def recheck(self) -> None:
+        """Have every client end whose token no longer holds."""
+        for session in list(self._sessions.values()):
+            session.recheck()
+
+    def all(self) -> list[ClientInfo]:
+        """Each client as it is now, the longest connected first."""
+        return [session.info() for session in self._sessions.values()]

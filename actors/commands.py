@@ -13,14 +13,15 @@ import trio
 
 from actors import durable
 from actors.boards import Boards, EaConnection
-from actors.known import Entry, Key, KnownCommands, as_before, as_it_stands
-from actors.messages import HandleCommand, Judge, Reply, ReportResult, SetMultiplier
+from actors.known import Asked, Entry, Key, KnownCommands, as_before
+from actors.messages import HandleCommand, Judge, Reply, ReportResult, SetMultiplier, Trail
 from actors.runtime import Call, Inbox, MailboxPolicy, Overflow, Ref
 from quantmind.domain.clock import Clock
+from quantmind.domain.risk import TradingState
 from quantmind.errors import JournalDown
 from quantmind.ports import Journal
-from quantmind.wire import replies
-from quantmind.wire.auth import Identity
+from quantmind.wire import permits, replies
+from quantmind.wire.auth import Identity, outside_brokers
 from quantmind.wire.commands import Heartbeat, RiskUpdate, Trade, TradeResult, fingerprint_of
 
 logger = logging.getLogger("quantmind.commands")
@@ -33,6 +34,7 @@ FURTHEST_EXPIRY_S = 60.0
 NEXT_HEARTBEAT_S = 5
 LOAD_WITHIN_S = 8.0
 """Below what an actor has to become ready."""
+LOAD_EVERY_S = 1.0
 READ_WITHIN_S = 2.0
 """A journal that takes longer is as good as down for whoever asks it now."""
 
@@ -74,12 +76,15 @@ class Commands:
     governor: Ref[Any]
     clock: Clock
     command_ttl_s: float
+    _load_at: float = attrs.field(default=0.0, init=False)
 
     async def __call__(self, inbox: Inbox[Call[Reply]]) -> None:
         await self._load()
         inbox.ready()
         async with trio.open_nursery() as nursery:
             async for batch in inbox.batches(BATCH):
+                if not self.known.loaded and trio.current_time() >= self._load_at:
+                    nursery.start_soon(self._load)
                 lost: list[tuple[Call[Reply], Entry]] = []
                 for call in batch:
                     self._handle(call, lost)
@@ -88,10 +93,12 @@ class Commands:
                     nursery.start_soon(self._look_up, call, entry)
 
     async def _load(self) -> None:
+        self._load_at = trio.current_time() + LOAD_WITHIN_S + LOAD_EVERY_S
         try:
             self.known.load(await durable.within(self.journal.known(self.known.capacity), LOAD_WITHIN_S))
         except JournalDown as exc:
-            # The governor opens nothing while the journal is down, and when it is up its unique key catches a repeat.
+            # Until it works, whatever may be a repeat is looked up.
+            self._load_at = trio.current_time() + LOAD_EVERY_S
             logger.error("fail.load_known reason=%s", exc)
 
     def _handle(self, call: Call[Reply], lost: list[tuple[Call[Reply], Entry]]) -> None:
@@ -99,17 +106,23 @@ class Commands:
         assert isinstance(request, HandleCommand)
         command, identity = request.command, request.identity
         now = request.received_at
+        refusal = permits.why_not(command, identity)
+        if refusal is not None:
+            call.answer(replies.error(*refusal))
+            return
         heard = self.boards.eas.heard(command.envelope.ea_name, getattr(command, "magic", None), now)
         match command:
             case Heartbeat():
-                heard.last_heartbeat = now
+                self.boards.eas.beat(heard, now)
                 heard.symbol = command.symbol or heard.symbol
                 heard.version = command.version or heard.version
                 heard.balance = command.balance if command.balance is not None else heard.balance
                 heard.equity = command.equity if command.equity is not None else heard.equity
-                call.answer(self._heartbeat(command, heard))
+                call.answer(self._heartbeat(command, heard, identity))
             case Trade():
                 self._trade(call, request, command, identity, heard, lost)
+            case TradeResult() | RiskUpdate() if (outside := self._out_of_reach(command, identity)) is not None:
+                call.answer(outside)
             case TradeResult():
                 self.known.use(command.approval_id)
                 report = ReportResult(
@@ -122,19 +135,29 @@ class Commands:
                 )
                 self.governor.pass_on_nowait(call.forward(update))
 
-    def _heartbeat(self, command: Heartbeat, heard: EaConnection) -> Reply:
+    # For what is of an EA, wherever it trades: a token that is bound to brokers may say it of one that trades at those.
+    def _out_of_reach(self, command: TradeResult | RiskUpdate, identity: Identity) -> Reply | None:
+        if not identity.brokers:
+            return None
+        broker = self.routing.route(command.envelope.ea_name, command.envelope.broker)
+        return broker if isinstance(broker, dict) else _beyond(identity, broker)
+
+    def _heartbeat(self, command: Heartbeat, heard: EaConnection, identity: Identity) -> Reply:
         broker = self.routing.route(command.envelope.ea_name, command.envelope.broker)
         if isinstance(broker, dict):
             return broker
+        outside = _beyond(identity, broker)
+        if outside is not None:
+            return outside
         heard.broker = broker
+        shown = self.boards.halts.shown(broker)
         return {
             "status": "success",
-            "risk_multiplier": self.boards.multipliers.read(command.envelope.ea_name),
-            "trading_state": self.boards.halts.shown(broker).state.value,
+            "risk_multiplier": self.boards.multiplier(command.envelope.ea_name, broker),
+            "trading_state": shown.state.value,
+            "cause": None if shown.state is TradingState.ACTIVE else shown.cause,
             "next_heartbeat_s": NEXT_HEARTBEAT_S,
-            "floor": None,
-            "next_floor": None,
-            "next_reset": None,
+            **self.boards.risk.told(broker),
         }
 
     def _trade(
@@ -150,9 +173,13 @@ class Commands:
         if isinstance(broker, dict):
             call.answer(broker)
             return
-        heard.broker = broker
+        outside = _beyond(identity, broker)
+        if outside is not None:
+            call.answer(outside)
+            return
+        heard.broker = request.trail.broker = broker
         if command.execute:
-            refusal = _may_execute(command, identity)
+            refusal = _can_execute(command)
             if refusal is not None:
                 call.answer(refusal)
                 return
@@ -162,13 +189,20 @@ class Commands:
             self._repeat(call, command, broker, entry, lost)
             return
         late = self._late(command, request)
-        if late is None:
+        if late is None and key is not None and self._may_be_forgotten(command):
+            lost.append((call.move(), Entry(command.fingerprint(), lost=True)))
+        elif late is None:
             self._forward(call, command, broker, key)
         elif key is not None and late["code"] == "expired":
             # "Nothing was done" is said only when nobody knows it: it may repeat one that has left our memory.
             lost.append((call.move(), Entry(command.fingerprint(), lost=True)))
         else:
             call.answer(late)
+
+    # The journal's unique key catches a repeat that is not in memory, unless it is refused before it gets there: for a
+    # ticket that has gone, or because the journal is down or about to be. So whoever may have forgotten looks first.
+    def _may_be_forgotten(self, command: Trade) -> bool:
+        return command.execute and (self.known.forgets or not self.known.loaded)
 
     def _repeat(
         self,
@@ -178,18 +212,21 @@ class Commands:
         entry: Entry,
         lost: list[tuple[Call[Reply], Entry]],
     ) -> None:
-        if entry.lost:
+        same = entry.fingerprint == command.fingerprint()
+        if entry.lost or (entry.unrecorded and not same):
             lost.append((call.move(), entry))
-        elif entry.fingerprint != command.fingerprint():
+        elif not same:
             call.answer(_conflict(command))
         elif entry.in_flight:
+            _trail(call).repeat = True
             if command.execute:
                 call.commit()  # the first may have been sent: no answer means unknown, never "nothing was done"
             entry.joined.append(call.move())
-        elif entry.reply is not None and entry.reply["status"] == "unknown":
+        elif command.execute and entry.may_have_changed:
             lost.append((call.move(), entry))
         else:
             assert entry.reply is not None
+            _trail(call).repeat = True
             call.answer(self._again(entry.reply, broker))
 
     def _forward(self, call: Call[Reply], command: Trade, broker: str, key: Key | None) -> None:
@@ -205,11 +242,14 @@ class Commands:
             body,
             request.watch,
             self._latest_start(command, request),
+            request.via,
+            request.identity.name,
+            request.trail,
         )
         if key is None:
             self.governor.pass_on_nowait(call.forward(judge))
             return
-        entry = self.known.begin(key, fingerprint)
+        entry = self.known.begin(key, fingerprint, Asked(broker, body, request.received_at))
         forwarded = call.forward(judge, answered=lambda outcome: self.known.finish(key, entry, outcome))
         self.governor.pass_on_nowait(forwarded)
 
@@ -218,30 +258,31 @@ class Commands:
         request = call.request
         assert isinstance(request, HandleCommand)
         command: Trade = request.command
-        key = _key(command)
+        if command.execute:
+            call.commit()  # as for one that joins: whoever hears nothing hears `unknown`
+        key, broker = _key(command), self.routing.route(command.envelope.ea_name, command.envelope.broker)
         assert key is not None
+        assert isinstance(broker, str)
         try:
             found = await durable.within(self.journal.lookup(*key), READ_WITHIN_S)
         except JournalDown as exc:
-            why = f"the journal can't be read now ({exc})"
-            if command.execute:
-                call.answer(replies.unknown(f"{why}; ask again with the same request_id"))
-            else:
-                call.answer(replies.error("busy", f"{why}; nothing was done, send it again"))
+            self._answer_unread(call, command, broker, entry, str(exc))
             return
-        broker = self.routing.route(command.envelope.ea_name, command.envelope.broker)
-        assert isinstance(broker, str)
         fingerprint = command.fingerprint()
         current = self.known.get(key)
         if current is not None and current is not entry:
             # Another repeat was quicker while the journal was read, and what was read may be old by now.
             again: list[tuple[Call[Reply], Entry]] = []
             self._repeat(call, command, broker, current, again)
-            if again:
+            if again and current.reply is not None and current.fingerprint == fingerprint:
+                request.trail.repeat = True
+                call.answer(current.reply)
+            elif again:
                 call.answer(replies.unknown("its outcome is not known yet; ask again with the same request_id"))
             return
         if found is None and entry.reply is not None:
-            call.answer(entry.reply)
+            request.trail.repeat = entry.fingerprint == fingerprint
+            call.answer(entry.reply if entry.fingerprint == fingerprint else _conflict(command))
         elif found is None:
             late = self._late(command, request)
             if late is not None:
@@ -249,15 +290,37 @@ class Commands:
             else:
                 self._forward(call, command, broker, key)
         elif found.reply is None or found.fingerprint != fingerprint:
+            request.trail.repeat = found.fingerprint == fingerprint
             call.answer(as_before(found, fingerprint))
         else:
-            entry.fingerprint, entry.reply, entry.lost = fingerprint, found.reply, False
+            request.trail.repeat = True
+            entry.fingerprint, entry.reply, entry.lost, entry.symbol = fingerprint, found.reply, False, found.symbol
+            if found.released:
+                self.known.end(found.reply)
             call.answer(self._again(found.reply, broker))
 
+    def _answer_unread(self, call: Call[Reply], command: Trade, broker: str, entry: Entry, reason: str) -> None:
+        request, key = call.request, _key(command)
+        assert isinstance(request, HandleCommand)
+        assert key is not None
+        why = f"the journal can't be read now ({reason})"
+        same = entry.fingerprint == command.fingerprint()
+        if same and entry.reply is not None and entry.reply["status"] != "unknown":
+            request.trail.repeat = True
+            call.answer(entry.reply)  # what it was when it was heard of last
+        elif command.ticket and self.known.get(key) is None and self._late(command, request) is None:
+            self._forward(call, command, broker, key)  # what reduces risk goes out without a journal, too
+        elif command.execute:
+            order_id = {"order_id": entry.reply["order_id"]} if same and entry.reply is not None else {}
+            call.answer(replies.unknown(f"{why}; ask again with the same request_id", **order_id))
+        else:
+            call.answer(replies.error("busy", f"{why}; nothing was done, send it again"))
+
     def _again(self, first: Reply, broker: str) -> Reply:
-        if self.known.was_used(first):
-            return replies.expired_approval("what was traded on it has been reported; ask again with a new id", first)
-        return as_it_stands(first, self.boards.halts.read(broker), self.clock.now())
+        reply = self.known.repeated(first, self.boards.halts.read(broker), self.clock.now())
+        if reply["status"] == "rejected":
+            self.known.end(first)  # also when the halt is lifted
+        return reply
 
     def _late(self, command: Trade, request: HandleCommand) -> Reply | None:
         """Why this order is not in time, or None. Judged by the gateway's clock."""
@@ -304,11 +367,11 @@ class Commands:
         return math.inf
 
 
-def _may_execute(command: Trade, identity: Identity) -> Reply | None:
-    if not identity.name:
-        return replies.error("unauthorized", "execute needs a token with the scope ea or trade; send it as `token`")
-    if not (identity.may("ea") or identity.may("trade")):
-        return replies.error("forbidden", f"the token {identity.name} lacks the scope ea")
+def _beyond(identity: Identity, broker: str) -> Reply | None:
+    return None if identity.reaches(broker) else replies.error("forbidden", outside_brokers(identity, broker))
+
+
+def _can_execute(command: Trade) -> Reply | None:
     if command.envelope.request_id is None:
         return replies.error(
             "request_id_required", "execute needs a request_id, so that a repeat can't place the order twice"
@@ -316,6 +379,12 @@ def _may_execute(command: Trade, identity: Identity) -> Reply | None:
     if command.kind == "trade_open" and command.side is None:
         return replies.error("invalid_message", "side is missing: execute needs buy or sell")
     return None
+
+
+def _trail(call: Call[Reply]) -> Trail:
+    request = call.request
+    assert isinstance(request, HandleCommand)
+    return request.trail
 
 
 def _key(command: Trade) -> Key | None:

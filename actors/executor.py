@@ -1,326 +1,195 @@
-"""An executor: carries out approved orders at one broker, each at most once.
+"""An executor: sends what may add exposure at one broker, and reconciles what the record holds of all its orders.
 
-The intent is durable before the broker is called. An intent without an outcome is unknown until `find` tells
-what became of it; it is never sent again.
+An intent without an outcome is unknown until `find` tells what became of it; it is never sent again. What reduces risk
+is sent by the `Closer` beside it, so that a broker which takes its time over an open never holds up a close.
 """
 
 from __future__ import annotations
 
 import logging
-import time
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 import attrs
 import trio
 
 from actors import durable
-from actors.boards import Boards
-from actors.known import as_before
-from actors.messages import Execute, Executed, Reply
-from actors.reconcile import proposal_of, reconciled_reply
-from actors.runtime import Call, Inbox, MailboxPolicy, NotDelivered, Overflow, Ref
-from quantmind.domain.clock import Clock
-from quantmind.domain.orders import Absent, Outcome, Placed, Proposal, Unknown
-from quantmind.domain.risk import Approved, TradingState
+from actors.carrier import BATCH, Carrier
+from actors.messages import Executed, Reply, SettleOrder
+from actors.reconcile import found_reply, proposal_of
+from actors.runtime import Backoff, Call, Inbox
+from actors.settler import Settler
+from quantmind.domain.breaker import Path
+from quantmind.domain.order_life import KnownBy, OrderState, found_state
+from quantmind.domain.orders import Placed, Unknown
 from quantmind.errors import BrokerUnavailable, JournalDown
-from quantmind.ports import Broker, Duplicate, Intent, Journal, Record, Settled
+from quantmind.records import Intent, OrderRecord, Result, Settled
 from quantmind.wire import replies
 
 logger = logging.getLogger("quantmind.executor")
 
-MAILBOX = MailboxPolicy(
-    Overflow.REJECT, 1024, reason="one command each; a full one is `busy`, before anything was sent"
-)
-BATCH = 64
 RECONCILE_EVERY_S = 2.0
-PLACE_WITHIN_S = 20.0
-"""A broker that takes longer has left the order unknown, and the next one gets its turn."""
-FIND_WITHIN_S = 10.0
-ANSWER_EVERY_S = 0.02
-"""At a slow broker those in front don't wait for the whole batch."""
-
-
-@attrs.define
-class _Order:
-    """One approved order in hand."""
-
-    call: Call[Reply]
-    request: Execute
-    durable: bool = False
-
-    @property
-    def approved(self) -> Approved:
-        return self.request.approved
-
-    @property
-    def order_id(self) -> str:
-        return self.request.approved.approval_id
-
-
-@attrs.frozen
-class _Done:
-    """One order that the broker was called for, or that must not be sent any more."""
-
-    order: _Order
-    reply: Reply
-    record: Settled
-    fact: Executed
+LOOK_UP_AGAIN = Backoff(first=2.0, cap=10.0)
+"""After look-ups that failed: a repeat is harmless, and a broker in trouble is not asked more than it must be."""
+PROBE_TAG = "probe"
+"""No order has it: looking it up tells whether the broker answers on the way that orders go."""
 
 
 @attrs.define
 class Executor:
-    """Takes `Execute` calls for one broker and answers them with their outcome.
+    """Takes `Execute` calls for one broker and answers them with their outcome, and `SettleOrder` calls.
 
     Cancelled between intent and outcome it leaves an unknown order, which the next incarnation reconciles.
     """
 
-    broker: Broker
-    journal: Journal
-    boards: Boards
-    governor: Ref[Any]
-    clock: Clock
-    _in_hand: set[str] = attrs.field(factory=set, init=False)
-    _touched: set[str] = attrs.field(factory=set, init=False)
-    """Orders that were in hand at any time since reconciling began: what it read of them may be old."""
-    _unsaved: list[tuple[Record, Executed | None]] = attrs.field(factory=list, init=False)
-    """What the journal could not take yet, and what the governor must then be told again."""
-    _reconciled: bool = attrs.field(default=False, init=False)
+    carrier: Carrier
 
     async def __call__(self, inbox: Inbox[Call[Reply]]) -> None:
+        self.carrier.hands.reconciled = False
         self._link("reconciling", None)
         inbox.ready()
+        settler = self._settler()
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._reconcile_for_ever)
                 async for batch in inbox.batches(BATCH):
-                    orders = [order for call in batch if (order := self._admit(call)) is not None]
-                    if orders:
-                        await self._carry_out(orders)
+                    await self.carrier.carry_out(self._without_settlings(batch, settler, nursery), nursery)
                 nursery.cancel_scope.cancel()
+            await self._save_last()
         except BaseException:  # parked or on its way back, it must not look ready
             self._link("failed", "its executor ended by an error; see /actors")
             raise
 
-    # --- before the intent ---------------------------------------------------------------------------------------
-
-    def _admit(self, call: Call[Reply]) -> _Order | None:
-        request = call.request
-        assert isinstance(request, Execute)
-        approved = request.approved
-        refusal = self._refusal(approved)
-        if refusal is None and not call.commit():
-            refusal = replies.error("expired", "nobody waits for it any more; nothing was sent")
-        if refusal is not None:
-            self._tell(approved, None)
-            call.answer(refusal)
-            return None
-        self._in_hand.add(approved.approval_id)
-        self._touched.add(approved.approval_id)
-        return _Order(call.move(), request)
-
-    def _refusal(self, approved: Approved) -> Reply | None:
-        """Why it may not go out now, whatever was true when it was approved; None if it may."""
-        proposal = approved.proposal
-        if approved.incarnation != self.boards.term.incarnation:
-            message = "the governor was restarted since it approved this; send it again with a new request_id"
-            return replies.denied("governor_restarted", message, proposal)
-        if trio.current_time() >= approved.deadline:
-            return replies.error("expired", "its time was over before it could be sent; nothing was done")
-        if approved.reduces:
-            return None
-        halt = self.boards.halts.read(proposal.broker)
-        if halt.state is not TradingState.ACTIVE:
-            return replies.denied("trading_state", f"trading is {halt.state.value} since then ({halt.cause})", proposal)
-        if not self._reconciled:
-            link = self.boards.links.of(self.broker.name)
-            why = link.orders_error or "its orders are being reconciled"
-            return replies.error("broker_unavailable", f"{self.broker.name} takes nothing new now: {why}")
-        return None
-
-    # --- intent, broker, outcome ---------------------------------------------------------------------------------
-
-    async def _carry_out(self, orders: list[_Order]) -> None:
-        try:
-            done: list[_Done] = []
-            since = trio.current_time()
-            for order in await self._write_intents(orders):
-                done.append(await self._send(order))
-                if trio.current_time() - since >= ANSWER_EVERY_S:
-                    await self._answer(done)
-                    done, since = [], trio.current_time()
-            await self._answer(done)
-        finally:
-            for order in orders:
-                self._in_hand.discard(order.order_id)
-
-    async def _write_intents(self, orders: list[_Order]) -> list[_Order]:
-        """Those that may be sent: their intent is durable, or they reduce risk and the journal is down."""
-        try:
-            results = await durable.append(self.journal, [self._intent(order) for order in orders])
-        except JournalDown as exc:
-            logger.error("fail.intent broker=%s orders=%d reason=%s", self.broker.name, len(orders), exc)
-            return [order for order in orders if self._goes_undurable(order, str(exc))]
-        now = time.perf_counter()
-        ready = []
-        for order, result in zip(orders, results, strict=True):
-            order.request.watch.mark("intent", now)
-            if isinstance(result, Duplicate):
-                self._tell(order.approved, None)
-                order.call.answer(as_before(result.known, order.request.fingerprint))
+    def _without_settlings(
+        self, batch: Iterable[Call[Reply]], settler: Settler, nursery: trio.Nursery
+    ) -> Iterator[Call[Reply]]:
+        for call in batch:
+            if isinstance(call.request, SettleOrder):
+                nursery.start_soon(settler.settle, call.move(), call.request)
             else:
-                order.durable = True
-                ready.append(order)
-        return ready
-
-    def _goes_undurable(self, order: _Order, reason: str) -> bool:
-        if order.approved.reduces:
-            logger.error("send.without_journal broker=%s order=%s", self.broker.name, order.order_id)
-            self._unsaved.append((self._intent(order), None))
-            return True
-        self._tell(order.approved, None)
-        message = f"the journal can't write ({reason}); nothing new is opened until it works again"
-        order.call.answer(replies.denied("journal", message, order.approved.proposal))
-        return False
-
-    def _intent(self, order: _Order) -> Intent:
-        proposal = order.approved.proposal
-        return Intent(
-            order_id=order.order_id,
-            broker=self.broker.name,
-            ea_name=proposal.origin.ea_name,
-            magic=proposal.origin.magic,
-            symbol=getattr(proposal, "symbol", ""),
-            request_id=proposal.origin.request_id,
-            fingerprint=order.request.fingerprint,
-            body={**order.request.body, "approved_volume": _volume(proposal)},
-            at=self.clock.now(),
-        )
-
-    async def _send(self, order: _Order) -> _Done:
-        """Call the broker once; the reply and the state that the order is in now."""
-        approved = order.approved
-        refusal = self._refusal(approved)
-        if refusal is not None:  # a halt or the deadline came while the intent was written
-            return self._done(order, {**refusal, "order_id": order.order_id}, "not_sent", None)
-        outcome: Outcome = Unknown(f"the broker has not answered for {PLACE_WITHIN_S:g} s")
-        try:
-            with trio.move_on_after(PLACE_WITHIN_S):
-                outcome = await self.broker.place(approved, order.order_id)
-        except BrokerUnavailable as exc:
-            message = f"{self.broker.name} can't be reached ({exc}); nothing was sent"
-            reply = replies.error("broker_unavailable", message, order_id=order.order_id)
-            return self._done(order, reply, "not_sent", None)
-        order.request.watch.mark("broker", time.perf_counter())
-        return self._done(order, replies.executed(approved, outcome, order.order_id), _state(outcome), outcome)
-
-    def _done(self, order: _Order, reply: Reply, state: str, outcome: Outcome | None) -> _Done:
-        fact = self._tell(order.approved, outcome)
-        return _Done(order, reply, self._settled(order.order_id, state, reply), fact)
-
-    async def _answer(self, done: list[_Done]) -> None:
-        """Write outcomes, then say them."""
-        final = [item for item in done if item.record.state != "unknown"]
-        unsaved: list[tuple[Record, Executed | None]] = [
-            (item.record, item.fact) for item in final if not item.order.durable
-        ]
-        recorded = [item for item in final if item.order.durable]
-        if recorded:
-            try:
-                await durable.append(self.journal, [item.record for item in recorded])
-            except JournalDown as exc:
-                # The outcome is known and said; the record follows when the journal works again, or from `find`.
-                logger.error("fail.outcome broker=%s orders=%d reason=%s", self.broker.name, len(recorded), exc)
-                unsaved += [(item.record, item.fact) for item in recorded]
-        self._unsaved += unsaved
-        now = time.perf_counter()
-        for item in done:
-            if item.order.approved.incarnation != self.boards.term.incarnation:
-                self._report(item.fact)  # a new governor may have read the intent without its outcome
-            item.order.request.watch.mark("outcome", now)
-            item.order.call.answer(item.reply)
-        if any(isinstance(item.fact.outcome, Placed | Unknown) for item in done):  # a refusal has changed nothing
-            self.boards.links.of(self.broker.name).changed.set()
-
-    def _settled(self, order_id: str, state: str, reply: Reply) -> Settled:
-        return Settled(order_id, state, replies.stored(reply), self.clock.now())
+                yield call
 
     # --- reconciling ---------------------------------------------------------------------------------------------
 
     async def _reconcile_for_ever(self) -> None:
+        failed = 0
         while True:
+            pause_s = RECONCILE_EVERY_S
             try:
+                if self.carrier.link.breaker.wants_probe(Path.ORDERS, trio.current_time()):
+                    await self.carrier.broker.find(PROBE_TAG)
                 await self._reconcile()
+                failed = 0
             except (BrokerUnavailable, JournalDown) as exc:
-                self._reconciled = False
+                self.carrier.hands.reconciled = False
                 self._link("degraded", str(exc))
-            await trio.sleep(RECONCILE_EVERY_S)
+                if isinstance(exc, BrokerUnavailable):  # a journal comes back by itself, and waits for nobody
+                    pause_s = LOOK_UP_AGAIN.delay(failed)
+                    failed += 1
+            await trio.sleep(pause_s)
 
     async def _reconcile(self) -> None:
         """Settle every intent that has no outcome by looking up its tag; never by sending it again."""
-        self._touched = set(self._in_hand)
-        await self._save_unsaved()
-        for intent in await durable.within(self.journal.open_intents(self.broker.name)):
-            if intent.order_id in self._touched:
+        self.carrier.hands.touched = set(self.carrier.hands.in_hand)
+        self._report_all(await self.carrier.hands.unsaved.save(self.carrier.journal))
+        self._report_all(await self.carrier.hands.unsaved.settled_meanwhile(self.carrier.journal))
+        refused = self.carrier.hands.unsaved.refused
+        for intent in await durable.within(self.carrier.journal.open_intents(self.carrier.broker.name)):
+            if intent.order_id in self.carrier.hands.touched:
+                refused.pop(intent.order_id, None)
+                continue
+            if intent.order_id in refused:
+                await self._settle_refused(intent, refused[intent.order_id])
                 continue
             # The governor may not know that it is unknown: its executor may have crashed before it could tell.
             proposal = proposal_of(intent)
             unknown = Unknown("it is being reconciled")
-            self._report(Executed(intent.order_id, proposal, unknown, trio.current_time()))
-            found = await self._find(intent.order_id)
+            self.carrier.report(Executed(intent.order_id, proposal, unknown, trio.current_time()))
+            found = await self.carrier.broker.find(intent.order_id)
             if found is None:
                 continue
-            reply, state = reconciled_reply(intent, found)
-            await durable.append(self.journal, [self._settled(intent.order_id, state, reply)])
+            state = found_state(proposal, found) if isinstance(found, Placed) else OrderState.NOT_SENT
             outcome = found if isinstance(found, Placed) else None
-            self._report(Executed(intent.order_id, proposal, outcome, trio.current_time(), reconciled=True))
-            logger.warning("reconcile.order broker=%s order=%s state=%s", self.broker.name, intent.order_id, state)
-        self._reconciled = True
+            fact = Executed(intent.order_id, proposal, outcome, trio.current_time(), reconciled=True)
+            await self._save_found(intent.order_id, state, found_reply(intent, found), fact)
+            self.carrier.report(fact)
+            logger.warning(
+                "reconcile.order broker=%s order=%s state=%s", self.carrier.broker.name, intent.order_id, state.value
+            )
+        for order_id in refused:  # what was asked for before the look is on disk by now, or never will be
+            self.carrier.hands.unsaved.forget_refused(order_id)
+        for order in await durable.within(self.carrier.journal.waiting_orders(self.carrier.broker.name)):
+            await self._follow_waiting(order)
+        self.carrier.hands.reconciled = True
         self._link("ready", None)
 
-    async def _save_unsaved(self) -> None:
-        if not self._unsaved:
-            return
-        unsaved = list(self._unsaved)
-        results = await durable.append(self.journal, [record for record, _ in unsaved])
-        del self._unsaved[: len(unsaved)]
-        for result in results:
-            if result is not None:
-                # Sent while the journal was down, by a process that could not know that its id was used before.
-                logger.error("repeat.order ea=%s request_id=%s", result.known.ea_name, result.known.request_id)
-        for _, fact in unsaved:
-            if fact is not None:
-                self._report(fact)
+    async def _settle_refused(self, intent: Intent, reply: Reply) -> None:
+        fact = Executed(intent.order_id, proposal_of(intent), None, trio.current_time(), reconciled=True)
+        record = Settled(intent.order_id, OrderState.NOT_SENT, replies.stored(reply), self.carrier.clock.now())
+        await self._save(record, fact)
+        self.carrier.report(fact)  # a governor that began meanwhile may have read the intent
+        logger.warning("late.intent broker=%s order=%s; it was refused", self.carrier.broker.name, intent.order_id)
 
-    async def _find(self, tag: str) -> Placed | Absent | None:
-        with trio.move_on_after(FIND_WITHIN_S):
-            return await self.broker.find(tag)
-        raise BrokerUnavailable(f"it has not answered for {FIND_WITHIN_S:g} s")
+    async def _follow_waiting(self, order: OrderRecord) -> None:
+        """Ask what has become of an order that waited at the broker, unless the account still shows it."""
+        sample = self.carrier.link.sample
+        ticket = None if order.reply is None else order.reply.get("ticket")
+        if sample is None or any(waiting.ticket == ticket for waiting in sample.orders):
+            return
+        found = await self.carrier.broker.find(order.order_id)
+        if not isinstance(found, Placed) or found.pending:
+            return  # of an order that it has had, "absent" is no news to act on
+        state = found_state(proposal_of(order.intent), found)
+        await self._save_found(order.order_id, state, found_reply(order.intent, found), None)
+        logger.info("follow.order broker=%s order=%s state=%s", self.carrier.broker.name, order.order_id, state.value)
+
+    async def _save_found(self, order_id: str, state: OrderState, reply: Reply, fact: Executed | None) -> None:
+        record = Settled(order_id, state, replies.stored(reply), self.carrier.clock.now(), KnownBy.RECONCILIATION)
+        await self._save(record, fact)  # one that can't follow what is recorded is told by the journal
+
+    async def _save(self, record: Settled, fact: Executed | None) -> Result:
+        """Write an outcome; where the journal does not say whether it has it, `fact` is told when it does."""
+        try:
+            (result,) = await durable.append(self.carrier.journal, [record])
+        except JournalDown:
+            if fact is not None:
+                self.carrier.hands.unsaved.doubt(record.order_id, fact)
+            raise
+        return result
+
+    async def _save_last(self) -> None:
+        """The journal may work again when all is stopped in order; else what is left here is lost with the process."""
+        try:
+            self._report_all(await self.carrier.hands.unsaved.save(self.carrier.journal))
+        except JournalDown as exc:
+            waiting = len(self.carrier.hands.unsaved.records)
+            logger.error("lose.unsaved broker=%s records=%d reason=%s", self.carrier.broker.name, waiting, exc)
+
+    # --- settling by hand ----------------------------------------------------------------------------------------
+
+    def _settler(self) -> Settler:
+        return Settler(
+            broker=self.carrier.broker.name,
+            journal=self.carrier.journal,
+            clock=self.carrier.clock,
+            in_hand=self._has_outcome_to_come,
+            touch=self._touch,
+            find=self.carrier.broker.find,
+            save=self._save,
+            report=self.carrier.report,
+        )
+
+    def _touch(self, order_id: str) -> None:
+        self.carrier.hands.touched.add(order_id)  # not bound to one set: each round of reconciling begins another
+
+    def _has_outcome_to_come(self, order_id: str) -> bool:
+        return order_id in self.carrier.hands.in_hand or self.carrier.hands.unsaved.has_outcome_of(order_id)
 
     # --- telling -------------------------------------------------------------------------------------------------
 
     def _link(self, state: str, error: str | None) -> None:
-        link = self.boards.links.of(self.broker.name)
+        link = self.carrier.link
         link.orders, link.orders_error = state, error
 
-    def _tell(self, approved: Approved, outcome: Outcome | None) -> Executed:
-        fact = Executed(approved.approval_id, approved.proposal, outcome, trio.current_time())
-        self._report(fact)
-        return fact
-
-    def _report(self, fact: Executed) -> None:
-        try:
-            self.governor.tell_nowait(fact)
-        except NotDelivered as exc:
-            # Its reservation then ends by itself, and an unknown order is found again in the record.
-            logger.error("lose.report broker=%s order=%s reason=%s", self.broker.name, fact.order_id, exc)
-
-
-def _state(outcome: Outcome) -> str:
-    if isinstance(outcome, Placed):
-        return "placed" if outcome.pending else "filled"
-    return "unknown" if isinstance(outcome, Unknown) else "refused"
-
-
-def _volume(proposal: Proposal) -> str | None:
-    volume = getattr(proposal, "volume", None)
-    return None if volume is None else str(volume)
+    def _report_all(self, facts: Sequence[Executed]) -> None:
+        for fact in facts:
+            self.carrier.report(fact)

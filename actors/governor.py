@@ -17,7 +17,9 @@ import attrs
 import trio
 
 from actors import durable
-from actors.boards import Boards, Halt
+from actors.boards import Boards
+from actors.halts import UNKNOWN_ORDER, Halt
+from actors.kept import Kept
 from actors.known import as_before, as_it_stands
 from actors.messages import (
     AccountSampled,
@@ -29,26 +31,37 @@ from actors.messages import (
     ReportResult,
     SetMultiplier,
     SetTradingState,
+    SupplyBaseline,
     Undelivered,
 )
+from actors.operators import Operators
 from actors.promises import Promises
+from actors.risk_books import KEY as RISK
+from actors.risk_books import RiskBooks
 from actors.runtime import Call, Inbox, MailboxPolicy, Overflow, Ref
+from actors.situations import MINUTE_S, Situations
 from actors.targets import wrong_target
+from actors.valuer import Valuer
+from actors.verdicts import Owed, Verdicts, decision_of
+from actors.watcher import Watcher
+from quantmind.domain.accounts import Sample
 from quantmind.domain.clock import Clock
-from quantmind.domain.orders import Close, Open, Proposal
+from quantmind.domain.orders import Close, Modify, Open
 from quantmind.domain.risk import (
     Approved,
     Denied,
     EaLimits,
-    Market,
     Policy,
     Reason,
     Situation,
     TradingState,
     judge,
+    judge_flattening,
 )
+from quantmind.domain.risk.risked import NOTHING, Risked, risked_by
 from quantmind.errors import JournalDown
-from quantmind.ports import Decision, Duplicate, Journal, Record, Setting
+from quantmind.ports import Journal
+from quantmind.records import Decision, Duplicate, Record, Setting
 from quantmind.wire import replies
 
 logger = logging.getLogger("quantmind.governor")
@@ -57,7 +70,6 @@ BATCH = 256
 RESTORE_EVERY_S = 1.0
 RESTORE_WITHIN_S = 5.0
 """Below what an actor has to become ready: a disk that hangs is a state here, not a crash."""
-_STRICTNESS = tuple(TradingState)
 
 
 def mailbox_key(message: object) -> str | None:
@@ -73,30 +85,6 @@ MAILBOX = MailboxPolicy(
 )
 
 
-@attrs.frozen
-class _Owed:
-    """An answer that waits for its record to be durable."""
-
-    call: Call[Reply]
-    reply: Reply
-    reserved: str | None = None
-    """The reservation that falls if the record can't be written."""
-    stands: bool = False
-    """It says no, or lets risk be reduced: said also when the record can't be written."""
-
-
-@attrs.define
-class _Verdicts:
-    """Records of a batch, and beside each who hears what once it is durable."""
-
-    records: list[Record] = attrs.field(factory=list)
-    owners: list[_Owed | None] = attrs.field(factory=list)
-
-    def add(self, record: Record, owner: _Owed | None = None) -> None:
-        self.records.append(record)
-        self.owners.append(owner)
-
-
 @attrs.define
 class Governor:
     """Decides on proposals; see the module. All that it is given outlives it.
@@ -104,7 +92,8 @@ class Governor:
     Args:
         policies: the limits of each account.
         ea_limits: what the configuration sets for an EA (its volume).
-        executors: where approved orders go, by broker.
+        executors: where approved orders go that may add exposure, by broker.
+        closers: where those go that reduce risk.
         approval_ttl_s: how long an approval that the EA trades itself may be used.
         myself: the governor's own address, for orders that come back undelivered.
     """
@@ -115,30 +104,51 @@ class Governor:
     policies: Mapping[str, Policy]
     ea_limits: Callable[[str], EaLimits]
     executors: Mapping[str, Ref[Any]]
+    closers: Mapping[str, Ref[Any]]
     approval_ttl_s: float
     myself: Ref[Any]
-    _promises: Promises = attrs.field(factory=Promises, init=False)
+    began: float = 0.0
+    """When the process began, in monotonic seconds."""
     _blocked: str | None = attrs.field(default="the governor is reading its record", init=False)
-    _incarnation: int = attrs.field(default=0, init=False)
     _restore_at: float = attrs.field(default=float("-inf"), init=False)
-    _since: float = attrs.field(default=0.0, init=False)
-    """When this incarnation began: an older sample may lack what was executed before it."""
-    _tightened: dict[str, Setting] = attrs.field(factory=dict, init=False)
-    """Settings that hold already and still have to become durable, by key."""
+    _promises: Promises = attrs.field(init=False)
+    _books: RiskBooks = attrs.field(init=False)
+    _kept: Kept = attrs.field(init=False)
+    _situations: Situations = attrs.field(init=False)
+    _watcher: Watcher = attrs.field(init=False)
+    _operators: Operators = attrs.field(init=False)
+
+    _scribe: durable.Scribe = attrs.field(init=False)
+
+    @_scribe.default
+    def _make_scribe(self) -> durable.Scribe:
+        return durable.Scribe(self.journal, self.boards.patience)
+
+    def __attrs_post_init__(self) -> None:
+        policies, valuer = self.policies, Valuer(self.boards)
+        self._promises = Promises({name: policy.allowances for name, policy in policies.items()}, valuer.worth)
+        self._books = RiskBooks(policies, self.boards.deals.of)
+        self._kept = Kept(self.boards, self._books, self.clock, tuple(policies))
+        self._situations = Situations(
+            self.boards, self._promises, self._books, valuer, policies, self.ea_limits, began=self.began
+        )
+        self._watcher = Watcher(
+            self.boards, self._promises, self._books, self._kept, policies, self.ea_limits, self.began
+        )
+        self._operators = Operators(self.boards, self._kept, self._books, self._watcher, policies, self.clock)
 
     async def __call__(self, inbox: Inbox[Call[Reply] | GovernorFact]) -> None:
-        self._incarnation = inbox.incarnation
-        self.boards.term.incarnation = inbox.incarnation
-        self._since = trio.current_time()
+        self._situations.incarnation = self.boards.term.incarnation = inbox.incarnation
+        self._situations.since = trio.current_time()
         self._recall_samples()
         await self._restore()
         inbox.ready()
         async for batch in inbox.batches(BATCH):
             if self._blocked is not None and trio.current_time() >= self._restore_at:
                 await self._restore()
-            pending = _Verdicts()
+            pending = Verdicts()
             if self.journal.down is None:
-                for setting in self._tightened.values():
+                for setting in self._kept.tightened.values():
                     pending.add(setting)  # first, so that what is asked now comes later in the record
             for message in batch:
                 if isinstance(message, Call):
@@ -151,11 +161,16 @@ class Governor:
     # --- what it learns ------------------------------------------------------------------------------------------
 
     def _recall_samples(self) -> None:
-        """What was last seen of each account, so that reductions can be proved at once; opens wait for a new sample."""
+        """What was last seen of each account, so that reductions can be proved at once; opens wait for a new sample.
+
+        What the governor before had read of the record, too: limits are watched while it can't be read again.
+        """
         for broker in self.policies:
-            sample = self.boards.links.of(broker).sample
+            sample, status = self.boards.links.of(broker).sample, self.boards.risk.read(broker)
             if sample is not None:
                 self._promises.sampled(sample, self.clock.now())
+                if status is not None and status.book is not None:
+                    self._books.recall(sample, status.book)
 
     async def _restore(self) -> None:
         """Read promises, states and multipliers back; until that works nothing may add exposure."""
@@ -165,114 +180,129 @@ class Governor:
                 settings = await self.journal.settings()
                 reservations = await self.journal.open_reservations()
                 intents = [intent for broker in self.policies for intent in await self.journal.open_intents(broker)]
+                lately = {
+                    broker: await self.journal.approved_since(broker, self.clock.now() - MINUTE_S)
+                    for broker, policy in self.policies.items()
+                    if policy.rules.max_orders_per_minute is not None
+                }
         except (JournalDown, trio.TooSlowError) as exc:
             self._blocked = f"the journal can't be read ({str(exc) or 'it does not answer'})"
             logger.error("fail.restore reason=%s", self._blocked)
             return
-        stored = {item.key: item.value for item in settings if item.value is not None}
-        for broker in self.policies:
-            self._restore_state(broker, stored.get(f"state:{broker}"))
-        for key, value in stored.items():
-            if key.startswith("multiplier:"):
-                self._restore_multiplier(key, Decimal(value["value"]))
+        self._kept.restore(settings)
         now, wall = trio.current_time(), self.clock.now()
-        self._promises.restore(reservations, now=now, wall=wall)
-        for intent in intents:
-            self._promises.restore_intent(intent, now=now, wall=wall)
+        try:
+            self._promises.restore(reservations, now=now, wall=wall)
+            for intent in intents:
+                self._promises.restore_intent(intent, now=now, wall=wall)
+        except Exception as exc:
+            # With the governor nobody could close any more; without the promises nothing may be added.
+            logger.exception("fail.restore")
+            self._blocked = f"what the record says of promises and orders is not understood ({exc!r})"
+            return
+        self._situations.restore({name: [now - max(0.0, wall - at) for at in times] for name, times in lately.items()})
         self._blocked = None
 
-    # The boards outlive a governor. What stands there and is tighter than the record was set while the journal could
-    # not write: a restart may never widen it.
-
-    def _restore_state(self, broker: str, stored: dict[str, Any] | None) -> None:
-        if stored is None:
-            halt = Halt(TradingState.ACTIVE, "as configured", self.clock.now())
-        else:
-            halt = Halt(TradingState(stored["state"]), stored["cause"], stored["since"])
-        before = self.boards.halts.all().get(broker)
-        if before is None or _STRICTNESS.index(before.state) <= _STRICTNESS.index(halt.state):
-            self.boards.halts.set(broker, halt)
-        else:
-            self._tighten(_state_setting(broker, before, self.clock.now()))
-
-    def _restore_multiplier(self, key: str, stored: Decimal) -> None:
-        ea_name = key.removeprefix("multiplier:")
-        before = self.boards.multipliers.read(ea_name)
-        if stored <= before:
-            self.boards.multipliers.set(ea_name, stored)
-        elif before < 1:
-            self._tighten(Setting(key, {"value": str(before), "by": "restart"}, self.clock.now()))
-
-    def _tighten(self, setting: Setting) -> None:
-        self._tightened[setting.key] = setting
-
-    def _learn(self, fact: GovernorFact, pending: _Verdicts) -> None:
+    def _learn(self, fact: GovernorFact, pending: Verdicts) -> None:
         match fact:
             case AccountSampled(sample):
                 for released in self._promises.sampled(sample, self.clock.now()):
                     pending.add(released)
                 self._show_unknowns(sample.broker)
+                self._watch(sample, pending)
             case Executed():
                 self._promises.executed(fact)
                 self._show_unknowns(fact.proposal.broker)
             case Undelivered(order_id):
                 self._promises.release(order_id)
 
+    def _watch(self, sample: Sample, pending: Verdicts) -> None:
+        wall = self.clock.now() - max(0.0, trio.current_time() - sample.taken_at)
+        writable = self.journal.down is None
+        try:
+            setting = self._books.sampled(sample, wall, writable=writable)
+            records: list[Record] = [] if setting is None else [setting]
+            records += self._watcher.look(sample, wall, writable=writable)
+        except Exception as exc:
+            # With the governor nobody could close any more; without the watch nothing may be added.
+            logger.exception("fail.watch broker=%s", sample.broker)
+            self._situations.unwatched[sample.broker] = repr(exc)
+            return
+        self._situations.unwatched.pop(sample.broker, None)
+        for record in records:
+            pending.add(record)
+
+    def _show_day(self, key: str) -> None:
+        """A day that counts from now on is seen at once, and not with the next sample."""
+        sample = self._promises.holdings(key.removeprefix(RISK)).sample if key.startswith(RISK) else None
+        if sample is not None:
+            self._watcher.show(sample, self.clock.now())
+
     def _show_unknowns(self, broker: str) -> None:
         """Say of an account with an order that is unknown for too long what the rule `no_unknown` makes of it."""
         now, grace_s = trio.current_time(), self.policies[broker].unknown_grace_s
         late = [order for order in self._promises.unknowns(broker) if now - order.since >= grace_s]
         if not late:
-            self.boards.halts.cloud(broker, None)
+            self.boards.halts.cloud(broker, UNKNOWN_ORDER, None)
             return
         cause = f"what became of order {late[0].order_id} of {late[0].ea_name} is not known"
         since = self.clock.now() - (now - late[0].since)
-        self.boards.halts.cloud(broker, Halt(TradingState.REDUCE_ONLY, cause, since))
+        self.boards.halts.cloud(broker, UNKNOWN_ORDER, Halt(TradingState.REDUCE_ONLY, cause, since))
 
     # --- what it is asked ----------------------------------------------------------------------------------------
 
-    def _answer(self, call: Call[Reply], pending: _Verdicts) -> None:
+    def _answer(self, call: Call[Reply], pending: Verdicts) -> None:
         match call.request:
             case Judge() as request:
                 self._judge(call, request, pending)
             case ReportResult() as request:
                 call.answer(self._promises.report(request, trio.current_time()))
             case SetMultiplier() as request:
-                self._set_multiplier(call, request, pending)
+                self._operators.set_multiplier(call, request, pending)
             case SetTradingState() as request:
-                self._set_state(call, request, pending)
+                self._operators.set_state(call, request, pending)
+            case SupplyBaseline() as request:
+                self._operators.supply(call, request, pending)
 
-    def _judge(self, call: Call[Reply], request: Judge, pending: _Verdicts) -> None:
+    def _judge(self, call: Call[Reply], request: Judge, pending: Verdicts) -> None:
         proposal = request.proposal
         holdings = self._promises.holdings(proposal.broker)
+        policy = self.policies[proposal.broker]
         wrong = wrong_target(
-            proposal, holdings, self.boards.catalog.symbols(proposal.broker), must_exist=request.execute
+            proposal,
+            holdings,
+            self.boards.catalog.symbols(proposal.broker),
+            # A change that nobody can weigh may lose anything; a close of what is not seen yet can only take away.
+            must_exist=request.execute or (policy.counts_money and isinstance(proposal, Modify)),
         )
         if wrong is not None:
             call.answer(wrong)
             return
         now, wall = trio.current_time(), self.clock.now()
         deadline = min(call.deadline, now + request.start_by - wall) if request.execute else now + self.approval_ttl_s
-        verdict = judge(
-            proposal,
-            self._situation(proposal, now),
-            approval_id=secrets.token_hex(8),
-            deadline=deadline,
-        )
+        blocked = self._blocked or self._journal_down()
+        situation = self._situations.of(proposal, now=now, wall=wall, blocked=blocked)
+        decide = judge_flattening if request.flattens else judge
+        verdict = decide(proposal, situation, approval_id=secrets.token_hex(8), deadline=deadline)
         request.watch.mark("judge", time.perf_counter())
         if isinstance(verdict, Approved) and request.execute:
-            self._execute(call, request, verdict, wall)
+            self._execute(call, request, verdict, situation, wall)
         else:
-            self._say(call, request, verdict, pending, wall)
+            self._say(call, request, verdict, situation, pending, wall)
 
-    def _execute(self, call: Call[Reply], request: Judge, approved: Approved, wall: float) -> None:
+    def _execute(
+        self, call: Call[Reply], request: Judge, approved: Approved, situation: Situation, wall: float
+    ) -> None:
         proposal = approved.proposal
-        executor = self.executors[proposal.broker]
-        if isinstance(proposal, Open):
-            self._promises.reserve(approved, proposal, executed=True, valid_until=wall, now=trio.current_time())
-        elif isinstance(proposal, Close):
+        executor = (self.closers if approved.reduces else self.executors)[proposal.broker]
+        risked = _risked(approved, situation)
+        self._promise(approved, risked, executed=True, valid_until=wall)
+        if isinstance(proposal, Close):
             self._promises.close(approved, proposal, now=trio.current_time())
-        order = Execute(approved, request.fingerprint, request.body, request.watch)
+        decision = attrs.evolve(
+            decision_of(request, approved, replies.verdict(approved), situation, wall), remembered=False, needs_key=True
+        )
+        order = Execute(approved, request.fingerprint, request.body, request.watch, decision, request.trail, risked)
 
         def came_back() -> None:
             self.myself.tell_nowait(Undelivered(approved.approval_id))
@@ -280,7 +310,13 @@ class Governor:
         executor.pass_on_nowait(call.forward(order, undelivered=came_back))
 
     def _say(
-        self, call: Call[Reply], request: Judge, verdict: Approved | Denied, pending: _Verdicts, wall: float
+        self,
+        call: Call[Reply],
+        request: Judge,
+        verdict: Approved | Denied,
+        situation: Situation,
+        pending: Verdicts,
+        wall: float,
     ) -> None:
         """Answer a verdict; one that promises or must be remembered waits until it is durable."""
         proposal = verdict.proposal
@@ -290,116 +326,95 @@ class Governor:
             verdict, valid_until=valid_until if approved else None, valid_for_ms=int(self.approval_ttl_s * 1000)
         )
         reserved: str | None = None
-        if isinstance(verdict, Approved) and isinstance(proposal, Open):
+        if isinstance(verdict, Approved) and self._promise(
+            verdict, _risked(verdict, situation), executed=False, valid_until=valid_until
+        ):
             reserved = verdict.approval_id
-            self._promises.reserve(verdict, proposal, executed=False, valid_until=valid_until)
-        origin = proposal.origin
-        if reserved is None and origin.request_id is None:
+        decision = decision_of(request, verdict, reply, situation, wall)
+        if reserved is None and proposal.origin.request_id is None:
+            request.trail.decision = attrs.evolve(decision, remembered=False)
             call.answer(reply)
             return
-        decision = Decision(
-            decision_id=verdict.approval_id if isinstance(verdict, Approved) else secrets.token_hex(8),
-            broker=proposal.broker,
-            ea_name=origin.ea_name,
-            magic=origin.magic,
-            symbol=getattr(proposal, "symbol", ""),
-            request_id=origin.request_id,
-            fingerprint=request.fingerprint,
-            approved=approved,
-            body=request.body,
-            reply=replies.stored(reply),
-            at=wall,
-            reservation=None if reserved is None else self._promises.record(reserved),
-        )
+        if reserved is not None:
+            decision = attrs.evolve(decision, reservation=self._promises.record(reserved))
         stands = not approved or (isinstance(verdict, Approved) and verdict.reduces)
-        pending.add(decision, _Owed(call.move(), reply, reserved, stands))
+        pending.add(decision, Owed(call.move(), reply, reserved, stands, request.trail))
 
-    def _set_multiplier(self, call: Call[Reply], request: SetMultiplier, pending: _Verdicts) -> None:
-        current = self.boards.multipliers.read(request.ea_name)
-        if request.value > current and not request.may_raise:
-            call.answer(
-                replies.error(
-                    "forbidden",
-                    f"the multiplier of {request.ea_name} is {current}; raising it to {request.value} needs a "
-                    "token with the scope admin",
-                )
-            )
-            return
-        if request.value <= current:
-            self.boards.multipliers.set(request.ea_name, request.value)  # tighter counts at once, durable or not
-        value = {"value": str(request.value), "by": request.by}
-        setting = Setting(f"multiplier:{request.ea_name}", value, self.clock.now())
-        reply: Reply = {"status": "success", "risk_multiplier": request.value}
-        pending.add(setting, _Owed(call.move(), reply))
+    def _promise(self, approved: Approved, risked: Risked, *, executed: bool, valid_until: float) -> bool:
+        """Hold what it puts at risk and count an order that adds; whether there was anything to hold.
 
-    def _set_state(self, call: Call[Reply], request: SetTradingState, pending: _Verdicts) -> None:
-        if request.broker is not None and request.broker not in self.policies:
-            call.answer(replies.error("unknown_broker", f"there is no enabled broker {request.broker}"))
-            return
-        now = self.clock.now()
-        brokers = list(self.policies) if request.broker is None else [request.broker]
-        cause = f"{request.reason} (by {request.by})"
-        reply: Reply = {"status": "success", "state": request.state.value, "brokers": brokers, "reason": request.reason}
-        for number, broker in enumerate(brokers):
-            halt = Halt(request.state, cause, now)
-            before = self.boards.halts.read(broker)
-            if _STRICTNESS.index(request.state) >= _STRICTNESS.index(before.state):
-                self.boards.halts.set(broker, halt)  # tighter counts at once
-            setting = _state_setting(broker, halt, now)
-            last = number == len(brokers) - 1
-            pending.add(setting, _Owed(call.move(), reply) if last else None)
-        logger.warning("set.state state=%s brokers=%s cause=%s", request.state.value, ",".join(brokers), cause)
+        An open has something, and a change of a stop, which may arrive when another one has made it the further one.
+        """
+        proposal, now = approved.proposal, trio.current_time()
+        if isinstance(proposal, Open) and not approved.reduces:
+            self._situations.approved(proposal.broker, now)
+        if not isinstance(proposal, Open | Modify):
+            return False
+        if isinstance(proposal, Modify) and proposal.new_sl is None and approved.reduces:
+            return False
+        self._promises.reserve(approved, proposal, risked, executed=executed, valid_until=valid_until, now=now)
+        return True
 
     # --- making it durable ---------------------------------------------------------------------------------------
 
-    async def _settle(self, pending: _Verdicts) -> None:
+    async def _settle(self, pending: Verdicts) -> None:
         """Append the batch's records, then say what they promise; nothing is promised that is not on disk."""
+        for record, owner in zip(pending.records, pending.owners, strict=True):
+            if owner is not None and isinstance(record, Decision):
+                owner.trail.written = True
         try:
-            results = await durable.append(self.journal, pending.records)
+            results = await self._scribe.append(pending.records)
         except JournalDown as exc:
             logger.error("fail.append records=%d reason=%s", len(pending.records), exc)
-            for record, owner in zip(pending.records, pending.owners, strict=True):
-                if isinstance(record, Setting) and self._holds(record):
-                    self._tighten(record)
-                if owner is not None:
-                    self._not_durable(owner, reason=str(exc))
+            await self._settle_without(pending, str(exc))
             return
         for record, owner, result in zip(pending.records, pending.owners, results, strict=True):
             if isinstance(record, Setting):
-                self._tightened.pop(record.key, None)
-                self._apply(record)
+                self._kept.apply(record)
+                self._show_day(record.key)
             if owner is None:
                 continue
             if isinstance(result, Duplicate):
                 self._promises.forget(owner.reserved)
+                assert isinstance(record, Decision)
+                owner.trail.written = False
+                owner.trail.repeat = result.known.fingerprint == record.fingerprint
                 owner.call.answer(self._repeated(record, result))
             else:
                 owner.call.answer(owner.reply)
 
-    def _repeated(self, record: Record, duplicate: Duplicate) -> Reply:
-        assert isinstance(record, Decision)
-        first = as_before(duplicate.known, record.fingerprint)
-        return as_it_stands(first, self.boards.halts.read(record.broker), self.clock.now())
+    async def _settle_without(self, pending: Verdicts, reason: str) -> None:
+        """Say what can be said while the journal can't write: what is tighter holds, and outlives this process, too."""
+        settings = [record for record in pending.records if isinstance(record, Setting)]
+        standing = [self._kept.standing(setting) for setting in settings]
+        for setting in standing:
+            self._kept.tighten(setting)
+        # What is there already is not kept again, and what holds instead of a looser one comes behind it in any case.
+        new = [
+            each for each, asked in zip(standing, settings, strict=True) if each is not asked or self._kept.is_new(each)
+        ]
+        kept = bool(standing) and (not new or await self._scribe.keep_aside(new))
+        if kept:
+            self._kept.kept_aside(new)
+        said = kept
+        for record, owner in zip(pending.records, pending.owners, strict=True):
+            said = said and (not isinstance(record, Setting) or record in standing)
+            if owner is None:
+                continue
+            if isinstance(record, Setting) and said:
+                owner.call.answer(owner.reply)
+            else:
+                self._not_durable(owner, reason=reason)
+            said = kept
 
-    def _holds(self, setting: Setting) -> bool:
-        """Whether the boards say already what the setting says."""
-        kind, _, name = setting.key.partition(":")
-        assert setting.value is not None
-        if kind == "state":
-            return self.boards.halts.read(name).state is TradingState(setting.value["state"])
-        return self.boards.multipliers.read(name) == Decimal(setting.value["value"])
+    def _repeated(self, record: Decision, duplicate: Duplicate) -> Reply:
+        known, halt = duplicate.known, self.boards.halts.read(record.broker)
+        first = as_before(known, record.fingerprint)
+        return as_it_stands(first, halt, self.clock.now(), over=known.released)
 
-    def _apply(self, setting: Setting) -> None:
-        kind, _, name = setting.key.partition(":")
-        assert setting.value is not None
-        if kind == "state":
-            state = TradingState(setting.value["state"])
-            self.boards.halts.set(name, Halt(state, setting.value["cause"], setting.value["since"]))
-        elif kind == "multiplier":
-            self.boards.multipliers.set(name, Decimal(setting.value["value"]))
-
-    def _not_durable(self, owed: _Owed, *, reason: str) -> None:
+    def _not_durable(self, owed: Owed, *, reason: str) -> None:
         self._promises.forget(owed.reserved)
+        owed.trail.written = False
         reply = owed.reply
         if owed.stands:
             owed.call.answer(reply)  # it promises nothing; only a repeat would be judged anew
@@ -418,46 +433,15 @@ class Governor:
                 replies.error("internal", f"{message}; what was tightened holds and is written down when it does")
             )
 
-    # --- the situation -------------------------------------------------------------------------------------------
-
-    def _situation(self, proposal: Proposal, now: float) -> Situation:
-        broker = proposal.broker
-        holdings = self._promises.holdings(broker)
-        symbol = proposal.symbol if isinstance(proposal, Open | Close) else holdings.symbol(proposal.ticket)
-        priced = self.boards.prices.read(broker, symbol)
-        market = Market(self.boards.catalog.spec(broker, symbol))
-        if priced is not None:
-            market = Market(
-                market.spec,
-                Decimal(repr(priced.quote.bid)),
-                Decimal(repr(priced.quote.ask)),
-                max(0.0, now - priced.confirmed_at),
-            )
-        halt = self.boards.halts.read(broker)
-        limits = self.ea_limits(proposal.origin.ea_name)
-        multiplier = self.boards.multipliers.read(proposal.origin.ea_name)
-        sample = holdings.sample
-        return Situation(
-            now=now,
-            incarnation=self._incarnation,
-            policy=self.policies[broker],
-            state=halt.state,
-            state_cause=halt.cause,
-            sample=None if sample is None or sample.taken_at < self._since else sample,
-            positions=holdings.positions,
-            orders=holdings.orders,
-            market=market,
-            reservations=self._promises.reservations(broker),
-            closings=self._promises.closings(broker),
-            unknowns=self._promises.unknowns(broker),
-            ea=limits if limits.multiplier == multiplier else attrs.evolve(limits, multiplier=multiplier),
-            blocked=self._blocked or self._journal_down(),
-        )
-
     def _journal_down(self) -> str | None:
         down = self.journal.down
         return None if down is None else f"the journal can't write ({down})"
 
 
-def _state_setting(broker: str, halt: Halt, now: float) -> Setting:
-    return Setting(f"state:{broker}", {"state": halt.state.value, "cause": halt.cause, "since": halt.since}, now)
+def _risked(approved: Approved, situation: Situation) -> Risked:
+    if approved.reduces and isinstance(approved.proposal, Open):
+        return NOTHING
+    try:
+        return risked_by(situation, approved.proposal)
+    except ArithmeticError:  # a price that is no number, where no limit minds: what it risks is not known
+        return Risked()

@@ -164,9 +164,7 @@ class Holdings:
 
     def _reduce(self, position: Position, volume: Decimal, at: float) -> None:
         left = position.volume - volume
-        self._changed_positions[position.ticket] = _Change(
-            at, attrs.evolve(position, volume=left) if left > 0 else None
-        )
+        self._changed_positions[position.ticket] = _Change(at, _part(position, left) if left > 0 else None)
 
     def _modified(self, order: Modify, placed: Placed, at: float) -> bool:
         position = self.positions.get(order.ticket)
@@ -208,6 +206,12 @@ def _with(held: dict[int, Held], changes: Mapping[int, _Change[Held]]) -> Mappin
     return held
 
 
+def _part(position: Position, left: Decimal) -> Position:
+    """What stays open of a position: what floated of the rest is cash by now."""
+    share = left / position.volume
+    return attrs.evolve(position, volume=left, profit=position.profit * share, swap=position.swap * share)
+
+
 def _net(before: Position, new: Position) -> Position | None:
     """The one position of the symbol after a deal on a netting account; None when it is flat."""
     signed = before.volume * before.side.sign + new.volume * new.side.sign
@@ -218,5 +222,14 @@ def _net(before: Position, new: Position) -> Position | None:
         paid = before.price_open * before.volume + new.price_open * new.volume
         return attrs.evolve(before, volume=abs(signed), price_open=paid / abs(signed), sl=sl, tp=tp)
     if (signed > 0) == (before.side.sign > 0):
-        return attrs.evolve(before, volume=abs(signed), sl=sl, tp=tp)
-    return attrs.evolve(before, side=new.side, volume=abs(signed), price_open=new.price_open, sl=new.sl, tp=new.tp)
+        return attrs.evolve(_part(before, abs(signed)), sl=sl, tp=tp)
+    return attrs.evolve(
+        before,
+        side=new.side,
+        volume=abs(signed),
+        price_open=new.price_open,
+        profit=Decimal(0),
+        swap=Decimal(0),
+        sl=new.sl,
+        tp=new.tp,
+    )

@@ -26,11 +26,13 @@ from actors.messages import (
     Welcome,
 )
 from actors.runtime import Inbox, MailboxPolicy, NotDelivered, Overflow, Ref
+from actors.tick_history import TickHistory, Ticks, newest
 from quantmind.domain.bars import BarSeries
 from quantmind.net.frames import text_frame
 from quantmind.ports import Publisher
 from quantmind.wire import ws_messages
 from quantmind.wire.market import Tick, encode_object, make_tick, tick_message
+from quantmind.wire.ws_messages import Resume
 
 logger: Final = logging.getLogger("quantmind.hub")
 
@@ -103,6 +105,12 @@ class HubStatistics:
     """Different sets of symbols among clients: each is joined once a batch."""
     sink_errors: int = 0
     """Clients given up because pushing to them raised."""
+    resumed: int = 0
+    """Subscriptions that were given all that they had missed."""
+    not_resumed: int = 0
+    """Those that could not, and began anew with snapshots."""
+    history_bytes: int = 0
+    """Kept of this epoch's ticks, for clients who come back."""
 
 
 Push = Callable[[Sequence[tuple[Hashable, bytes]], bytes], None]
@@ -122,6 +130,7 @@ class _Symbol:
     key: Key
     topic: bytes
     bars: BarSeries
+    history: Ticks
     tick: Tick | None = None
     encoded: bytes = b""
     groups: dict[_Group, None] = attrs.field(factory=dict)
@@ -141,7 +150,8 @@ class Hub:
     """One incarnation of the hub, with an epoch of its own in which each symbol's `seq` grows by one a tick.
 
     A name is looked up when a client subscribes: one that no broker has said by then is rejected, and is not
-    remembered. The last known ticks of the epoch before are the first of this one.
+    remembered. The last known ticks of the epoch before are the first of this one. Who comes back within an epoch, and
+    says what it has seen, is given what it missed as long as `history` reaches back so far.
 
     Args:
         sessions: the addresses of all live sessions; each is told of the new epoch and subscribes again.
@@ -157,6 +167,7 @@ class Hub:
     statistics: HubStatistics = attrs.field(factory=HubStatistics)
     bars: BarBoard = attrs.field(factory=BarBoard)
     epoch: str = attrs.field(factory=lambda: secrets.token_hex(8))
+    history: TickHistory = attrs.field(factory=TickHistory)
     _symbols: dict[str, dict[str, _Symbol]] = attrs.field(factory=dict, init=False)
     _clients: dict[TickSink, _Client] = attrs.field(factory=dict, init=False)
     _groups: dict[frozenset[Key], _Group] = attrs.field(factory=dict, init=False)
@@ -190,6 +201,7 @@ class Hub:
             first = msgspec.structs.replace(tick, seq=1)
             symbol = self._symbol(key)
             symbol.tick, symbol.encoded = first, encode_object(first)
+            self.history.keep(symbol.history, 0, text_frame(tick_message(symbol.encoded)))
             self.last_ticks.put(key, first)
         self._count()
         logger.info("start.hub epoch=%s symbols=%d", self.epoch, len(self.last_ticks.all()))
@@ -229,7 +241,7 @@ class Hub:
         statistics.batches += 1
         specs = self.catalog.symbols(broker)
         symbols = self._symbols.setdefault(broker, {})
-        publish, put = self.publisher.publish, self.last_ticks.put
+        publish, put, keep = self.publisher.publish, self.last_ticks.put, self.history.keep
         touched: list[_Group] = []
         for quote in batch.quotes:
             spec = specs.get(quote.symbol)
@@ -250,19 +262,23 @@ class Hub:
             symbol.bars.add(tick.time_msc, tick.bid, tick.ask)
             publish(symbol.topic, encoded)
             statistics.ticks_published += 1
+            frame = text_frame(tick_message(encoded))
+            keep(symbol.history, statistics.ticks_published, frame)
             if symbol.groups:
-                item = (symbol.key, text_frame(tick_message(encoded)))
+                item = (symbol.key, frame)
                 for group in symbol.groups:
                     if not group.pending:
                         touched.append(group)
                     group.pending.append(item)
+        statistics.history_bytes = self.history.size_bytes
         return touched
 
     def _symbol(self, key: Key) -> _Symbol:
         symbols = self._symbols.setdefault(key[0], {})
         symbol = symbols.get(key[1])
         if symbol is None:
-            symbol = symbols[key[1]] = _Symbol(key, f"tick.{key[0]}.{key[1]}".encode(), self.bars.of(*key))
+            topic = f"tick.{key[0]}.{key[1]}".encode()
+            symbol = symbols[key[1]] = _Symbol(key, topic, self.bars.of(*key), self.history.begin())
         return symbol
 
     # ------------------------------------------------------------------ clients
@@ -270,6 +286,7 @@ class Hub:
     # One step: no tick comes between the answer, the snapshots and the first push.
     def _subscribe(self, message: Subscribe) -> None:
         client = self._clients.get(message.sink) or _Client(message.sink)
+        had = tuple(client.keys)
         accepted: list[str] = []
         rejected: list[tuple[str, str]] = []
         confirmed: dict[Key, None] = {}
@@ -287,8 +304,14 @@ class Hub:
                 client.keys[key] = None
             accepted.append(name)
             confirmed[key] = None
+        missed: list[bytes] | None = None
+        if message.resume is not None:
+            fresh = not rejected and confirmed.keys().isdisjoint(had)
+            named = {name: client.names[name] for name in accepted}
+            missed = self._missed(message.resume, named) if fresh else None
+            self._count_resumed(missed)
         self._regroup(client)
-        known = [symbol for symbol in map(self._symbol, confirmed) if symbol.tick is not None]
+        known = [symbol for symbol in map(self._symbol, confirmed) if missed is None and symbol.tick is not None]
         welcome = Welcome(
             message.request_id,
             tuple(accepted),
@@ -297,6 +320,8 @@ class Hub:
             self.epoch,
             tuple(tick_message(symbol.encoded, snapshot=True) for symbol in known),
             tuple(symbol.key for symbol in known),
+            None if message.resume is None else missed is not None,
+            tuple(missed or ()),
         )
         self._attempt(message.sink, message.sink.push_welcome, welcome)
         feeds = b"".join(self._feed_frames(confirmed))
@@ -304,6 +329,31 @@ class Hub:
             self._attempt(message.sink, message.sink.push_frames, feeds)
         for broker in {key[0] for key in confirmed}:
             self.demand.note(broker)
+
+    # What a client missed since it saw these numbers, in the order it was published; None: that is not known of each
+    # symbol, or more than is kept.
+    def _missed(self, resume: Resume, named: Mapping[str, Key]) -> list[bytes] | None:
+        if resume.epoch != self.epoch:
+            return None
+        seen: dict[Key, int] = {}
+        for name, key in named.items():
+            seq = resume.seq.get(name)
+            if seq is None or seen.setdefault(key, seq) != seq:
+                return None
+        wanted: list[tuple[Ticks, int]] = []
+        for key, seq in seen.items():
+            symbol = self._symbol(key)
+            count = (0 if symbol.tick is None else symbol.tick.seq) - seq
+            if not 0 <= count <= len(symbol.history):
+                return None
+            wanted.append((symbol.history, count))
+        return newest(wanted)
+
+    def _count_resumed(self, missed: Sequence[bytes] | None) -> None:
+        if missed is None:
+            self.statistics.not_resumed += 1
+        else:
+            self.statistics.resumed += 1
 
     def _unsubscribe(self, message: Unsubscribe) -> None:
         client = self._clients.get(message.sink) or _Client(message.sink)

@@ -11,11 +11,16 @@ import attrs
 
 from actors.runtime import Request
 from quantmind.domain.accounts import Sample
+from quantmind.domain.order_life import OrderState
 from quantmind.domain.orders import Outcome, Proposal
 from quantmind.domain.quotes import Quote
-from quantmind.domain.risk import Approved, TradingState
+from quantmind.domain.risk import Approved, Mandate, TradingState
+from quantmind.domain.risk.risked import NOTHING, Risked
+from quantmind.domain.router_state import Regime
 from quantmind.domain.stopwatch import Stopwatch
 from quantmind.domain.symbols import SymbolSpec
+from quantmind.records import Decision
+from quantmind.wire.ws_messages import Resume
 
 Reply = dict[str, Any]
 """A command's answer, ready for the codec: the fields of docs/protocol.md section 2."""
@@ -68,6 +73,10 @@ class Welcome:
     """Encoded `tick` messages marked as snapshots."""
     keys: tuple[Key, ...] = ()
     """What `snapshots` are of, in the same order: a tick of these that still waits is older, and need not go out."""
+    recovered: bool | None = None
+    """Whether `missed` is all that the client missed; None: it did not ask."""
+    missed: tuple[bytes, ...] = ()
+    """Frames of ticks, in the order they were published; then there are no snapshots."""
 
 
 class TickSink(Protocol):
@@ -104,6 +113,8 @@ class Subscribe:
     names: tuple[str, ...]
     limit: int
     request_id: str | None = None
+    resume: Resume | None = None
+    """What the client has seen; it is given all that it missed, or snapshots."""
 
 
 @attrs.frozen
@@ -135,6 +146,23 @@ class HubStarted:
 # --- commands ------------------------------------------------------------------------------------------------------
 
 
+@attrs.define(eq=False)
+class Trail:
+    """What the record has of one command by now: it travels along, and whoever has the command in hand writes to it.
+
+    At the end the command's door sees by it whether a line is still owed.
+    """
+
+    written: bool = False
+    """A decision on it is on its way to disk, or there."""
+    decision: Decision | None = None
+    """The decision on it, where nobody waits for its record: the door has it written beside the answer."""
+    repeat: bool = False
+    """It was answered with what its first was answered."""
+    broker: str | None = None
+    """The account that it was for."""
+
+
 @attrs.frozen
 class HandleCommand(Request[Reply]):
     """A decoded command with who sent it and when it came (Unix and monotonic seconds)."""
@@ -146,6 +174,7 @@ class HandleCommand(Request[Reply]):
     via: str
     received_at: float
     watch: Stopwatch
+    trail: Trail = attrs.field(factory=Trail)
 
 
 @attrs.frozen
@@ -161,6 +190,13 @@ class Judge(Request[Reply]):
     body: dict[str, Any]
     watch: Stopwatch
     start_by: float = math.inf
+    via: str = ""
+    """The door that it came by."""
+    by: str = ""
+    """The token's name; empty without one."""
+    trail: Trail = attrs.field(factory=Trail)
+    flattens: bool = False
+    """The gateway itself closes an account: each step is let through, whatever it does to the net."""
 
 
 @attrs.frozen
@@ -192,6 +228,36 @@ class SetTradingState(Request[Reply]):
     state: TradingState
     reason: str
     by: str
+    flatten: bool = False
+    """Also close all positions and take back all pending orders, until there are none."""
+
+
+@attrs.frozen
+class SupplyBaseline(Request[Reply]):
+    """What an account had when its day began, from somebody who knows; only what is missing is taken.
+
+    Money of the account. None: it is not known, or not needed.
+    """
+
+    broker: str
+    balance: Decimal
+    equity: Decimal | None
+    highest_balance: Decimal | None
+    highest_equity: Decimal | None
+    reason: str
+    by: str
+
+
+@attrs.frozen
+class SetRouterState(Request[Reply]):
+    """Set regime, mandate or both; what is None stays. `revision`: only where that is the one that holds.
+
+    By whom and why stand in them.
+    """
+
+    regime: Regime | None
+    mandate: Mandate | None
+    revision: int | None = None
 
 
 @attrs.frozen
@@ -203,12 +269,51 @@ class AccountSampled:
 
 @attrs.frozen
 class Execute(Request[Reply]):
-    """Carry out what was approved, once."""
+    """Carry out what was approved, once. `decision` is written down with the intent."""
 
     approved: Approved
     fingerprint: str
     body: dict[str, Any]
     watch: Stopwatch
+    decision: Decision
+    trail: Trail = attrs.field(factory=Trail)
+    risked: Risked = NOTHING
+    """What it puts at risk; kept with the intent."""
+
+
+@attrs.frozen
+class DealsRead:
+    """A broker's deals were read with success; the newest reading counts."""
+
+    broker: str
+
+
+@attrs.frozen
+class AdoptDrift(Request[Reply]):
+    """Take over what is flagged: from now on ours is what the broker says."""
+
+    broker: str
+    reason: str
+    by: str
+
+
+@attrs.frozen
+class SettleOrder(Request[Reply]):
+    """A person's word on what became of an order; nothing is sent. Prices in the quote currency, volumes in lots.
+
+    The answer has `status`, and with `success` the order as `record`; else `code`, `message` and what helps.
+    """
+
+    order_id: str
+    state: OrderState
+    reason: str
+    by: str
+    force: bool = False
+    """Also where the broker says otherwise."""
+    ticket: int | None = None
+    price: Decimal | None = None
+    volume: Decimal | None = None
+    profit: Decimal | None = None
 
 
 @attrs.frozen

@@ -1,4 +1,7 @@
-"""The poller of one broker: its ticks on a fixed grid, its account beside them, and whether its feed lives."""
+"""The poller of one broker: its ticks on a fixed grid, its account beside them, and whether its feed lives.
+
+A feed that falls silent while its market is open is told of, and got going again in three steps (`actors.feed_watch`).
+"""
 
 from __future__ import annotations
 
@@ -10,38 +13,24 @@ from typing import Any, Final
 import attrs
 import trio
 
-from actors.boards import Boards, Link
-from actors.messages import AccountSampled, FeedState, HubMessage, SymbolsKnown, TickBatch
+from actors.boards import Boards, Link, Recovered, Silent
+from actors.feed_watch import STALE_AFTER_S, FeedWatch, Step
+from actors.looking import next_on_grid
+from actors.messages import FeedState, HubMessage, SymbolsKnown, TickBatch
 from actors.runtime import Backoff, Inbox, NotDelivered, Ref
-from quantmind.domain.accounts import Sample
+from actors.sampler import Sampler
 from quantmind.domain.clock import Clock
 from quantmind.domain.quotes import Quote
 from quantmind.errors import BrokerUnavailable
-from quantmind.ports import Broker, Poll
+from quantmind.ports import Broker, Poll, Recovery
 
 logger: Final = logging.getLogger("quantmind.poller")
 
 BATCH: Final = 256
 """Ticks in one message to the hub: what it can stamp in under a millisecond."""
 
-STALE_AFTER_S: Final = 10.0
-"""A feed that has confirmed no price for so long is stale, and clients are told."""
-
-CHANGES_WITHIN_S: Final = 0.05
-"""An account that an order has changed is read again this long after, and so at most 20 times a second."""
-
 CHECK_S: Final = 0.5
-CONNECT_WITHIN_S: Final = 30.0
 HUB_RETRY_S: Final = 0.25
-
-DEALS_EVERY_S: Final = 10.0
-"""An account may trade to and fro between two samples and look as before, so its deals are also read without a sign."""
-
-DEALS_OVERLAP_MSC: Final = 60_000
-"""Read again each time: a broker may enter a deal behind a later one."""
-
-DEALS_AGAIN: Final = 2
-"""Samples after a change at which deals are read once more: a history may lag behind the positions."""
 
 
 @attrs.define(eq=False)
@@ -59,7 +48,10 @@ class Poller:
         lossless: wait for the hub also while the feed is paced (a replay in real time); one that is not paced
             always waits.
         start_feed: begins a feed that waits for its first subscriber, once `wanted` has returned. Safe to repeat.
+        bookkeeper: is told of each sample and each reading of the deals.
         wanted: waits until somebody wants ticks of the broker with this name.
+        stale_after_s: how long the feed may confirm no price while its market is open.
+        symbol_stale_after_s: the same for one symbol; None: as long as the feed.
     """
 
     broker: Broker
@@ -69,9 +61,12 @@ class Poller:
     clock: Clock
     poll_interval_s: float
     account_interval_s: float
+    bookkeeper: Ref[Any] | None = None
     lossless: bool = False
     start_feed: Callable[[], None] | None = None
     wanted: Callable[[str], Awaitable[None]] | None = None
+    stale_after_s: float = STALE_AFTER_S
+    symbol_stale_after_s: float | None = None
     backoff: Backoff = attrs.field(factory=lambda: Backoff(first=0.5, cap=30.0))
     _last: dict[str, Quote] = attrs.field(factory=dict, init=False)
     _owed: dict[str, Quote] = attrs.field(factory=dict, init=False)
@@ -79,15 +74,17 @@ class Poller:
     """Something waits for room at the hub: whatever comes now goes behind it."""
     _connected: trio.Event = attrs.field(factory=trio.Event, init=False)
     _attempt: int = attrs.field(default=0, init=False)
+    _scope: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
+    """Around one connection and the pause after it."""
+    _due: Step | None = attrs.field(default=None, init=False)
+    """What is to be done before the next connection."""
+    _busy: int = attrs.field(default=0, init=False)
+    """Connections that are being made, and what is tried with a silent feed: nothing else is begun meanwhile."""
     _waiting: bool = attrs.field(default=False, init=False)
-    _confirmed_at: float = attrs.field(default=0.0, init=False)
     _state: str | None = attrs.field(default=None, init=False)
-    _told: str | None = attrs.field(default=None, init=False)
-    _sampling: bool = attrs.field(default=True, init=False)
-    _holds: Any = attrs.field(default=None, init=False)
-    """What an account holds: any deal but a to and fro changes it."""
-    _may_have_dealt: int = attrs.field(default=0, init=False)
-    _dealt: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _told: dict[str | None, str] = attrs.field(factory=dict, init=False)
+    """What the hub was told last, of the feed (None) and of symbols that are not live."""
+    _watch: FeedWatch = attrs.field(init=False)
 
     @property
     def _link(self) -> Link:
@@ -96,18 +93,22 @@ class Poller:
     async def __call__(self, inbox: Inbox[Any]) -> None:
         """Poll until asked to stop."""
         inbox.ready()
-        self._confirmed_at = trio.current_time()
+        symbol_s = self.stale_after_s if self.symbol_stale_after_s is None else self.symbol_stale_after_s
+        self._watch = FeedWatch(self.stale_after_s, symbol_s, trio.current_time())
+        self._link.silent = {}
         self._show("connecting")
+        sampler = Sampler(
+            self.broker, self.boards, self.governor, self.bookkeeper, self.account_interval_s, self._wait_connected
+        )
         try:
             async with trio.open_nursery() as nursery:
                 if self.start_feed is not None and self.wanted is not None:
                     self._waiting = True
                     nursery.start_soon(self._start_when_wanted, self.start_feed, self.wanted)
                 nursery.start_soon(self._run_feed)
-                nursery.start_soon(self._watch_feed)
+                nursery.start_soon(self._watch_feed, nursery)
                 nursery.start_soon(self._catch_up)
-                nursery.start_soon(self._sample_account)
-                nursery.start_soon(self._follow_deals)
+                nursery.start_soon(sampler.run)
                 await inbox.wait_stopping()
                 nursery.cancel_scope.cancel()
         except BaseException as end:  # a stop comes out of the block in order
@@ -117,63 +118,75 @@ class Poller:
     async def _start_when_wanted(self, start: Callable[[], None], wanted: Callable[[str], Awaitable[None]]) -> None:
         await wanted(self.broker.name)
         self._waiting = False
-        self._confirmed_at = trio.current_time()
+        self._watch.wait_anew(trio.current_time())
         start()
+
+    async def _wait_connected(self) -> bool:
+        if self._connected.is_set():
+            return False
+        await self._connected.wait()
+        return True
 
     # ------------------------------------------------------------------ the feed
 
     async def _run_feed(self) -> None:
         while True:
-            try:
-                await self._connect()
-                await self._poll_forever()
-            except BrokerUnavailable as error:
-                self._degrade(str(error))
-            except trio.TooSlowError:
-                self._degrade("it did not answer in time")
-            self._connected = trio.Event()
-            delay_s = self.backoff.delay(self._attempt)
-            self._attempt += 1
-            await trio.sleep(delay_s)
+            with trio.CancelScope() as self._scope:
+                try:
+                    await self._follow_feed()
+                finally:
+                    if self._connected.is_set():  # else somebody waits for this one
+                        self._connected = trio.Event()
+                delay_s = self.backoff.delay(self._attempt)
+                self._attempt += 1
+                await trio.sleep(delay_s)
+            step, self._due = self._due, None
+            if step is not None:
+                await self._recover(step)
+
+    # Ends only by BrokerUnavailable, of which it tells.
+    async def _follow_feed(self) -> None:
+        try:
+            await self._connect()
+            await self._poll_forever()
+        except BrokerUnavailable as error:
+            self._degrade(str(error))
 
     async def _connect(self) -> None:
-        with trio.fail_after(CONNECT_WITHIN_S):
+        self._busy += 1
+        try:
             specs = await self.broker.connect()
+        finally:
+            self._busy -= 1
+        self._watch.connected(trio.current_time())
         self.boards.catalog.set(self.broker.name, specs)
+        if not self.lossless:  # a recording is as quiet as its market was
+            self._watch.follow({spec.name: self.broker.sessions(spec.name) for spec in specs}, trio.current_time())
+            for name in set(self._link.silent) - {spec.name for spec in specs}:
+                del self._link.silent[name]
         self._connected.set()
         if self._link.feed in ("connecting", "degraded"):
             self._show("waiting" if self._waiting else "connecting")
         logger.info("connect.broker broker=%s symbols=%d", self.broker.name, len(specs))
         self._tell_hub(SymbolsKnown(self.broker.name, specs))
 
-    # Ends only by BrokerUnavailable or TooSlowError.
+    # Ends only by BrokerUnavailable.
     async def _poll_forever(self) -> None:
         due = trio.current_time()
         while True:
             # Asked before: the step that ends a replay makes it paced, and its ticks must not be dropped.
             lossless = self.lossless or not self.broker.paced
             asked_at = trio.current_time()
-            with trio.fail_after(STALE_AFTER_S):
-                poll = await self.broker.poll()
+            poll = await self.broker.poll()
             self._attempt = 0
             await self._take(poll, asked_at, lossless)
             if not self.broker.paced and poll.quotes:
                 due = trio.current_time()
                 await trio.lowlevel.checkpoint()
             else:
-                due = await self._keep_grid(due, self.poll_interval_s, count=True)
-
-    # The next time on the grid; those that are over already are left out.
-    async def _keep_grid(self, due: float, interval_s: float, *, count: bool = False) -> float:
-        due += interval_s
-        late_s = trio.current_time() - due
-        if late_s > 0:
-            skipped = math.ceil(late_s / interval_s)
-            due += skipped * interval_s
-            if count:
+                due, skipped = next_on_grid(due, self.poll_interval_s)
                 self._link.overruns += skipped
-        await trio.sleep_until(due)
-        return due
+                await trio.sleep_until(due)
 
     # A price is as old as the question: how long the answer lay about (a slow broker, a laptop that slept) nobody
     # can tell, and new risk is judged by its age.
@@ -196,7 +209,10 @@ class Poller:
             logger.debug("drop.crossed broker=%s count=%d", name, crossed)
         if newest:
             self.boards.prices.confirm(name, newest.values(), asked_at)
-            self._confirmed_at = asked_at
+            self._watch.heard(newest, asked_at)
+            if self._link.silent:
+                for symbol in newest:
+                    self._link.silent.pop(symbol, None)
             self._enter("live")
         if changed:
             await self._tell_ticks(changed, asked_at, lossless)
@@ -230,10 +246,10 @@ class Poller:
     async def _catch_up(self) -> None:
         while True:
             await self._late.wait()
-            while self._owed or self._untold:
+            while self._owed or self._untold is not None:
                 if self._owed:
                     await self._tell_owed()
-                if self._untold:
+                if self._untold is not None:
                     await self._tell_late_state()
             self._late = trio.Event()
 
@@ -250,13 +266,14 @@ class Poller:
             self._link.ticks += len(quotes)
 
     async def _tell_late_state(self) -> None:
-        message = self._feed_state()
+        if (message := self._untold) is None:
+            return
         try:
             await self.hub.tell(message)
         except NotDelivered:
             await trio.sleep(HUB_RETRY_S)
         else:
-            self._told = message.state
+            self._note_told(message)
 
     async def _tell_surely(self, batch: TickBatch) -> None:
         while True:
@@ -285,29 +302,51 @@ class Poller:
             self._show(state)
         if self._state != state:
             self._state = state
-            self._tell_state()
+            self._tell_states()
 
+    # What can't be reached stays degraded until it is; then it may be silent all the same.
+    def _be_silent(self, state: str, why: str | None = None) -> None:
+        self._state = state
+        if self._link.feed not in ("degraded", state):
+            self._show(state, why)
+
+    # Of a feed that is not live there is nothing to say of single symbols.
     @property
-    def _untold(self) -> bool:
-        return self._state is not None and self._state != self._told
+    def _untold(self) -> FeedState | None:
+        if self._state is None:
+            return None
+        if self._told.get(None) != self._state:
+            return self._feed_state(None, self._state)
+        silent = self._link.silent if self._state == "live" else {}
+        for name, one in silent.items():
+            if self._told.get(name) != one.state:
+                return self._feed_state(name, one.state)
+        back = next((name for name in self._told if name is not None and name not in silent), None)
+        return None if back is None else self._feed_state(back, "live")
 
-    def _tell_state(self) -> None:
-        if not self._untold:
-            return
-        if self._late.is_set() or not self._tell_hub(self._feed_state()):
-            self._late.set()
+    def _note_told(self, message: FeedState) -> None:
+        if message.symbol is None:
+            self._told = {None: message.state}  # the hub takes it for what is said of each symbol
+        elif message.state == "live":
+            self._told.pop(message.symbol, None)
         else:
-            self._told = self._state
+            self._told[message.symbol] = message.state
 
-    def _feed_state(self) -> FeedState:
-        age_ms = round((trio.current_time() - self._confirmed_at) * 1000)
-        return FeedState(self.broker.name, None, self._state or "stale", age_ms)
+    def _tell_states(self) -> None:
+        while (message := self._untold) is not None:
+            if self._late.is_set() or not self._tell_hub(message):
+                self._late.set()
+                return
+            self._note_told(message)
+
+    def _feed_state(self, symbol: str | None, state: str) -> FeedState:
+        age_ms = round(self._watch.silent_s(symbol, trio.current_time()) * 1000)
+        return FeedState(self.broker.name, symbol, state, age_ms)
 
     # Nobody watches the feed until the next incarnation does, and that may be parked for a minute.
     def _say_silent(self, end: BaseException) -> None:
         self._show("failed", f"its poller ended: {_told_of(end)}")
-        self._state = "stale"
-        self._tell_hub(self._feed_state())
+        self._tell_hub(self._feed_state(None, "stale"))
 
     def _show(self, state: str, error: str | None = None) -> None:
         link = self._link
@@ -318,98 +357,64 @@ class Poller:
         logger.log(level, "change.feed broker=%s state=%s reason=%s", self.broker.name, state, error or "-")
 
     # In a task of its own, since a poll may hang.
-    async def _watch_feed(self) -> None:
+    async def _watch_feed(self, nursery: trio.Nursery) -> None:
         while True:
             await trio.sleep(CHECK_S)
             now = trio.current_time()
             if self._waiting:
-                self._confirmed_at = now
-            elif now - self._confirmed_at >= STALE_AFTER_S and self._state not in ("stale", "ended"):
-                self._state = "stale"
-                if self._link.feed != "degraded":
-                    self._show("stale", f"no price was confirmed for {STALE_AFTER_S:g} s")
-            self._tell_state()
+                self._watch.wait_anew(now)
+            look = self._watch.look(now, int(self.clock.now() * 1000), act=not self._busy)
+            self._show_symbols(look.symbols)
+            if self._state != "ended":
+                if look.closed:
+                    self._be_silent("closed")
+                elif look.silent_s >= self.stale_after_s:
+                    self._be_silent("stale", f"no price was confirmed for {self.stale_after_s:g} s")
+                if not self.lossless:
+                    self._begin(look.steps, nursery)
+            self._tell_states()
 
-    # ------------------------------------------------------------------ the account
-
-    async def _sample_account(self) -> None:
-        due = trio.current_time()
-        while True:
-            if not self._connected.is_set():
-                await self._connected.wait()
-                due = trio.current_time()
-            self._link.changed = trio.Event()
-            await self._sample_once()
-            if not await self._was_changed(due + self.account_interval_s):
-                due = await self._keep_grid(due, self.account_interval_s)
-
-    # Whoever has just traded looks at the account next. Orders that come together share one early sample.
-    async def _was_changed(self, due: float) -> bool:
-        with trio.move_on_at(due - CHANGES_WITHIN_S):
-            await self._link.changed.wait()
-            await trio.sleep(CHANGES_WITHIN_S)
-            return True
-        return False
-
-    async def _sample_once(self) -> None:
-        try:
-            with trio.fail_after(STALE_AFTER_S):
-                sample = await self.broker.sample()
-        except (BrokerUnavailable, trio.TooSlowError) as error:
-            if self._sampling:
-                logger.warning("fail.sample broker=%s reason=%s", self.broker.name, error)
-            self._sampling = False
-            return
-        self._sampling = True
-        self._link.sample = sample
-        self._look_for_deals(sample)
-        try:
-            self.governor.tell_nowait(AccountSampled(sample))
-        except NotDelivered as error:  # the next one says all that this one does
-            logger.debug("skip.sample broker=%s reason=%s", self.broker.name, error)
-
-    # ------------------------------------------------------------------ the deals
-
-    def _look_for_deals(self, sample: Sample) -> None:
-        holds = (
-            sample.account.balance,
-            tuple((position.ticket, position.volume) for position in sample.positions),
-            tuple((order.ticket, order.volume) for order in sample.orders),
-        )
-        if holds != self._holds:
-            self._holds, self._may_have_dealt = holds, DEALS_AGAIN + 1
-        if self._may_have_dealt:
-            self._may_have_dealt -= 1
-            self._dealt.set()
-
-    # In a task of its own: a history that takes its time must not make the account look old.
-    async def _follow_deals(self) -> None:
-        while True:
-            await self._connected.wait()
-            self._dealt = trio.Event()
-            if await self._read_deals():
-                with trio.move_on_after(DEALS_EVERY_S):
-                    await self._dealt.wait()
+    def _show_symbols(self, changes: Sequence[tuple[str, str, float]]) -> None:
+        for name, state, silent_s in changes:
+            if state == "live":
+                self._link.silent.pop(name, None)
             else:
-                await trio.sleep(max(self.account_interval_s, 1.0))
+                self._link.silent[name] = Silent(state, self.clock.now())
+            level = logging.WARNING if state == "stale" else logging.INFO
+            logger.log(
+                level, "change.symbol broker=%s symbol=%s state=%s silent_s=%.0f",
+                self.broker.name, name, state, silent_s,
+            )  # fmt: skip
 
-    async def _read_deals(self) -> bool:
-        name, link = self.broker.name, self._link
-        book = self.boards.deals.of(name)
-        newest = book.newest_msc
+    # ------------------------------------------------------------------ getting it going again
+
+    # Where there is no connection another one is tried for already, again and again.
+    def _begin(self, steps: Sequence[Step], nursery: trio.Nursery) -> None:
+        for step in steps:
+            if step.recovery is Recovery.RESTART or (step.recovery is Recovery.RECONNECT and self._connected.is_set()):
+                self._due = step
+                self._scope.cancel()
+            elif step.recovery is Recovery.RESUBSCRIBE and self._connected.is_set():
+                nursery.start_soon(self._recover, step)
+
+    async def _recover(self, step: Step) -> None:
+        link, name = self._link, step.recovery.value
+        link.recoveries[name] = link.recoveries.get(name, 0) + 1
+        error: str | None = None
+        logger.warning(
+            "recover.feed broker=%s step=%s symbols=%d silent_s=%.0f",
+            self.broker.name, name, len(step.symbols), step.silent_s,
+        )  # fmt: skip
+        self._busy += 1
         try:
-            with trio.fail_after(STALE_AFTER_S):
-                deals = await self.broker.deals(0 if newest is None else newest - DEALS_OVERLAP_MSC)
-        except (BrokerUnavailable, trio.TooSlowError) as error:
-            reason = str(error) or f"it did not answer within {STALE_AFTER_S:g} s"
-            if link.deals_error is None:
-                logger.warning("fail.deals broker=%s reason=%s", name, reason)
-            link.deals_error = reason
-            return False
-        link.deals_error = None
-        book.read_at = trio.current_time()
-        book.add(deals)
-        return True
+            await self.broker.recover(step.recovery, step.symbols)
+        except BrokerUnavailable as unavailable:
+            error = str(unavailable)
+            if not self._connected.is_set():  # else it can be reached, and is as silent as it was
+                self._degrade(f"{name} failed: {error}")
+        finally:
+            self._busy -= 1
+        link.recovered = Recovered(name, step.symbols, round(step.silent_s, 3), self.clock.now(), error)
 
 
 def _told_of(end: BaseException) -> str:

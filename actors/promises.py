@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -17,9 +17,14 @@ import attrs
 from actors.holdings import Holdings
 from actors.messages import Executed, Reply, ReportResult
 from quantmind.domain.accounts import Sample
-from quantmind.domain.orders import Close, Open, Placed, Side, Unknown
+from quantmind.domain.orders import Close, Modify, Open, Placed, Side, Unknown
 from quantmind.domain.risk import Approved, Closing, Reservation, UnknownOrder
-from quantmind.ports import Decision, Intent, Released
+from quantmind.domain.risk.policy import NO_ALLOWANCES, Allowances
+from quantmind.domain.risk.risked import Risked
+from quantmind.domain.risk.state import promised
+from quantmind.domain.risk.worst import Exposed, Ledger, WorstCase
+from quantmind.domain.risk.worth import ZERO, Worth
+from quantmind.records import Decision, Intent, Released
 from quantmind.wire import replies
 
 logger = logging.getLogger("quantmind.governor")
@@ -32,6 +37,12 @@ unknown intent if it went out."""
 REMEMBERED_ENDED = 10_000
 
 
+def nothing_known(broker: str, symbol: str, currency: str) -> Worth | None:
+    """Where nobody says what symbols are worth."""
+    del broker, symbol, currency
+    return None
+
+
 @attrs.define(eq=False)
 class _Account:
     holdings: Holdings = attrs.field(factory=Holdings)
@@ -39,6 +50,8 @@ class _Account:
     closings: dict[str, Closing] = attrs.field(factory=dict)
     """Closes that the gateway places, by order id, until a sample surely shows them."""
     unknowns: dict[str, UnknownOrder] = attrs.field(factory=dict)
+
+    ledger: Ledger = attrs.field(factory=lambda: Ledger(NO_ALLOWANCES))
 
     def since(self, order_id: str) -> float:
         """When an order was given to its executor (monotonic seconds); infinite where that is not known."""
@@ -48,8 +61,15 @@ class _Account:
 
 @attrs.define(eq=False)
 class Promises:
-    """Samples, reservations and unknown orders of every account."""
+    """Samples, reservations and unknown orders of every account.
 
+    Args:
+        allowances: what stops may cost beyond their prices, by broker.
+        worth: what a symbol is worth in the currency of an account, by broker.
+    """
+
+    allowances: Mapping[str, Allowances] = attrs.field(factory=dict)
+    worth: Callable[[str, str, str], Worth | None] = nothing_known
     _accounts: dict[str, _Account] = attrs.field(factory=dict, init=False)
     _ended: OrderedDict[str, str] = attrs.field(factory=OrderedDict, init=False)
     """approval id → EA name, of promises that are over."""
@@ -71,20 +91,49 @@ class Promises:
     def unknowns(self, broker: str) -> tuple[UnknownOrder, ...]:
         return tuple(self._of(broker).unknowns.values())
 
+    def worst(self, broker: str) -> WorstCase | None:
+        """The account at its stops, without what is promised; None before it was read."""
+        return self._of(broker).ledger.worst
+
+    def promised(self, broker: str) -> Decimal | None:
+        """What promises and orders on their way may lose (0 or less); None: of one of them it is not known."""
+        return promised(self._of(broker).reservations.values())
+
+    def reserves(self, broker: str, magic: int | None) -> bool:
+        """Whether an order (of a magic, or any) is promised or on its way."""
+        held = self._of(broker).reservations.values()
+        return any(item.opens and magic in (None, item.magic) for item in held)
+
+    def exposed(self, broker: str) -> Exposed:
+        return self._of(broker).ledger.exposed
+
     # --- promising -----------------------------------------------------------------------------------------------
 
     def reserve(
-        self, approved: Approved, proposal: Open, *, executed: bool, valid_until: float, now: float = 0.0
+        self,
+        approved: Approved,
+        proposal: Open | Modify,
+        risked: Risked,
+        *,
+        executed: bool,
+        valid_until: float,
+        now: float = 0.0,
     ) -> None:
-        """Hold the exposure of an approved open. `now` is monotonic seconds."""
-        self._of(proposal.broker).reservations[approved.approval_id] = Reservation(
+        """Hold what an approved order, or a stop that is moved away, puts at risk. `now` is monotonic seconds."""
+        account = self._of(proposal.broker)
+        if isinstance(proposal, Open):
+            symbol, side, volume = proposal.symbol, proposal.side, proposal.volume
+        else:
+            symbol, side, volume = account.holdings.symbol(proposal.ticket), None, ZERO
+        account.reservations[approved.approval_id] = Reservation(
             approval_id=approved.approval_id,
             broker=proposal.broker,
             ea_name=proposal.origin.ea_name,
             magic=proposal.origin.magic,
-            symbol=proposal.symbol,
-            side=proposal.side,
-            volume=proposal.volume,
+            symbol=symbol,
+            side=side,
+            volume=volume,
+            **attrs.asdict(risked, recurse=False),
             valid_until=valid_until,
             expires_at=approved.deadline,
             executed=executed,
@@ -105,6 +154,7 @@ class Promises:
             "side": None if found.side is None else found.side.value,
             "volume": str(found.volume),
             "valid_until": found.valid_until,
+            "risked": Risked.held_by(found).stored(),
         }
 
     def restore(self, decisions: Iterable[Decision], *, now: float, wall: float) -> None:
@@ -125,6 +175,7 @@ class Promises:
                 # A clock that was set back does not lengthen it.
                 expires_at=now + max(0.0, min(stored["valid_until"] - wall, stored["valid_until"] - item.at)),
                 executed=False,
+                **attrs.asdict(Risked.from_stored(stored.get("risked")), recurse=False),
             )
 
     def release(self, approval_id: str) -> None:
@@ -182,6 +233,7 @@ class Promises:
         for closing in list(account.closings.values()):
             if _shown_or_lost(closing, closing.order_id, sample.taken_at) is not None:
                 del account.closings[closing.order_id]
+        self._count(sample.broker)
         return released
 
     def executed(self, fact: Executed) -> None:
@@ -211,7 +263,28 @@ class Promises:
             if closing is not None:
                 account.closings[fact.order_id] = attrs.evolve(closing, unknown=False, settled_at=fact.at)
         else:
+            self._count(fact.proposal.broker)
             self.release(fact.order_id)
+
+    def _count(self, broker: str) -> None:
+        """The worst case, after what the account holds has changed."""
+        account = self._of(broker)
+        sample = account.holdings.sample
+        if sample is None:
+            return
+        currency = sample.account.currency
+        for name, item in account.reservations.items():
+            if item.worth is None:  # read back from the record
+                symbol = item.symbol or (account.holdings.symbol(item.change.ticket) if item.change else "")
+                worth = self.worth(broker, symbol, currency)
+                account.reservations[name] = attrs.evolve(item, symbol=symbol, worth=worth)
+        account.ledger.keep(
+            account.holdings.positions,
+            account.holdings.orders,
+            sample.account.equity,
+            lambda symbol: self.worth(broker, symbol, currency),
+            netting=sample.account.margin_mode == "netting",
+        )
 
     def _not_known(self, account: _Account, fact: Executed) -> None:
         proposal, origin = fact.proposal, fact.proposal.origin
@@ -242,16 +315,21 @@ class Promises:
 
     def restore_intent(self, intent: Intent, *, now: float, wall: float) -> None:
         """An intent without outcome: unknown, since it was written, until its executor says what became of it."""
+        if intent.order_id in self._final:
+            return  # told before its record was there to be read
         account = self._of(intent.broker)
         since = now - max(0.0, wall - intent.at)
         account.unknowns[intent.order_id] = UnknownOrder(
             intent.order_id, intent.broker, intent.ea_name, intent.magic, intent.symbol, since
         )
-        if intent.body.get("type") == "trade_close":
+        kind, side = intent.body.get("type"), intent.body.get("side")
+        if kind == "trade_close":
             self._closed_or_not(account, intent, now)
-        if intent.body.get("type") != "trade_open":
+        if kind not in ("trade_open", "trade_modify"):
             return
-        side = intent.body.get("side")
+        volume = ZERO
+        if kind == "trade_open":
+            volume = Decimal(intent.body.get("approved_volume") or intent.body["volume"])
         account.reservations[intent.order_id] = Reservation(
             approval_id=intent.order_id,
             broker=intent.broker,
@@ -259,11 +337,12 @@ class Promises:
             magic=intent.magic,
             symbol=intent.symbol,
             side=None if side is None else Side(side),
-            volume=Decimal(intent.body.get("approved_volume") or intent.body["volume"]),
+            volume=volume,
             valid_until=intent.at,
             expires_at=now,
             executed=True,
             unknown=True,
+            **attrs.asdict(Risked.from_stored(intent.body.get("risked")), recurse=False),
         )
 
     # --- inside --------------------------------------------------------------------------------------------------
@@ -286,7 +365,8 @@ class Promises:
     def _of(self, broker: str) -> _Account:
         account = self._accounts.get(broker)
         if account is None:
-            account = self._accounts[broker] = _Account()
+            ledger = Ledger(self.allowances.get(broker, NO_ALLOWANCES))
+            account = self._accounts[broker] = _Account(ledger=ledger)
         return account
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Protocol
 
 import attrs
-import trio
 
-from actors.runtime import Inbox
+from actors.runtime import Inbox, run_until_stopping
 
 
 class Writer(Protocol):
@@ -23,7 +23,4 @@ class Recorder:
     writer: Writer
 
     async def __call__(self, inbox: Inbox[Any]) -> None:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self.writer.run, inbox.ready)
-            await inbox.wait_stopping()
-            nursery.cancel_scope.cancel()
+        await run_until_stopping(inbox, partial(self.writer.run, inbox.ready))

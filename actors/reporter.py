@@ -1,4 +1,4 @@
-"""The reporter: measures how late the loop is and says in the log, now and then, how the gateway is."""
+"""The reporter: measures how late the loop is, and says in the log, now and then, how the gateway is."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import trio
 
-from actors.boards import Boards
+from actors.loop_watch import LoopLag, LoopWatch
 from actors.runtime import Inbox
 
 logger = logging.getLogger("quantmind.reporter")
@@ -20,35 +20,28 @@ LATE_MS = 100.0
 """A loop this late holds up ticks and commands visibly."""
 
 
-@attrs.define(eq=False)
-class LoopLag:
-    """How much later than asked the loop woke its reporter, in milliseconds."""
-
-    last_ms: float = 0.0
-    max_ms: float = 0.0
-    late: int = 0
-
-
 @attrs.define
 class Reporter:
-    """Writes the loop's lag to a board and a summary to the log. `counters` are asked for each summary."""
+    """Writes the loop's lag to a board, and a summary to the log.
 
-    boards: Boards
+    `counters` are asked for each summary.
+    """
+
     lag: LoopLag
     counters: Callable[[], dict[str, int]]
 
     async def __call__(self, inbox: Inbox[Any]) -> None:
         inbox.ready()
-        feeds: dict[str, str] = {}
         next_summary = trio.current_time() + SUMMARY_EVERY_S
-        with trio.CancelScope() as scope:
+        watch = LoopWatch(self.lag)
+        with watch.running(), trio.CancelScope() as scope:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_cancel_when_stopping, inbox, scope)
                 while True:
                     due = trio.current_time() + LAG_EVERY_S
                     await trio.sleep_until(due)
+                    watch.beat()
                     self._measure((trio.current_time() - due) * 1000)
-                    self._feeds(feeds)
                     if trio.current_time() >= next_summary:
                         next_summary += SUMMARY_EVERY_S
                         logger.info("report.gateway %s", " ".join(f"{k}={v}" for k, v in self.counters().items()))
@@ -59,14 +52,6 @@ class Reporter:
         if late_ms >= LATE_MS:
             self.lag.late += 1
             logger.warning("late.loop by_ms=%.0f", late_ms)
-
-    def _feeds(self, before: dict[str, str]) -> None:
-        for broker, link in self.boards.links.all().items():
-            state = f"feed={link.feed} orders={link.orders}"
-            if before.get(broker) != state:
-                before[broker] = state
-                why = link.feed_error or link.orders_error
-                logger.info("change.broker broker=%s %s%s", broker, state, f" reason={why}" if why else "")
 
 
 async def _cancel_when_stopping(inbox: Inbox[Any], scope: trio.CancelScope) -> None:

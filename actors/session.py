@@ -5,26 +5,34 @@ from __future__ import annotations
 import itertools
 import logging
 import socket
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Final
 
 import attrs
 import trio
 
 from actors.boards import Catalog
-from actors.clients import ClientInfo, WsStatistics
+from actors.channel_desk import ChannelDesk
+from actors.channel_reader import ChannelReader, Channels
+from actors.clients import ClientInfo, Clients
 from actors.messages import Detach, HubMessage, HubStarted, Key, Subscribe, Unsubscribe, Welcome
 from actors.runtime import Inbox, MailboxPolicy, NotDelivered, Overflow, Ref
+from actors.wishes import Wish, Wishes
 from quantmind.config.model import WebSocketConfig
 from quantmind.domain.clock import Clock, iso
+from quantmind.net import turns
 from quantmind.net.errors import PeerGone
 from quantmind.net.frames import text_frame
+from quantmind.net.tls_door import TlsDoor
+from quantmind.net.tls_socket import TlsSocket
 from quantmind.net.ws import ConnectionLimits, Handshake, ServerConnection, serve_connection
 from quantmind.wire import ws_messages
-from quantmind.wire.auth import Identity
+from quantmind.wire.auth import Denial, Identity, outside_brokers
 from quantmind.wire.ws_messages import (
     AuthMessage,
+    ChannelPart,
     ClientMessage,
     GetSymbols,
     PingMessage,
@@ -61,42 +69,18 @@ moved), and whoever did not answer meanwhile is not to blame."""
 SHOWN_SYMBOLS: Final = 100
 """Subscriptions that an operator sees by name; of all others he sees how many there are."""
 
-Authenticate = Callable[[str], Identity | None]
-"""Whose a token is, or None. Compares in constant time."""
+Authenticate = Callable[[str], Identity | Denial | None]
+"""Whose a token is, or why it opens nothing (None: it is not known). Compares in constant time."""
+
+Stands = Callable[[Identity], bool]
+"""Whether a token is still there, with the same rights, and in time."""
 
 
-@attrs.define(eq=False)
-class Clients:
-    """The connected clients, and how many there may be. Written by sessions."""
+def _always(_identity: Identity) -> bool:
+    return True
 
-    capacity: int
-    statistics: WsStatistics = attrs.field(factory=WsStatistics)
-    _sessions: dict[int, Session] = attrs.field(factory=dict, init=False)
-    _numbers: Iterator[int] = attrs.field(factory=lambda: itertools.count(1), init=False)
 
-    def __len__(self) -> int:
-        return len(self._sessions)
-
-    def __bool__(self) -> bool:
-        return True
-
-    def next_number(self) -> int:
-        """A number that no client had before."""
-        return next(self._numbers)
-
-    def join(self, session: Session) -> bool:
-        """Count a client in; False when there are as many as may be."""
-        if len(self._sessions) >= self.capacity:
-            return False
-        self._sessions[session.number] = session
-        return True
-
-    def leave(self, session: Session) -> None:
-        self._sessions.pop(session.number, None)
-
-    def all(self) -> list[ClientInfo]:
-        """Each client as it is now, the longest connected first."""
-        return [session.info() for session in self._sessions.values()]
+_UNKNOWN: Final = Denial("unauthorized", "unknown_token", "the token is not known; check it against the gateway's")
 
 
 # Before the handshake is answered there is nobody to push to.
@@ -115,6 +99,9 @@ class Session:
         raw: the accepted socket, owned from now on.
         number: tells clients apart; from `Clients.next_number`.
         epoch: the hub's epoch now, for heartbeats.
+        channels: what private channels are read from.
+        tls: takes the socket through its handshake first; None: the client speaks in clear text.
+        pace: its share of the loop; None: it is never held up.
     """
 
     raw: socket.socket
@@ -126,10 +113,16 @@ class Session:
     clock: Clock
     epoch: Callable[[], str]
     authenticate: Authenticate
+    channels: Channels
+    stands: Stands = _always
+    tls: TlsDoor | None = None
+    pace: turns.Pace | None = None
     push_ticks: Callable[[Sequence[tuple[Hashable, bytes]], bytes], None] = attrs.field(
         default=_push_nowhere, init=False
     )
     _connection: ServerConnection | None = attrs.field(default=None, init=False)
+    _desk: ChannelDesk | None = attrs.field(default=None, init=False)
+    """For private channels, once it asked for one."""
     _scope: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     _connected_at: float = attrs.field(default=0.0, init=False)
     _accepted: bool = attrs.field(default=False, init=False)
@@ -138,21 +131,23 @@ class Session:
     _identity: Identity | None = attrs.field(default=None, init=False)
     _messages: int = attrs.field(default=0, init=False)
     _total: int = attrs.field(default=0, init=False)
-    # Asked of the hub and not answered, by ticket; and what the client wants, with the ticket that asked for it last.
-    _unanswered: dict[int, SubscribeMessage | UnsubscribeMessage] = attrs.field(factory=dict, init=False)
-    _wanted: dict[str, int] = attrs.field(factory=dict, init=False)
-    _tickets: Iterator[int] = attrs.field(factory=lambda: itertools.count(1), init=False)
-    _restoring: int = attrs.field(default=0, init=False)
+    _wishes: Wishes = attrs.field(init=False)
     _restored: trio.Event = attrs.field(factory=trio.Event, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._wishes = Wishes(self.catalog)
 
     async def __call__(self, inbox: Inbox[HubStarted]) -> None:
         """Serve the client until it goes, misbehaves, or we stop."""
         inbox.ready()
+        raw = self.raw if self.tls is None else await self._secured(inbox, self.tls)
+        if raw is None:
+            return
         limits = ConnectionLimits(
             max_message_bytes=self.config.max_message_bytes, slow_client_timeout_s=self.config.slow_client_timeout_s
         )
         try:
-            async with serve_connection(self.raw, limits) as connection:
+            async with serve_connection(raw, limits, self.pace) as connection:
                 self._connection = connection
                 async with trio.open_nursery() as nursery:
                     self._scope = nursery.cancel_scope
@@ -164,10 +159,31 @@ class Session:
                     await connection.close(*self._ending)
         finally:
             self.clients.leave(self)
+            if self._desk is not None:
+                self._desk.reader.close()
             if self._accepted and self._connection is not None:
                 self._log_end(self._connection)
                 if self._known_to_hub:
                     await self._detach()
+
+    # Nothing is owed to who has not said anything yet: it goes when we stop.
+    async def _secured(self, inbox: Inbox[HubStarted], tls: TlsDoor) -> TlsSocket | None:
+        secured: TlsSocket | None = None
+        async with trio.open_nursery() as nursery:
+
+            async def leave() -> None:
+                await inbox.wait_stopping()
+                self.clients.statistics.refuse("stopping")
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(leave)
+            try:
+                secured = await tls.open(self.raw)
+            except PeerGone as gone:
+                self.clients.statistics.refuse("tls")
+                logger.debug("refuse.client client=%d reason=%s", self.number, gone)
+            nursery.cancel_scope.cancel()
+        return secured
 
     def _log_end(self, connection: ServerConnection) -> None:
         code = connection.close_code
@@ -216,7 +232,7 @@ class Session:
         try:
             if await self._check_header(connection, handshake.headers):
                 nursery.start_soon(self._beat, connection)
-                await self._read(connection)
+                await self._read(connection, nursery)
         finally:
             self.clients.leave(self)
 
@@ -251,7 +267,8 @@ class Session:
             due += interval_s
             await trio.sleep_until(due)
             due = max(due, trio.current_time())
-            connection.push(ws_messages.heartbeat(iso(self.clock.now()), len(self.clients), self.epoch()))
+            journal_seq = None if self._desk is None else self._desk.reader.journal_seq
+            connection.push(ws_messages.heartbeat(iso(self.clock.now()), len(self.clients), self.epoch(), journal_seq))
             with trio.move_on_at(due + interval_s) as patience:
                 try:
                     await connection.ping()
@@ -263,7 +280,7 @@ class Session:
 
     # ------------------------------------------------------------------ what the client says
 
-    async def _read(self, connection: ServerConnection) -> None:
+    async def _read(self, connection: ServerConnection, nursery: trio.Nursery) -> None:
         rate = RateLimit(self.config.rate_limit_per_s, trio.current_time())
         while True:
             try:
@@ -288,8 +305,15 @@ class Session:
                 self._fail(connection, message.code, message.message, message.id)
             elif not self._may(message):
                 self._fail(connection, "unauthorized", "send auth with a token first", message.id)
-            elif not await self._do(connection, message):
+            elif isinstance(message, SubscribeMessage) and (outside := self._first_outside(message.symbols)):
+                self._fail(connection, "forbidden", outside, message.id)
+            elif not await self._do(connection, message, nursery):
                 return
+
+    def _first_outside(self, names: Sequence[str]) -> str | None:
+        if self._identity is None or not self._identity.brokers:
+            return None
+        return next((why for name in names if (why := self._out_of_reach(name)) is not None), None)
 
     def _may(self, message: ClientMessage) -> bool:
         return (
@@ -299,10 +323,18 @@ class Session:
         )
 
     # False: the connection was closed.
-    async def _do(self, connection: ServerConnection, message: ClientMessage) -> bool:
+    async def _do(self, connection: ServerConnection, message: ClientMessage, nursery: trio.Nursery) -> bool:
         match message:
-            case SubscribeMessage() | UnsubscribeMessage():
+            case SubscribeMessage(channels=()) | UnsubscribeMessage(channels=()):
+                if isinstance(message, SubscribeMessage) and message.resume is not None:
+                    await connection.controls_written()
                 await self._ask_hub(connection, message)
+            case SubscribeMessage():
+                # Answers may be large and are not bounded by what waits already: one is taken before the next is made.
+                await connection.controls_written()
+                await self._subscribe_channels(connection, message, nursery)
+            case UnsubscribeMessage():
+                await self._unsubscribe_channels(connection, message, nursery)
             case GetSymbols():
                 connection.push(self._list_symbols(message))
             case PingMessage():
@@ -311,14 +343,26 @@ class Session:
                 if not await self._check_token(connection, message.token, message.id):
                     return False
                 connection.push(ws_messages.authenticated(self._scopes, message.id))
+                ended = () if self._desk is None else self._desk.take_from(self._identity)
+                if ended:
+                    connection.push(ws_messages.unsubscribed((), self._total, channels=ended))
         return True
 
     def _list_symbols(self, message: GetSymbols) -> bytes:
         names = self.catalog.names()
+        if self._identity is not None and self._identity.brokers:
+            names = [name for name in names if self._out_of_reach(name) is None]
         if message.match != "*":
             pattern = message.match.lower()
             names = [name for name in names if fnmatchcase(name.lower(), pattern)]
         return ws_messages.symbols(names[message.offset : message.offset + message.limit], len(names), message.id)
+
+    def _out_of_reach(self, name: str) -> str | None:
+        """Why somebody who is bound to brokers may not have a symbol's ticks, or None."""
+        identity, found = self._identity, self.catalog.resolve(name)
+        if identity is None or found is None or identity.reaches(found[0]):
+            return None
+        return f"{outside_brokers(identity, found[0])}, which {name} is of; name another as {found[1]}@broker"
 
     async def _check_header(self, connection: ServerConnection, headers: Mapping[str, str]) -> bool:
         value = headers.get("authorization")
@@ -328,14 +372,31 @@ class Session:
         return await self._check_token(connection, token.strip() if kind.lower() == "bearer" else "", None)
 
     async def _check_token(self, connection: ServerConnection, token: str, message_id: str | None) -> bool:
-        identity = self.authenticate(token) if token else None
-        if identity is None:
-            logger.warning("refuse.token client=%d remote=%s", self.number, connection.remote)
-            self._fail(connection, "unauthorized", "the token is not known; check it against the gateway's", message_id)
-            await connection.close(BAD_TOKEN, "bad token")
-            return False
-        self._identity = identity
-        return True
+        found = self.authenticate(token) if token else None
+        if isinstance(found, Identity):
+            self._identity = found
+            return True
+        denial = _UNKNOWN if found is None else found
+        logger.warning("refuse.token client=%d remote=%s reason=%s", self.number, connection.remote, denial.reason)
+        if denial.code == "busy":
+            self._fail(connection, "rate_limited", denial.message, message_id)
+            await connection.close(TOO_FAST, "too many wrong tokens")
+        else:
+            self._fail(connection, "unauthorized", denial.message, message_id)
+            await connection.close(BAD_TOKEN, "token expired" if denial.reason == "expired" else "bad token")
+        return False
+
+    def recheck(self) -> None:
+        """Tokens have changed, or time has passed: end the session if what let it in no longer does."""
+        identity = self._identity
+        if identity is None or self._connection is None or self._ending is not None or self.stands(identity):
+            return
+        expired = identity.expires is not None and identity.expires <= self.clock.now()
+        word = "expired" if expired else "revoked"
+        logger.warning("end.client client=%d reason=token_%s token=%s", self.number, word, identity.name)
+        message = f"the token {identity.name} has been {word}, or changed; connect again with one that holds"
+        self._fail(self._connection, "unauthorized", message)
+        self._end(BAD_TOKEN, f"token {word}")
 
     @property
     def _scopes(self) -> tuple[str, ...]:
@@ -345,38 +406,56 @@ class Session:
         self.clients.statistics.fail(code)
         connection.push(ws_messages.error(code, message, message_id))
 
+    # ------------------------------------------------------------------ private channels
+
+    def _open_desk(self, connection: ServerConnection, nursery: trio.Nursery) -> ChannelDesk:
+        if self._desk is None:
+            reader = ChannelReader(self.channels, connection, self._announce, self._end)
+            self._desk = ChannelDesk(reader, self._wishes, self._answer)
+            nursery.start_soon(reader.run)
+        return self._desk
+
+    async def _subscribe_channels(
+        self, connection: ServerConnection, message: SubscribeMessage, nursery: trio.Nursery
+    ) -> None:
+        outcome = await self._open_desk(connection, nursery).subscribe(message, self._identity)
+        if isinstance(outcome, SubscribeMessage):
+            await self._ask_hub(connection, outcome)
+        elif outcome is not None:
+            self._fail(connection, *outcome, message.id)
+
+    async def _unsubscribe_channels(
+        self, connection: ServerConnection, message: UnsubscribeMessage, nursery: trio.Nursery
+    ) -> None:
+        outcome = self._open_desk(connection, nursery).unsubscribe(message)
+        if not isinstance(outcome, UnsubscribeMessage):
+            self._fail(connection, *outcome, message.id)
+        elif outcome.symbols == ():
+            connection.push(ws_messages.unsubscribed((), self._total, outcome.id, channels=outcome.channels))
+        else:
+            await self._ask_hub(connection, outcome)
+
+    def _answer(
+        self, message_id: str | None = None, *, part: ChannelPart | None = None, recovered: bool | None = None
+    ) -> bytes:
+        return ws_messages.subscribed((), (), self._total, self.epoch(), message_id, part=part, recovered=recovered)
+
+    def _announce(self, part: ChannelPart) -> Sequence[bytes]:
+        return [text_frame(self._answer(part=part, recovered=False))]
+
     # ------------------------------------------------------------------ what it asks of the hub
 
-    async def _ask_hub(self, connection: ServerConnection, message: SubscribeMessage | UnsubscribeMessage) -> None:
-        if len(self._unanswered) >= MAX_UNANSWERED:
+    async def _ask_hub(self, connection: ServerConnection, message: Wish) -> None:
+        if self._wishes.unanswered >= MAX_UNANSWERED:
             self._fail(connection, "internal", "market data is restarting; not done, send it again later", message.id)
             return
-        ticket = next(self._tickets)
-        self._unanswered[ticket] = message
-        if isinstance(message, SubscribeMessage):
-            self._wanted.update(dict.fromkeys(message.symbols, ticket))
-        else:
-            self._unwant(message.symbols)
-        await self._tell_hub(ticket, message)
+        await self._tell_hub(self._wishes.ask(message), message)
 
-    # Also by another spelling: `EURUSD@demo` ends what `EURUSD` began.
-    def _unwant(self, names: Sequence[str] | None) -> None:
-        if names is None:
-            self._wanted.clear()
-            return
-        ended = set(names)
-        meant = {self.catalog.resolve(name) for name in ended} - {None}
-        self._wanted = {
-            name: ticket
-            for name, ticket in self._wanted.items()
-            if name not in ended and self.catalog.resolve(name) not in meant
-        }
-
-    async def _tell_hub(self, ticket: int, message: SubscribeMessage | UnsubscribeMessage) -> None:
+    async def _tell_hub(self, ticket: int, message: Wish) -> None:
         asked: Subscribe | Unsubscribe
         if isinstance(message, SubscribeMessage):
-            names = tuple(name for name in message.symbols if name in self._wanted)
-            asked = Subscribe(self, names, self.config.max_symbols_per_client, str(ticket))
+            names = self._wishes.still_wanted(message.symbols)
+            asked = Subscribe(self, names, self.config.max_symbols_per_client, str(ticket), message.resume)
         else:
             asked = Unsubscribe(self, message.symbols, str(ticket))
         self._known_to_hub = True
@@ -385,21 +464,19 @@ class Session:
         except NotDelivered as error:  # the next hub is asked again
             logger.debug("keep.subscription client=%d reason=%s", self.number, error)
 
-    # A new hub knows nobody. Whatever is still in its mailbox comes before this, so when this is answered, what was
-    # asked earlier and has no answer was lost with the hub before.
     async def _restore(self) -> None:
-        if not self._wanted and not self._unanswered:
+        restoration = self._wishes.restore()
+        if restoration is None:
             self._total = 0
-            return
-        self._restoring = ticket = next(self._tickets)
-        await self._tell_hub(ticket, SubscribeMessage(tuple(self._wanted)))
+        else:
+            await self._tell_hub(*restoration)
 
     async def _ask_again(self) -> None:
         while True:
             await self._restored.wait()
             self._restored = trio.Event()
-            for ticket in [ticket for ticket in self._unanswered if ticket < self._restoring]:
-                message = self._unanswered.get(ticket)
+            for ticket in self._wishes.lost():
+                message = self._wishes.get(ticket)
                 if message is not None:
                     await self._tell_hub(ticket, message)
 
@@ -410,25 +487,33 @@ class Session:
         connection = self._connection
         if connection is None:
             return
-        ticket = int(welcome.request_id or 0)
-        message = self._unanswered.pop(ticket, None)
-        for name, _reason in welcome.rejected:
-            if self._wanted.get(name, ticket + 1) <= ticket:
-                del self._wanted[name]
+        rejected = [name for name, _reason in welcome.rejected]
+        message, restored = self._wishes.welcomed(int(welcome.request_id or 0), rejected)
         self._total = welcome.total
-        if ticket == self._restoring:
+        if restored:
             self._restored.set()
         if message is None and not welcome.accepted and not welcome.rejected:
             return  # a new hub was told that nothing is wanted
-        answer = ws_messages.subscribed(
+        answer = partial(
+            ws_messages.subscribed,
             welcome.accepted,
             welcome.rejected,
             welcome.total,
             welcome.epoch,
             None if message is None else message.id,
+            recovered=welcome.recovered,
         )
+
+        def say(part: ChannelPart | None) -> list[bytes]:
+            return [b"".join(map(text_frame, (answer(part=part), *welcome.snapshots))), *welcome.missed]
+
         connection.forget_ticks(welcome.keys)
-        connection.push_frame(b"".join(map(text_frame, (answer, *welcome.snapshots))))
+        if isinstance(message, SubscribeMessage) and message.channels and self._desk is not None:
+            self._desk.welcome(message, bool(welcome.recovered), say)
+        elif welcome.missed:
+            connection.push_many(say(None))
+        else:
+            connection.push_frame(b"".join(say(None)))
 
     def push_goodbye(
         self, request_id: str | None, names: tuple[str, ...], total: int, keys: tuple[Key, ...] = ()
@@ -437,10 +522,11 @@ class Session:
         connection = self._connection
         if connection is None:
             return
-        message = self._unanswered.pop(int(request_id or 0), None)
+        message = self._wishes.answered(int(request_id or 0))
         self._total = total
         connection.forget_ticks(keys)
-        connection.push(ws_messages.unsubscribed(names, total, None if message is None else message.id))
+        message_id, channels = (None, ()) if message is None else (message.id, message.channels)
+        connection.push(ws_messages.unsubscribed(names, total, message_id, channels=channels or None))
 
     def push_frames(self, frames: bytes) -> None:
         """Write framed messages."""
@@ -467,7 +553,8 @@ class Session:
             name=None if self._identity is None else self._identity.name,
             scopes=self._scopes,
             subscriptions=self._total,
-            symbols=tuple(itertools.islice(self._wanted, SHOWN_SYMBOLS)),
+            symbols=tuple(itertools.islice(self._wishes.names, SHOWN_SYMBOLS)),
+            channels=() if self._desk is None else self._desk.reader.channels,
             messages=self._messages,
             messages_sent=statistics.frames_sent,
             bytes_sent=statistics.bytes_sent,

@@ -2,9 +2,12 @@
 
     root            rest_for_one   2 in 10 min   gives up: exit code 70, the service manager restarts
       journal         first up, last down; cannot write: a state and not a crash
-      execution       rest_for_one: brokers (executor:<broker>, one_for_one) · governor · commands
+      state           one_for_one: router · news · tokens · stop_file · health
+      execution       rest_for_one: brokers (executor:<broker> · closer:<broker>, one_for_one) · governor · commands
+      flatteners      one_for_one: flattener:<broker>
       market          rest_for_one: hub · pollers (poller:<broker>, one_for_one)
-      edges           one_for_one: sessions (pool) · ws · zmq_commands · http; zmq_auth · zmq_data where ticks come in
+      books           one_for_one: bookkeeper:<broker>
+      edges           one_for_one: bulletin · sessions (pool) · ws · zmq_commands · http; zmq_auth · tls · zmq_data …
       reporter
 
 A broker never holds back another, or a listener: its executor and poller are ready when they are supervised, and
@@ -17,24 +20,39 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
+import trio
 
+from actors import bookkeeper as bookkeeper_actor
 from actors import commands as commands_actor
-from actors import executor as executor_actor
+from actors import flattener as flattener_actor
 from actors import governor as governor_actor
+from actors import router as router_actor
 from actors.boards import Boards
-from actors.commands import Commands, Routing
+from actors.bookkeeper import Bookkeeper
+from actors.bulletin_keeper import BulletinKeeper
+from actors.carrier import MAILBOX as CARRIER_MAILBOX
+from actors.carrier import Carrier, Hands
+from actors.channel_reader import Channels
+from actors.clients import Clients
+from actors.closer import Closer
+from actors.commands import Commands
+from actors.doors import QUIET, guarded_doors, make_door, routing_of
 from actors.executor import Executor
+from actors.flattener import Flattener
 from actors.governor import Governor
+from actors.health import Health
 from actors.hub import HUB_MAILBOX, Demand, Hub, HubStatistics, LastTicks
 from actors.known import KnownCommands
+from actors.loop_watch import LoopLag
+from actors.news_keeper import NewsKeeper
+from actors.parts import Parts
 from actors.poller import Poller
-from actors.recorder import Recorder, Writer
-from actors.reporter import LoopLag, Reporter
+from actors.recorder import Recorder
+from actors.reporter import Reporter
+from actors.router import Router
 from actors.runtime import (
     ActorSpec,
     Backoff,
-    MailboxPolicy,
-    Overflow,
     Pool,
     Ref,
     RestartWindow,
@@ -43,24 +61,19 @@ from actors.runtime import (
     Supervisor,
     supervise,
 )
-from actors.session import Clients
-from quantmind.config import Config, ReplayFeed
-from quantmind.domain.clock import Clock
-from quantmind.domain.risk import EaLimits, Policy
+from actors.stop_watch import StopWatch
+from actors.token_board import TokenBoard
+from actors.token_keeper import TokenKeeper
+from quantmind.config import ReplayFeed
 from quantmind.edges.data import DataPublisher
-from quantmind.edges.door import Door
 from quantmind.edges.http import HttpEdge, HttpStatistics
-from quantmind.edges.ingest import DOMAIN, IngestDoor, TickInlet, ZapDoor, plain_judge
 from quantmind.edges.latency import Latencies
 from quantmind.edges.pushes import Pushes
 from quantmind.edges.rest import RestContext, make_app
 from quantmind.edges.ws import WsListener, pool_capacity
 from quantmind.edges.zmq_commands import ZmqCommands
-from quantmind.net.listen import ListenAddress
-from quantmind.net.zap import ZapHandler, ZapSocket
-from quantmind.net.zmq import PubSocket, RouterSocket, SubSocket
-from quantmind.ports import Broker, Journal
-from quantmind.wire.auth import Authenticator
+from quantmind.net.turns import Turns
+from quantmind.net.zmq import PubSocket
 
 QUICK = Backoff(first=0.05, cap=5.0, reset_after=30.0)
 """For actors inside the process: what they lost is rebuilt in milliseconds."""
@@ -69,50 +82,6 @@ PATIENT = Backoff(first=0.25, cap=30.0)
 ROOT_WINDOW = RestartWindow(2, 600.0)
 GROUP_WINDOW = RestartWindow(5, 60.0)
 BROKER_WINDOW = RestartWindow(5, 60.0)
-
-QUIET = MailboxPolicy(Overflow.REJECT, 1, reason="nobody sends it messages")
-
-
-@attrs.frozen
-class Limits:
-    """What the governor is given: each account's policy, and what is set for an EA."""
-
-    policies: Mapping[str, Policy]
-    of_ea: Callable[[str], EaLimits]
-
-
-@attrs.frozen
-class Doors:
-    """Sockets that were bound at start. They outlive the actors that read them."""
-
-    websocket: ListenAddress
-    rest: ListenAddress
-    commands: RouterSocket
-    publisher: PubSocket
-    zap: ZapSocket | None = None
-    """None: no socket asks who connects to it."""
-    ingest: SubSocket | None = None
-    """None: no broker trades on ticks that terminals send in."""
-
-
-@attrs.frozen
-class Parts:
-    """All that the tree is made of."""
-
-    config: Config
-    brokers: Mapping[str, Broker]
-    boards: Boards
-    journal: Journal
-    writer: Writer
-    authenticator: Authenticator
-    clock: Clock
-    limits: Limits
-    doors: Doors
-    version: str
-    addresses: Callable[[], Mapping[str, str]]
-    journal_status: Callable[[], Mapping[str, Any]]
-    inlets: Mapping[str, TickInlet] = attrs.field(factory=dict)
-    """The feeds of brokers whose ticks come in by `doors.ingest`."""
 
 
 @attrs.frozen
@@ -133,12 +102,28 @@ class Tree:
 
 def build_tree(parts: Parts) -> Tree:
     """Build every supervisor; nothing runs yet. Must be called inside a Trio run."""
-    execution, governor, commands = _execution(parts)
+    centre = _execution(parts)
+    execution, governor, commands = centre.supervisor, centre.governor, centre.commands
     last_ticks, hub_statistics, demand = LastTicks(), HubStatistics(), Demand()
-    publisher = DataPublisher(parts.doors.publisher)
-    pushes = Pushes(publisher)
-    parts.boards.halts.on_change, parts.boards.multipliers.on_change = pushes.state, pushes.multiplier
+    publisher = DataPublisher(
+        parts.doors.publisher,
+        further=tuple(one.socket for one in parts.doors.secure if isinstance(one.socket, PubSocket)),
+    )
+    Pushes(publisher, parts.boards).connect()
     sessions = Pool("sessions", capacity=pool_capacity(parts.config.gateway.websocket))
+
+    clients = Clients(parts.config.gateway.websocket.max_clients)
+    tokens = TokenBoard(parts.authenticator)
+
+    def make_token_keeper() -> TokenKeeper:
+        return TokenKeeper(
+            board=tokens,
+            source=parts.tokens,
+            taken=frozenset(identity.name for identity in parts.authenticator.given) | set(parts.config.tokens),
+            note=parts.journal.note,
+            recheck=clients.recheck,
+            clock=parts.clock,
+        )
 
     def make_hub() -> Hub:
         return Hub(
@@ -151,9 +136,45 @@ def build_tree(parts: Parts) -> Tree:
             bars=parts.boards.bars,
         )
 
+    state = Supervisor(
+        "state",
+        [
+            ActorSpec("router", lambda: _router(parts, last_ticks), mailbox=router_actor.MAILBOX),
+            *_news(parts),
+            ActorSpec("tokens", make_token_keeper, mailbox=QUIET),
+            # Before the governor: what it says holds from the first decision on.
+            ActorSpec(
+                "stop_file",
+                lambda: StopWatch(parts.boards, parts.stop_file, governor, parts.clock),
+                mailbox=QUIET,
+            ),
+            ActorSpec(
+                "health",
+                lambda: Health(parts.boards, lambda: parts.journal.down, parts.journal.note, parts.clock),
+                mailbox=QUIET,
+            ),
+        ],
+        window=GROUP_WINDOW,
+        backoff=QUICK,
+        park_after_window=True,
+    )
+    flatteners = Supervisor(
+        "flatteners",
+        [_flattener(parts, name, governor) for name in parts.brokers],
+        window=BROKER_WINDOW,
+        backoff=QUICK,
+    )
+    books = Supervisor(
+        "books",
+        [_bookkeeper(parts, name) for name in parts.brokers],
+        window=BROKER_WINDOW,
+        backoff=QUICK,
+        park_after_window=True,
+    )
+    bookkeepers = {name: books.ref(f"bookkeeper:{name}") for name in parts.brokers}
     pollers = Supervisor(
         "pollers",
-        [_poller(parts, name, lambda: hub, governor, demand) for name in parts.brokers],
+        [_poller(parts, name, lambda: hub, governor, bookkeepers[name], demand) for name in parts.brokers],
         window=BROKER_WINDOW,
         backoff=PATIENT,
         park_after_window=True,
@@ -166,13 +187,20 @@ def build_tree(parts: Parts) -> Tree:
         QUICK,
     )
     hub: Ref[Any] = market.ref("hub")
-    clients = Clients(parts.config.gateway.websocket.max_clients)
+    channels = Channels(
+        parts.bulletin,
+        parts.boards.accounts,
+        parts.clock,
+        parts.log,
+        parts.config.gateway.account_interval_ms / 1000,
+    )
     latencies = Latencies(parts.config.gateway.latency_warning_ms)
     lag = LoopLag()
-    zmq_door = _door(parts, "zmq", commands, latencies)
-    http_door = _door(parts, "http", commands, latencies)
+    zmq_door = make_door(parts, "zmq", commands, latencies)
+    http_door = make_door(parts, "http", commands, latencies)
 
-    ingest, ingest_status = _ingest(parts)
+    turns = Turns(parts.at_work)
+    guarded = guarded_doors(parts, commands, latencies, turns)
     http_statistics = HttpStatistics()
     roots: list[Supervisor] = []
 
@@ -184,11 +212,18 @@ def build_tree(parts: Parts) -> Tree:
         ticks=last_ticks,
         door=http_door,
         governor=governor,
+        bookkeepers=bookkeepers,
+        router=state.ref("router"),
+        log=parts.log,
         snapshot=snapshot,
         authenticator=parts.authenticator,
         clock=parts.clock,
         settings=parts.config.gateway.rest,
         latencies=latencies,
+        journal=parts.journal,
+        known=centre.known,
+        executors=centre.executors,
+        keep_days=parts.config.gateway.journal.keep_days,
         clients=clients.all,
         version=parts.version,
         addresses=parts.addresses,
@@ -207,13 +242,26 @@ def build_tree(parts: Parts) -> Tree:
             },
             "http": http_statistics.snapshot,
             "loop": lambda: attrs.asdict(lag),
+            "turns": turns.status,
             "journal": parts.journal_status,
-            **ingest_status,
+            "state": parts.boards.router.status,
+            "news": parts.boards.news.status,
+            "stop_file": parts.boards.stop_file.status,
+            "tokens": tokens.status,
+            "channels": channels.status,
+            **guarded.status,
         },
     )
 
     def make_http() -> HttpEdge:
-        return HttpEdge(make_app(context), parts.doors.rest, beside=http_door.sweep, statistics=http_statistics)
+        return HttpEdge(
+            make_app(context),
+            parts.doors.rest,
+            beside=http_door.sweep,
+            statistics=http_statistics,
+            tls=parts.doors.tls,
+            turns=turns,
+        )
 
     def make_listener() -> WsListener:
         return WsListener(
@@ -225,25 +273,35 @@ def build_tree(parts: Parts) -> Tree:
             clients=clients,
             clock=parts.clock,
             epoch=lambda: last_ticks.epoch,
-            authenticate=parts.authenticator.identify,
+            admit=lambda token, peer: parts.authenticator.admit(token, peer=peer, via="ws"),
+            stands=parts.authenticator.stands,
+            channels=channels,
+            tls=parts.doors.tls,
+            turns=turns,
         )
 
     def counters() -> dict[str, int]:
         return {
             "clients": len(clients),
             "ticks": hub_statistics.ticks_published,
-            "commands": zmq_door.statistics.received + http_door.statistics.received,
+            "commands": sum(door.statistics.received for door in (zmq_door, http_door, *guarded.doors)),
             "slow": latencies.warnings,
         }
+
+    def make_reporter() -> Reporter:
+        return Reporter(lag, counters)
 
     edges = Supervisor(
         "edges",
         [
+            ActorSpec(
+                "bulletin", lambda: BulletinKeeper(parts.bulletin, parts.journal), mailbox=QUIET, start_within=30.0
+            ),
             supervise(sessions),
             ActorSpec("ws", make_listener, mailbox=QUIET),
             ActorSpec("http", make_http, mailbox=QUIET),
-            ActorSpec("zmq_commands", lambda: ZmqCommands(parts.doors.commands, zmq_door), mailbox=QUIET),
-            *ingest,
+            ActorSpec("zmq_commands", lambda: ZmqCommands(parts.doors.commands, zmq_door, turns=turns), mailbox=QUIET),
+            *guarded.specs,
         ],
         Strategy.ONE_FOR_ONE,
         GROUP_WINDOW,
@@ -253,10 +311,17 @@ def build_tree(parts: Parts) -> Tree:
         "gateway",
         [
             ActorSpec("journal", lambda: Recorder(parts.writer), mailbox=QUIET, grace=12.0, start_within=30.0),
+            supervise(state),
             supervise(execution),
+            supervise(flatteners),
             supervise(market),
+            supervise(books),
             supervise(edges),
-            ActorSpec("reporter", lambda: Reporter(parts.boards, lag, counters), mailbox=QUIET),
+            ActorSpec(
+                "reporter",
+                make_reporter,
+                mailbox=QUIET,
+            ),
         ],
         Strategy.REST_FOR_ONE,
         ROOT_WINDOW,
@@ -266,21 +331,57 @@ def build_tree(parts: Parts) -> Tree:
     return Tree(root, parts.boards, hub, governor, commands, clients)
 
 
-def _execution(parts: Parts) -> tuple[Supervisor, Ref[Any], Ref[Any]]:
-    known = KnownCommands()
+def _router(parts: Parts, last_ticks: LastTicks) -> Router:
+    boards = parts.boards
+    return Router(boards.router, parts.state, parts.clock, boards.eas.all, last_ticks.all)
+
+
+def _news(parts: Parts) -> list[ActorSpec]:
+    source = parts.calendar
+    if source is None:
+        return []
+    return [ActorSpec("news", lambda: NewsKeeper(parts.boards.news, source, parts.clock), mailbox=QUIET)]
+
+
+@attrs.frozen
+class _Centre:
+    """The group that carries commands out, and what others read or ask of it."""
+
+    supervisor: Supervisor
+    governor: Ref[Any]
+    commands: Ref[Any]
+    executors: Mapping[str, Ref[Any]]
+    known: KnownCommands
+
+
+def _flattener(parts: Parts, name: str, governor: Ref[Any]) -> ActorSpec:
+    return ActorSpec(
+        f"flattener:{name}",
+        lambda: Flattener(name, parts.boards, governor, parts.clock),
+        mailbox=flattener_actor.MAILBOX,
+    )
+
+
+def _execution(parts: Parts) -> _Centre:
+    known, began = KnownCommands(), trio.current_time()
     refs: dict[str, Ref[Any]] = {}
     config = parts.config
 
-    def executor(name: str) -> ActorSpec:
-        return ActorSpec(
-            f"executor:{name}",
-            lambda: Executor(parts.brokers[name], parts.journal, parts.boards, refs["governor"], parts.clock),
-            mailbox=executor_actor.MAILBOX,
-        )
+    def lanes(name: str) -> list[ActorSpec]:
+        hands = Hands()  # as `known`, it outlives those who work with it
+
+        def make(kind: type[Executor | Closer]) -> Executor | Closer:
+            broker, journal, boards, clock = parts.brokers[name], parts.journal, parts.boards, parts.clock
+            return kind(Carrier(broker, journal, boards, refs["governor"], clock, hands))
+
+        return [
+            ActorSpec(f"executor:{name}", lambda: make(Executor), mailbox=CARRIER_MAILBOX),
+            ActorSpec(f"closer:{name}", lambda: make(Closer), mailbox=CARRIER_MAILBOX),
+        ]
 
     brokers = Supervisor(
         "brokers",
-        [executor(name) for name in parts.brokers],
+        [spec for name in parts.brokers for spec in lanes(name)],
         window=BROKER_WINDOW,
         backoff=QUICK,
         park_after_window=True,
@@ -295,15 +396,15 @@ def _execution(parts: Parts) -> tuple[Supervisor, Ref[Any], Ref[Any]]:
             policies=parts.limits.policies,
             ea_limits=parts.limits.of_ea,
             executors=executors,
+            began=began,
+            closers={name: brokers.ref(f"closer:{name}") for name in parts.brokers},
             approval_ttl_s=config.gateway.commands.approval_ttl_s,
             myself=refs["governor"],
         )
 
     def make_commands() -> Commands:
         return Commands(
-            routing=Routing(
-                tuple(parts.brokers), {name: ea.broker for name, ea in config.eas.items() if ea.broker is not None}
-            ),
+            routing=routing_of(parts),
             boards=parts.boards,
             known=known,
             journal=parts.journal,
@@ -324,27 +425,21 @@ def _execution(parts: Parts) -> tuple[Supervisor, Ref[Any], Ref[Any]]:
         QUICK,
     )
     refs["governor"], refs["commands"] = execution.ref("governor"), execution.ref("commands")
-    return execution, refs["governor"], refs["commands"]
+    return _Centre(execution, refs["governor"], refs["commands"], executors, known)
 
 
-# The actors of the ingestion door, and what they add to /status; nothing where there is no such door.
-def _ingest(parts: Parts) -> tuple[list[ActorSpec], dict[str, Callable[[], Mapping[str, Any]]]]:
-    zap, socket = parts.doors.zap, parts.doors.ingest
-    if socket is None:
-        return [], {}
-    everyone = next(iter(parts.inlets)) if zap is None else None
-    door = IngestDoor(socket, parts.inlets, everyone)
-    specs = [ActorSpec("zmq_data", lambda: door, mailbox=QUIET)]
-    if zap is None:
-        return specs, {"ingest": lambda: {"auth": "none", **door.snapshot()}}
-    handler = ZapHandler(zap, {DOMAIN: plain_judge(parts.authenticator, parts.inlets)})
-    specs.insert(0, ActorSpec("zmq_auth", lambda: ZapDoor(handler), mailbox=QUIET))
-    return specs, {
-        "ingest": lambda: {"auth": "plain", "connections": attrs.asdict(handler.statistics), **door.snapshot()}
-    }
+def _bookkeeper(parts: Parts, name: str) -> ActorSpec:
+    adopt = parts.config.risk.account_for(name).on_drift == "adopt"
+    return ActorSpec(
+        f"bookkeeper:{name}",
+        lambda: Bookkeeper(name, parts.boards, parts.journal, parts.clock, adopt),
+        mailbox=bookkeeper_actor.MAILBOX,
+    )
 
 
-def _poller(parts: Parts, name: str, hub: Callable[[], Ref[Any]], governor: Ref[Any], demand: Demand) -> ActorSpec:
+def _poller(
+    parts: Parts, name: str, hub: Callable[[], Ref[Any]], governor: Ref[Any], bookkeeper: Ref[Any], demand: Demand
+) -> ActorSpec:
     broker, gateway = parts.brokers[name], parts.config.gateway
     feed = getattr(parts.config.brokers[name], "feed", None)
     replay = feed if isinstance(feed, ReplayFeed) else None
@@ -359,22 +454,12 @@ def _poller(parts: Parts, name: str, hub: Callable[[], Ref[Any]], governor: Ref[
             clock=parts.clock,
             poll_interval_s=gateway.poll_interval_ms / 1000,
             account_interval_s=gateway.account_interval_ms / 1000,
+            bookkeeper=bookkeeper,
             lossless=replay is not None,
             start_feed=broker.start_feed if waits else None,
             wanted=demand.wait if waits else None,
+            stale_after_s=parts.config.brokers[name].stale_after_s,
+            symbol_stale_after_s=parts.config.brokers[name].symbol_stale_after_s,
         )
 
     return ActorSpec(f"poller:{name}", make, mailbox=QUIET)
-
-
-def _door(parts: Parts, via: str, commands: Ref[Any], latencies: Latencies) -> Door:
-    settings = parts.config.gateway.commands
-    return Door(
-        via=via,
-        commands=commands,
-        authenticator=parts.authenticator,
-        clock=parts.clock,
-        latencies=latencies,
-        max_in_flight=settings.max_in_flight,
-        require_token=settings.auth == "required",
-    )

@@ -40,3 +40,4 @@ from .spec import ActorSpec as ActorSpec
 from .spec import Main as Main
 from .supervisor import Supervisor as Supervisor
 from .supervisor import supervise as supervise
+from .until import run_until_stopping as run_until_stopping
