@@ -32,8 +32,11 @@ from hypercorn.typing import ConnectionState
 from hypercorn.utils import parse_socket_addr, wrap_app
 
 from actors.runtime import Inbox
-from quantmind.net.errors import NetError
+from quantmind.edges.http_places import PLACE_KEY, Place, Places
+from quantmind.net.errors import NetError, PeerGone
 from quantmind.net.listen import accept_connections
+from quantmind.net.tls_door import TlsDoor
+from quantmind.net.turns import Pace, Turns
 
 logger: Final = logging.getLogger("quantmind.http")
 
@@ -42,6 +45,22 @@ WRITE_WITHIN_S: Final = 20.0
 GRACE_S: Final = 3.0
 MAX_CONNECTIONS: Final = 512
 MAX_HEAD_BYTES: Final = 16 * 1024
+
+DOOR: Final = "http"
+"""Among those who take turns."""
+ACCEPTS_PER_S: Final = 20.0
+ACCEPTS_AT_ONCE: Final = 10.0
+"""Connections accepted without a turn."""
+READS_PER_S: Final = 50.0
+READS_AT_ONCE: Final = 20.0
+"""Reads from one connection, and its requests, without a turn."""
+REQUESTS_AT_FIRST: Final = 5.0
+ALL_READS_PER_S: Final = 200.0
+ALL_READS_AT_ONCE: Final = 50.0
+"""Reads from all connections: hundreds that each get a byte at the same moment are a tenth of a second of work."""
+REQUESTS_PER_S: Final = 100.0
+REQUESTS_AT_ONCE: Final = 20.0
+"""Requests of all connections together without a turn: each is one to two milliseconds of work."""
 
 
 class Address(Protocol):
@@ -61,6 +80,8 @@ class HttpStatistics:
     accepted: int = 0
     turned_away: int = 0
     """Closed at once, because there were too many."""
+    made_room: int = 0
+    """Closed while they had asked for nothing, so that another could come in."""
     stalled: int = 0
     """Ended, because the client did not take its answer in time."""
     failed: int = 0
@@ -87,7 +108,10 @@ class HttpEdge:
         keep_alive_s: an idle connection is closed after this long, and so is one whose request head is not there.
         write_within_s: an answer that its client has not taken after this long ends the connection.
         grace_s: how long requests in flight have to end after the stop.
-        max_connections: one more is closed at once.
+        max_connections: one more takes the place of one that asks for nothing, or is closed at once; those in their TLS
+            handshake count.
+        tls: what clients must speak; None: clear text.
+        turns: what goes beyond a connection's share, or the door's, takes turns there.
     """
 
     app: Callable[..., Awaitable[None]]
@@ -98,10 +122,20 @@ class HttpEdge:
     write_within_s: float = WRITE_WITHIN_S
     grace_s: float = GRACE_S
     max_connections: int = MAX_CONNECTIONS
+    tls: TlsDoor | None = None
+    turns: Turns = attrs.field(factory=Turns)
     _live: set[_Stream] = attrs.field(factory=set, init=False)
+    _places: Places = attrs.field(init=False)
+    _requests: Pace = attrs.field(init=False)
+    _reads: Pace = attrs.field(init=False)
     _none_left: trio.Event = attrs.field(factory=trio.Event, init=False)
 
+    def __attrs_post_init__(self) -> None:
+        self._places = Places(self.max_connections)
+
     async def __call__(self, inbox: Inbox[Any]) -> None:
+        self._requests = Pace(self.turns, DOOR, REQUESTS_PER_S, REQUESTS_AT_ONCE)
+        self._reads = Pace(self.turns, DOOR, ALL_READS_PER_S, ALL_READS_AT_ONCE)
         listener = self.listener if isinstance(self.listener, socket.socket) else self.listener.open()
         if listener.fileno() == -1:
             raise NetError("the HTTP listener is closed; its owner must open a new one")
@@ -144,25 +178,39 @@ class HttpEdge:
         self, listener: socket.socket, connections: trio.Nursery, config: Config, context: WorkerContext
     ) -> None:
         def handle(raw: socket.socket) -> None:
-            if len(self._live) >= self.max_connections:
+            welcome, leaving = self._places.make_room()
+            if leaving is not None:
+                self.statistics.made_room += 1
+                self._places.leave(leaving)
+                leaving.close()
+            if not welcome:
                 self.statistics.turned_away += 1
                 raw.close()
                 return
             self.statistics.accepted += 1
-            stream = _Stream(raw, self.write_within_s)
+            reads = Pace(self.turns, DOOR, READS_PER_S, READS_AT_ONCE, "read", of=self._reads)
+            stream = _Stream(raw, self.write_within_s, reads)
             self._live.add(stream)
+            self._places.take(stream.place)
             connections.start_soon(self._serve, stream, config, context)
 
         try:
-            await accept_connections(listener, handle)
+            pace = Pace(self.turns, DOOR, ACCEPTS_PER_S, ACCEPTS_AT_ONCE, "accept")
+            await accept_connections(listener, handle, pace)
         except trio.ClosedResourceError:
             logger.debug("close.listener connections=%d", len(self._live))
 
     async def _serve(self, stream: _Stream, config: Config, context: WorkerContext) -> None:
         self.statistics.connections += 1
         try:
-            app = wrap_app(self.app, 0, "asgi")
+            app = wrap_app(self._app_of(stream.place), 0, "asgi")
             with stream.scope:
+                if self.tls is not None:
+                    try:
+                        await stream.secure(self.tls)
+                    except PeerGone as gone:  # counted there
+                        logger.debug("refuse.connection reason=%s", gone)
+                        return
                 # Its types know TLS streams only, its code both.
                 await _Connection(app, config, context, ConnectionState({}), stream).run()  # type: ignore[arg-type]
         except* Exception:
@@ -172,9 +220,35 @@ class HttpEdge:
             self.statistics.stalled += stream.stalled
             stream.abort()
             self._live.discard(stream)
+            self._places.leave(stream.place)
             self.statistics.connections -= 1
             if not self._live:
                 self._none_left.set()
+
+    def _app_of(self, place: Place) -> Callable[..., Awaitable[None]]:
+        """The app for one connection, which keeps its `Place` and waits for the door's turn."""
+
+        pace = Pace(
+            *(self.turns, DOOR, READS_PER_S, READS_AT_ONCE, "request"), first=REQUESTS_AT_FIRST, of=self._requests
+        )
+
+        async def app(scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[..., Awaitable[None]]) -> None:
+            if pace.spent:
+                await pace.turn()
+            pace.count()
+
+            async def receive_noting() -> Any:
+                message = await receive()
+                place.answering = message["type"] == "http.request" and not message.get("more_body", False)
+                return message
+
+            try:
+                await self.app({**scope, PLACE_KEY: place}, receive_noting, send)
+            finally:
+                place.answering = False
+                place.quiet_since = trio.current_time()
+
+        return app
 
 
 class _Http1(H11Protocol):
@@ -199,7 +273,7 @@ class _Connection(TCPServer):
                     self.context,
                     self._task_group,
                     ConnectionState({}),
-                    False,
+                    self.stream.secured,
                     client,
                     server,
                     self.protocol_send,
@@ -226,31 +300,59 @@ class _Stream:
         scope: whatever is done for the connection. It ends with it: a client may have sent a thousand requests ahead.
     """
 
-    def __init__(self, raw: socket.socket, write_within_s: float) -> None:
-        self._stream = trio.SocketStream(trio.socket.from_stdlib_socket(raw))
+    def __init__(self, raw: socket.socket, write_within_s: float, pace: Pace) -> None:
+        plain = trio.SocketStream(trio.socket.from_stdlib_socket(raw))
+        self._stream: trio.SocketStream | trio.SSLStream[trio.SocketStream] = plain
+        self._plain = plain
         self._write_within_s = write_within_s
-        self.socket = self._stream.socket
+        self.socket = plain.socket
+        self.secured = False
         self.stalled = False
         self.scope = trio.CancelScope()
+        # An answer may be on its way while Hypercorn ends the connection for what came behind the request.
+        self._sending = trio.Lock()
+        self.place = Place(_address(raw), trio.current_time(), self.abort)
+        self._pace = pace
+
+    async def secure(self, tls: TlsDoor) -> None:
+        """Speak TLS from now on. Raises PeerGone."""
+        self._stream = await tls.open_stream(self._plain)
+        self.secured = True
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        return await self._stream.receive_some(max_bytes)
+        data = await self._stream.receive_some(max_bytes)
+        if data:
+            if self._pace.spent:
+                await self._pace.turn()
+            self._pace.count()
+        return data
 
     async def send_all(self, data: bytes) -> None:
         with trio.move_on_after(self._write_within_s) as scope:
-            await self._stream.send_all(data)
+            async with self._sending:
+                await self._stream.send_all(data)
         if scope.cancelled_caught:
             self.stalled = True
             self.abort()
             raise trio.BrokenResourceError(f"the client did not take its answer within {self._write_within_s:g} s")
 
     async def send_eof(self) -> None:
-        await self._stream.send_eof()
+        if isinstance(self._stream, trio.SocketStream):
+            async with self._sending:
+                await self._stream.send_eof()
 
     async def aclose(self) -> None:
-        await self._stream.aclose()
+        with trio.move_on_after(self._write_within_s):  # TLS says goodbye, and not everybody listens
+            await self._stream.aclose()
 
     def abort(self) -> None:
         """Close at once; whoever sends or receives is told, and what else is done for the client ends."""
         self.socket.close()
         self.scope.cancel()
+
+
+def _address(raw: socket.socket) -> str:
+    try:
+        return str(raw.getpeername()[0])
+    except OSError:
+        return "gone"

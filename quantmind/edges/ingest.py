@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Protocol
 
 import attrs
 import trio
 
-from actors.runtime import Inbox
+from actors.runtime import Inbox, run_until_stopping
 from quantmind.domain.quotes import Quote
 from quantmind.domain.rarely import Rarely
 from quantmind.net.errors import NetError
+from quantmind.net.turns import Pace, Turns
 from quantmind.net.zap import Denied, Granted, Judge, ZapHandler, ZapRequest
-from quantmind.net.zmq import Incoming, SubSocket, ZmqContext
-from quantmind.wire.auth import Authenticator, Identity
+from quantmind.net.zmq import Incoming, PeerLimits, SubSocket, ZmqContext
+from quantmind.wire.auth import Authenticator, Denial
 from quantmind.wire.ingest import TOPIC, IngestFault, decode_tick
 
 logger: Final = logging.getLogger("quantmind.ingest")
@@ -25,10 +26,19 @@ DOMAIN: Final = "ingest"
 """The ZAP domain of the socket."""
 MAX_FRAME_BYTES: Final = 64 * 1024
 """What the socket takes, so that a frame that is too long is counted; a longer one ends its connection."""
+_BY: Final = "/"
+"""Between the broker and the key of the token that a connection was let in with; no broker's name has it."""
+PEERS: Final = PeerLimits(per_s=4e6, at_once=16e6, all_per_s=16e6, all_at_once=64e6)
+"""Bytes that come in: some thirty thousand ticks a second of one terminal."""
 HIGH_WATER: Final = 10_000
 """Ticks of one terminal that wait for us, at most; what comes then waits at the terminal, or is lost there."""
-BATCH: Final = 64
-"""Ticks in one go: some two milliseconds of work, then commands have a turn."""
+BATCH: Final = 32
+"""Ticks in one go: some four milliseconds of work with what becomes of them, then commands have a turn."""
+PACED_BATCH: Final = 8
+"""And beyond the door's share."""
+PER_S: Final = 500.0
+AT_ONCE: Final = 100.0
+"""Ticks of all terminals together that need no turn."""
 LOG_EVERY_S: Final = 10.0
 REMIND_AFTER_S: Final = 30.0
 
@@ -57,6 +67,7 @@ def open_ingest(context: ZmqContext, host: str, port: int, *, plain: bool) -> Su
         plain_domain=DOMAIN if plain else None,
     )
     socket.subscribe(TOPIC)
+    socket.watch(DOMAIN, PEERS)
     return socket
 
 
@@ -91,7 +102,8 @@ class IngestStatistics:
 def plain_judge(authenticator: Authenticator, brokers: Iterable[str]) -> Judge:
     """Who may send ticks: user = a broker with such a feed, password = a token with scope bridge for that broker.
 
-    The token is compared in constant time, before the user is looked at.
+    The token is compared in constant time, before the user is looked at. What a peer sends then names the token, so
+    that its ticks end with it though its connection stays.
     """
     names = frozenset(brokers)
 
@@ -99,24 +111,24 @@ def plain_judge(authenticator: Authenticator, brokers: Iterable[str]) -> Judge:
         if request.mechanism != "PLAIN" or len(request.credentials) != 2:
             return Denied("wrong_mechanism")
         user, password = (each.decode("utf-8", "replace") for each in request.credentials)
-        identity = authenticator.identify(password)
-        if identity is None:
-            return Denied("unknown_token")
+        identity = authenticator.admit(password, peer=request.address, via="ingest")
+        if isinstance(identity, Denial):
+            return Denied(identity.reason, again=identity.retry_after_s is not None)
         if not identity.may("bridge"):
+            authenticator.count_denied("ingest", "no_scope_bridge", identity.name)
             return Denied("no_scope_bridge")
         if user not in names:
             return Denied("unknown_broker")
-        if not _reaches(identity, user):
+        if not identity.reaches(user):
+            authenticator.count_denied("ingest", "token_of_another_broker", identity.name)
             return Denied("token_of_another_broker")
-        return Granted(user)
+        return Granted(f"{user}{_BY}{identity.key}")
 
     return judge
 
 
-# A token that names no brokers reaches all of them.
-def _reaches(identity: Identity, broker: str) -> bool:
-    brokers = getattr(identity, "brokers", ())
-    return not brokers or broker in brokers
+def _always(_key: str) -> bool:
+    return True
 
 
 @attrs.define
@@ -126,11 +138,8 @@ class ZapDoor:
     handler: ZapHandler
 
     async def __call__(self, inbox: Inbox[Any]) -> None:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self.handler.run)
-            inbox.ready()
-            await inbox.wait_stopping()
-            nursery.cancel_scope.cancel()
+        inbox.ready()
+        await run_until_stopping(inbox, self.handler.run)
 
 
 @attrs.define
@@ -142,21 +151,21 @@ class IngestDoor:
     Args:
         feeds: the feeds by broker.
         everyone: the broker of all ticks where nobody is asked who they are (`ingest_auth: none`); else None.
+        stands: whether the token with this key still opens the door.
+        turns: what goes beyond the door's share takes turns there.
     """
 
     socket: SubSocket
     feeds: Mapping[str, TickInlet]
     everyone: str | None = None
+    stands: Callable[[str], bool] = _always
     statistics: IngestStatistics = attrs.field(factory=IngestStatistics)
+    turns: Turns = attrs.field(factory=Turns)
     _rarely: Rarely = attrs.field(factory=lambda: Rarely(LOG_EVERY_S), init=False)
 
     async def __call__(self, inbox: Inbox[Any]) -> None:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._read)
-            nursery.start_soon(self._remind)
-            inbox.ready()
-            await inbox.wait_stopping()
-            nursery.cancel_scope.cancel()
+        inbox.ready()
+        await run_until_stopping(inbox, self._read, self._remind)
 
     # Who shows no credentials is turned away by libzmq, which tells us nothing of it.
     async def _remind(self) -> None:
@@ -173,18 +182,30 @@ class IngestDoor:
                 )
 
     async def _read(self) -> None:
+        pace = Pace(self.turns, "ingest", PER_S, AT_ONCE)
         while True:
-            for incoming in await self.socket.receive_batch(BATCH):
+            await self.socket.wait_incoming()
+            batch = BATCH
+            if pace.spent:
+                await pace.turn()
+                batch = PACED_BATCH
+            taken = self.socket.drain(batch)
+            pace.count(len(taken))
+            for incoming in taken:
                 self.take(incoming)
 
     def take(self, incoming: Incoming) -> None:
         """Give a tick to its broker's feed, or count why not. Never raises for what came in."""
         self.statistics.received += 1
-        broker = incoming.user if self.everyone is None else self.everyone
+        broker, key = self.everyone, ""
+        if broker is None:
+            broker, _, key = incoming.user.partition(_BY)
         feed = self.feeds.get(broker)
         try:
             if feed is None:
                 raise IngestFault("unknown_broker", "nobody said who sent it")
+            if self.everyone is None and not self.stands(key):
+                raise IngestFault("token_gone", "the token that it was let in with has been revoked or has expired")
             if incoming.body is None:
                 raise IngestFault("frames", incoming.fault or "a message is a topic and one frame")
             feed.offer(decode_tick(incoming.route[0], incoming.body))

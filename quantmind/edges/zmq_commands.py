@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -10,7 +11,8 @@ import trio
 
 from actors.runtime import Inbox
 from quantmind.edges.door import Door
-from quantmind.net.zmq import Incoming, RouterSocket
+from quantmind.net.turns import Pace, Turns
+from quantmind.net.zmq import Incoming, PeerLimits, RouterSocket
 from quantmind.wire import replies
 
 logger = logging.getLogger("quantmind.zmq")
@@ -21,7 +23,32 @@ MAX_FRAME_BYTES = 2 * 1024 * 1024
 HIGH_WATER = 2000
 """Messages that wait for us or for a peer, at most: twice what the door has in flight."""
 
+PEERS = PeerLimits(per_s=4e6, at_once=16e6, all_per_s=16e6, all_at_once=64e6)
+"""Bytes that come in: one peer may bring 250 of the longest commands at once, and twenty thousand usual ones in each
+second."""
+
+BATCH = 32
+"""Messages in one go, some three milliseconds with what they set going; then others have a turn."""
+PACED_BATCH = 8
+"""And beyond the door's share."""
+PER_S = 200.0
+AT_ONCE = 64.0
+"""Messages of all clients together that need no turn."""
+
+RECORD_S = 0.002
+"""So long a turn waits for a commit that is under way, and no longer: orders of many clients share the next one."""
+WINDOW = 16
+"""Undecided commands beyond which no more are taken in: they would queue inside, ahead of everybody else's."""
+HELD_S = 0.25
+"""But for so long at most: a disk that hangs keeps them for seconds."""
+
 LOOK_EVERY_S = 0.01
+
+TokenOf = Callable[[str], str | None]
+
+
+def _no_token(_user: str) -> None:
+    return None
 
 
 @attrs.define
@@ -30,6 +57,10 @@ class ZmqCommands:
 
     socket: RouterSocket
     door: Door
+    token_of: TokenOf = _no_token
+    """With which token the sender was let in; None where connections show none."""
+    turns: Turns = attrs.field(factory=Turns)
+    """What goes beyond the door's share takes turns there."""
 
     async def __call__(self, inbox: Inbox[Any]) -> None:
         async with trio.open_nursery() as nursery:
@@ -45,9 +76,20 @@ class ZmqCommands:
             nursery.cancel_scope.cancel()
 
     async def _read(self, scope: trio.CancelScope) -> None:
+        pace = Pace(self.turns, "commands", PER_S, AT_ONCE, hold_s=RECORD_S)
         with scope:
             while True:
-                for incoming in await self.socket.receive_batch():
+                await self.socket.wait_incoming()
+                batch = BATCH
+                # However slow they come: on a slow disk they would pile up behind it, within the door's share.
+                if pace.spent or self.door.has_undecided(WINDOW):
+                    with trio.move_on_after(HELD_S):
+                        await self.door.wait_below(WINDOW)
+                    await pace.turn()
+                    batch = PACED_BATCH
+                taken = self.socket.drain(batch)
+                pace.count(len(taken))
+                for incoming in taken:
                     self._take(incoming)
 
     def _take(self, incoming: Incoming) -> None:
@@ -62,4 +104,4 @@ class ZmqCommands:
             message = f"the message has {len(incoming.body)} bytes, at most {MAX_COMMAND_BYTES} are taken"
             self.door.refuse("invalid_message", message, answer)
         else:
-            self.door.submit(incoming.body, answer)
+            self.door.submit(incoming.body, answer, token=self.token_of(incoming.user), sender=route)

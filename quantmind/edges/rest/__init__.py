@@ -14,12 +14,15 @@ from quart import Response, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from quantmind.edges.rest import lists, reads, writes
+from quantmind.edges.door import over_rate
+from quantmind.edges.http_places import PLACE_KEY
+from quantmind.edges.rest import journal, lists, metrics, reads, records, risk, state, writes
 from quantmind.edges.rest.context import Answer, Ask, Route
 from quantmind.edges.rest.context import RestContext as RestContext
 from quantmind.edges.rest.gate import BODY_KEY, Gate, Message, Receive, Send, new_incident
+from quantmind.edges.rest.lookups import forbidden
 from quantmind.wire import problems
-from quantmind.wire.auth import NOBODY, Identity
+from quantmind.wire.auth import NOBODY, Identity, bearer_token, lacks_scope
 from quantmind.wire.problems import HttpProblem
 from quantmind.wire.rest import encode, parse_query, refuse_token
 
@@ -37,13 +40,20 @@ ROUTES: Final = (
     Route("GET", "/account", "read", reads.account, frozenset({"broker"})),
     Route("GET", "/positions", "read", reads.positions, _TRADES),
     Route("GET", "/orders", "read", lists.orders, _TRADES),
+    Route("GET", "/orders/<order_id>", "read", records.order),
+    Route("GET", "/commands", "read", records.open_commands, frozenset({"state", "broker"}) | _PAGED),
+    Route("GET", "/commands/<path:request_id>", "read", records.command_status, frozenset({"ea_name"})),
     Route("GET", "/deals", "read", lists.deals, _TRADES | {"since"}),
     Route("GET", "/symbols", "read", reads.symbols, frozenset({"broker", "match"}) | _PAGED),
     Route("GET", "/ticks/<symbol>", "read", reads.tick),
     Route("GET", "/bars/<symbol>", "read", lists.bars, frozenset({"timeframe"}) | _PAGED),
     Route("GET", "/eas", "read", lists.eas, _TRADES),
     Route("GET", "/clients", "read", lists.clients, _PAGED),
+    Route("GET", "/journal", "read", journal.journal, journal.QUERY),
     Route("GET", "/actors", "read", reads.actors),
+    Route("GET", "/metrics", "read", metrics.metrics),
+    Route("GET", "/state", "read", state.show, frozenset({"broker"}) | _PAGED),
+    Route("PUT", "/state", "admin", state.change),
     Route("POST", "/trade", "trade", writes.trade),
     Route("POST", f"{_POSITION}/close", "trade", writes.close_position, may_be_empty=True),
     Route("PATCH", _POSITION, "trade", writes.change_position),
@@ -51,7 +61,11 @@ ROUTES: Final = (
     Route("DELETE", _ORDER, "trade", writes.cancel_order, may_be_empty=True),
     Route("POST", "/command", "ea", writes.command),
     Route("POST", "/", "ea", writes.command),
-    Route("POST", "/risk/state", "admin", writes.risk_state),
+    Route("POST", "/orders/<order_id>/settle", "admin", records.settle),
+    Route("GET", "/risk", "read", risk.show, frozenset({"broker", "stop_percent"})),
+    Route("PUT", "/risk/baseline", "admin", risk.supply_baseline),
+    Route("POST", "/risk/state", "admin", risk.set_state),
+    Route("POST", "/brokers/<broker>/drift/adopt", "admin", writes.adopt_drift),
 )
 """Every route of this version."""
 
@@ -89,10 +103,15 @@ def _view(context: RestContext, route: Route) -> Callable[..., Awaitable[Respons
         refuse_token(request.query_string)
         identity = NOBODY
         if route.scope is not None:
-            identity = identify(context, headers)
+            identity = identify(context, headers, peer=_peer(request.scope.get("client")))
+            _make_known(request.scope)
+            if not context.authenticator.in_rate(identity):
+                context.authenticator.count_denied("http", "rate_limit", identity.name)
+                raise problems.busy(over_rate(identity))
             if not identity.may(route.scope):
-                detail = f"the token {identity.name} lacks the scope {route.scope}"
-                raise HttpProblem(403, "forbidden", detail, scope=route.scope)
+                raise forbidden(context, identity, lacks_scope(identity, route.scope), scope=route.scope)
+            if route.scope == "admin" and identity.eas:
+                raise forbidden(context, identity, f"{_EAS_ONLY.format(identity.name)}: it speaks for its EAs only")
         query = parse_query(request.query_string, route.query)
         body = b""
         if route.takes_body:
@@ -104,11 +123,26 @@ def _view(context: RestContext, route: Route) -> Callable[..., Awaitable[Respons
     return view
 
 
-def identify(context: RestContext, headers: tuple[tuple[str, str], ...]) -> Identity:
-    """Whose token the headers carry.
+_EAS_ONLY: Final = "the token {} is bound to EAs and may not act on a whole account"
+
+
+def _peer(client: Any) -> str:
+    return str(client[0]) if client else "http"
+
+
+# Whoever showed a token keeps its connection when strangers come in numbers.
+def _make_known(scope: Any) -> None:
+    place = scope.get(PLACE_KEY)
+    if place is not None:
+        place.known = True
+
+
+def identify(context: RestContext, headers: tuple[tuple[str, str], ...], *, peer: str) -> Identity:
+    """Whose token the headers carry; `peer` is the address that they came from.
 
     Raises:
-        HttpProblem: 401, there is none, it is not known, or there are several.
+        HttpProblem: 401, there is none, it is not known or has expired, or there are several; 429, there were too many
+            wrong ones from there.
     """
     tokens = [value for name, value in headers if name == "x-token"]
     bearers = [value for name, value in headers if name == "authorization"]
@@ -116,11 +150,12 @@ def identify(context: RestContext, headers: tuple[tuple[str, str], ...]) -> Iden
         raise problems.unauthorized("a token is needed; send it as the header X-Token or as Authorization: Bearer")
     if len(tokens) + len(bearers) > 1:
         raise problems.unauthorized("more than one token was sent; send one")
-    authenticator = context.authenticator
-    identity = authenticator.identify(tokens[0]) if tokens else authenticator.bearer(bearers[0])
-    if identity is None:
-        raise problems.unauthorized("the token is not known; check it against the gateway's")
-    return identity
+    found = context.authenticator.admit(tokens[0] if tokens else bearer_token(bearers[0]), peer=peer, via="http")
+    if isinstance(found, Identity):
+        return found
+    if found.code == "busy":
+        raise problems.busy(found.message, retry_after_s=found.retry_after_s)
+    raise problems.unauthorized(found.message)
 
 
 def check_content(headers: tuple[tuple[str, str], ...]) -> None:
@@ -149,8 +184,8 @@ async def _before_routing() -> Response | None:
 
 
 def _response(answer: Answer) -> Response:
-    response = Response(encode(answer.value), answer.status, content_type="application/json")
-    response.headers["Cache-Control"] = "no-store"
+    body = answer.value if isinstance(answer.value, bytes) else encode(answer.value)
+    response = Response(body, answer.status, content_type=answer.content_type)
     for name, value in answer.headers:
         response.headers[name] = value
     return response
@@ -158,7 +193,6 @@ def _response(answer: Answer) -> Response:
 
 async def _say_problem(problem: HttpProblem) -> Response:
     response = Response(problem.encode(), problem.status, content_type=problems.CONTENT_TYPE)
-    response.headers["Cache-Control"] = "no-store"
     for name, value in problem.headers:
         response.headers[name] = value
     return response

@@ -9,11 +9,13 @@ import attrs
 
 from actors.boards import Boards
 from actors.clients import ClientInfo
+from actors.known import KnownCommands
 from actors.runtime import Ref, Snapshot
 from quantmind.config.model import RestConfig
 from quantmind.domain.clock import Clock
 from quantmind.edges.door import Door
 from quantmind.edges.latency import Latencies
+from quantmind.ports import Journal, PagedLog
 from quantmind.wire.auth import Authenticator, Identity
 
 
@@ -44,6 +46,10 @@ class RestContext:
     door: Door
     """For commands; whoever serves the app also runs its `sweep`."""
     governor: Ref[Any]
+    bookkeepers: Mapping[str, Ref[Any]]
+    """By broker."""
+    router: Ref[Any]
+    log: PagedLog
     snapshot: Callable[[], Snapshot]
     """The whole tree, now."""
     authenticator: Authenticator
@@ -53,6 +59,13 @@ class RestContext:
     version: str
     parts: Mapping[str, Callable[[], Mapping[str, Any]]] = attrs.field(factory=dict)
     """Further members of /status (`websocket`, `zmq`, `journal` and so on), asked for each time."""
+    journal: Journal
+    known: KnownCommands
+    """Commands in memory; read, never written here."""
+    executors: Mapping[str, Ref[Any]]
+    """Who settles orders, by broker."""
+    keep_days: int = 90
+    """How long the journal remembers a request id, if its size allows it."""
     clients: Callable[[], Sequence[ClientInfo]] = _no_clients
     """The WebSocket clients, now."""
     addresses: Callable[[], Mapping[str, str]] = _no_addresses
@@ -66,9 +79,9 @@ class Ask:
     identity: Identity
     path: Mapping[str, str]
     query: dict[str, str]
-    headers: tuple[tuple[str, str], ...]
-    """Names in lower case, in the order they came."""
-    body: bytes
+    headers: tuple[tuple[str, str], ...] = attrs.field(repr=False)
+    """Names in lower case, in the order they came. Like the body they may have a token, so they are not shown."""
+    body: bytes = attrs.field(repr=False)
 
     def header(self, name: str) -> list[str]:
         """Every value of a header; `name` in lower case."""
@@ -77,11 +90,13 @@ class Ask:
 
 @attrs.frozen
 class Answer:
-    """What a route gives back: a value for the JSON encoder. Errors are raised as `HttpProblem`."""
+    """What a route gives back: a value for the JSON encoder, or bytes. Errors are raised as `HttpProblem`."""
 
     value: Any
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
+    content_type: str = "application/json"
+    """Of bytes, which go out as they are; everything else is JSON."""
 
 
 Handler = Callable[[RestContext, Ask], Awaitable[Answer]]

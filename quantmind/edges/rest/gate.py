@@ -41,15 +41,21 @@ LINGER_BYTES: Final = 1 << 20
 BODY_KEY: Final = "quantmind.body"
 """Where in its scope Quart finds the whole body."""
 
-METHODS: Final = b"GET, HEAD, POST, PATCH, DELETE, OPTIONS"
+METHODS: Final = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 _REQUEST_HEADERS: Final = b"Authorization, X-Token, Content-Type, Idempotency-Key"
 _EXPOSED_HEADERS: Final = b"Idempotency-Key, Retry-After"
 _PREFLIGHT_AGE_S: Final = b"600"
+_ALWAYS: Final = (
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
+"""Every answer is for who asked and for nobody's cache, is what it says it is, and stands in no page."""
 
 
 @attrs.frozen
 class _Body:
-    data: bytes = b""
+    data: bytes = attrs.field(default=b"", repr=False)
     problem: HttpProblem | None = None
     """Why it was not read to its end."""
 
@@ -95,7 +101,7 @@ class Gate:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        body = await _take_body(scope, receive, self.max_body_bytes)
+        body = _misframed(scope) or await _take_body(scope, receive, self.max_body_bytes)
         if body is None:
             return  # the client has gone
         response = await self._answer(scope, body, receive)
@@ -126,6 +132,8 @@ class Gate:
             incident = new_incident()
             logger.exception("fail.request id=%s method=%s path=%r", incident, scope["method"], scope["path"])
             response = _Response.of(problems.internal(incident))
+        named = {name.lower() for name, _ in response.headers}
+        response.headers += [(name, value) for name, value in _ALWAYS if name not in named]
         if origin is not None and welcome:
             response.headers += _cors(origin, preflight=_is_preflight(scope))
         return response
@@ -172,6 +180,16 @@ def host_allowed(host: str, allowed: Collection[str]) -> bool:
 def new_incident() -> str:
     """An id that is in the log and in the answer."""
     return secrets.token_hex(6)
+
+
+def _misframed(scope: Message) -> _Body | None:
+    """What stands for a body whose end is told in two ways: a proxy before us may see another end, and so another
+    request, than we do."""
+    names = {name.lower() for name, _ in scope["headers"]}
+    if b"transfer-encoding" not in names or (b"content-length" not in names and scope["http_version"] != "1.0"):
+        return None
+    detail = "send Content-Length, or with HTTP/1.1 Transfer-Encoding: chunked, and not both"
+    return _Body(problem=HttpProblem(400, "ambiguous_body", detail))
 
 
 async def _take_body(scope: Message, receive: Receive, limit: int) -> _Body | None:
@@ -244,7 +262,11 @@ async def _refuse_websocket(receive: Receive, send: Send) -> None:
     await receive()
     detail = "this is the REST door; WebSocket clients connect to the gateway's websocket address"
     response = _Response.of(HttpProblem(404, "not_found", detail))
-    start = {"type": "websocket.http.response.start", "status": response.status, "headers": response.headers}
+    start = {
+        "type": "websocket.http.response.start",
+        "status": response.status,
+        "headers": [*response.headers, *_ALWAYS],
+    }
     await send(start)
     await send({"type": "websocket.http.response.body", "body": b"".join(response.parts), "more_body": False})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from quantmind.edges.rest import views
 from quantmind.edges.rest.context import Answer, Ask, RestContext
 from quantmind.edges.rest.lookups import of_symbol, sample_of, which_broker, which_symbol, why_of
+from quantmind.wire import holdings
 from quantmind.wire.problems import HttpProblem
 from quantmind.wire.rest import (
     deal_after,
@@ -20,14 +21,14 @@ from quantmind.wire.rest import (
 
 async def orders(context: RestContext, ask: Ask) -> Answer:
     """Pending orders by ticket."""
-    broker = which_broker(context, ask.query.get("broker"))
+    broker = which_broker(context, ask, ask.query.get("broker"))
     limit, after, magic = page_limit(ask.query), ticket_after(ask.query), magic_of(ask.query)
     items = of_symbol(context, broker, ask.query.get("symbol"), sample_of(context, broker).orders)
     items = [item for item in items if magic in (None, item.magic)]
     taken, following = page(items, lambda item: item.ticket, after, limit)
     return Answer(
         {
-            "items": [views.order(item, broker) for item in taken],
+            "items": [holdings.order(item, broker) for item in taken],
             "next": None if following is None else str(following),
         }
     )
@@ -35,7 +36,7 @@ async def orders(context: RestContext, ask: Ask) -> Answer:
 
 async def deals(context: RestContext, ask: Ask) -> Answer:
     """The newest deals of an account, oldest first: by time and then by ticket."""
-    broker = which_broker(context, ask.query.get("broker"))
+    broker = which_broker(context, ask, ask.query.get("broker"))
     limit, after, magic = page_limit(ask.query), deal_after(ask.query), magic_of(ask.query)
     since = moment_of(ask.query, "since")
     book, link = context.boards.deals.of(broker), context.boards.links.of(broker)
@@ -48,7 +49,7 @@ async def deals(context: RestContext, ask: Ask) -> Answer:
     taken, following = page(items, lambda item: (item.time_msc, item.ticket), after, limit)
     return Answer(
         {
-            "items": [views.deal(item, broker) for item in taken],
+            "items": [holdings.deal(item, broker) for item in taken],
             "next": None if following is None else f"{following[0]}.{following[1]}",
         }
     )
@@ -56,7 +57,7 @@ async def deals(context: RestContext, ask: Ask) -> Answer:
 
 async def bars(context: RestContext, ask: Ask) -> Answer:
     """The bars of a symbol, oldest first: the newest ones, or with `after` those that follow a moment."""
-    broker, symbol = which_symbol(context, ask.path["symbol"])
+    broker, symbol = which_symbol(context, ask, ask.path["symbol"])
     timeframe, limit = timeframe_of(ask.query), page_limit(ask.query)
     after = moment_of(ask.query, "after")
     spec = context.boards.catalog.spec(broker, symbol)
@@ -76,12 +77,15 @@ async def bars(context: RestContext, ask: Ask) -> Answer:
 async def eas(context: RestContext, ask: Ask) -> Answer:
     """Who has sent commands since the start, by name and magic."""
     named, symbol = ask.query.get("broker"), ask.query.get("symbol")
-    broker = None if named is None else which_broker(context, named)
+    broker = None if named is None else which_broker(context, ask, named)
     limit, after, magic = page_limit(ask.query), ea_after(ask.query), magic_of(ask.query)
     items = [
         item
         for item in context.boards.eas.all()
-        if broker in (None, item.broker) and magic in (None, item.magic) and symbol in (None, item.symbol)
+        if ask.identity.reaches(item.broker)
+        and broker in (None, item.broker)
+        and magic in (None, item.magic)
+        and symbol in (None, item.symbol)
     ]
     taken, following = page(items, lambda item: (item.ea_name, item.magic), after, limit)
     return Answer(

@@ -15,7 +15,8 @@ from quantmind.domain.clock import iso
 from quantmind.domain.symbols import SymbolSpec
 from quantmind.edges.rest import views
 from quantmind.edges.rest.context import Answer, Ask, RestContext
-from quantmind.edges.rest.lookups import of_symbol, sample_of, which_broker, which_symbol, why_of
+from quantmind.edges.rest.lookups import brokers_of, of_symbol, sample_of, which_broker, which_symbol, why_of
+from quantmind.wire import holdings
 from quantmind.wire.problems import HttpProblem
 from quantmind.wire.rest import PROTOCOL, magic_of, page, page_limit, ticket_after
 
@@ -25,7 +26,7 @@ LIVE_WITHIN_S: Final = 10.0
 """A price that the feed has not confirmed for so long is not live, whatever its poller last said of itself."""
 
 MAX_PATTERN: Final = 64
-_NOT_LIVE: Final = frozenset({"connecting", "degraded", "failed", "stale"})
+_NOT_LIVE: Final = frozenset({"connecting", "degraded", "failed", "stale", "closed"})
 
 
 async def health(_context: RestContext, _ask: Ask) -> Answer:
@@ -46,23 +47,31 @@ async def service(context: RestContext, _ask: Ask) -> Answer:
     )
 
 
-async def status(context: RestContext, _ask: Ask) -> Answer:
+async def status(context: RestContext, ask: Ask) -> Answer:
     """How everything is."""
+    return Answer(status_of(context, ask))
+
+
+def status_of(context: RestContext, ask: Ask) -> views.View:
+    """How everything is, as far as the token may see it."""
     now = trio.current_time()
     boards = context.boards
-    return Answer(
-        {
-            "version": context.version,
-            "protocol": PROTOCOL,
-            "time": iso(context.clock.now()),
-            "brokers": [views.broker(name, boards, now=now) for name in boards.catalog.brokers],
-            "actors": views.actors_summary(context.snapshot()),
-            "latency": context.latencies.snapshot(),
-            "commands": views.door(context.door.statistics, context.door.in_flight),
-            "eas": len(boards.eas.all()),
-            **{name: _part(name, part) for name, part in context.parts.items()},
-        }
-    )
+    return {
+        "version": context.version,
+        "protocol": PROTOCOL,
+        "time": iso(context.clock.now()),
+        "brokers": [views.broker(name, boards, now=now) for name in brokers_of(context, ask)],
+        "actors": views.actors_summary(context.snapshot()),
+        "latency": context.latencies.snapshot(),
+        "commands": views.door(context.door.statistics, context.door.in_flight),
+        "eas": sum(ask.identity.reaches(ea.broker) for ea in boards.eas.all()),
+        **{name: _part(name, part) for name, part in context.parts.items() if _shown(name, ask)},
+    }
+
+
+# What came in by each broker's feed is of nobody who is bound to another one.
+def _shown(part: str, ask: Ask) -> bool:
+    return part != "ingest" or not ask.identity.brokers
 
 
 def _part(name: str, part: Any) -> Mapping[str, Any]:
@@ -76,12 +85,12 @@ def _part(name: str, part: Any) -> Mapping[str, Any]:
 
 async def account(context: RestContext, ask: Ask) -> Answer:
     """Balance, equity, margin and so on."""
-    return Answer(views.account(sample_of(context, which_broker(context, ask.query.get("broker"))), now=_now()))
+    return Answer(holdings.account(sample_of(context, which_broker(context, ask, ask.query.get("broker"))), now=_now()))
 
 
 async def positions(context: RestContext, ask: Ask) -> Answer:
     """Open positions by ticket."""
-    broker = which_broker(context, ask.query.get("broker"))
+    broker = which_broker(context, ask, ask.query.get("broker"))
     limit, after = page_limit(ask.query), ticket_after(ask.query)
     items = of_symbol(context, broker, ask.query.get("symbol"), sample_of(context, broker).positions)
     magic = magic_of(ask.query)
@@ -89,7 +98,7 @@ async def positions(context: RestContext, ask: Ask) -> Answer:
     taken, following = page(items, lambda item: item.ticket, after, limit)
     return Answer(
         {
-            "items": [views.position(item, broker) for item in taken],
+            "items": [holdings.position(item, broker) for item in taken],
             "next": None if following is None else str(following),
         }
     )
@@ -99,7 +108,7 @@ async def symbols(context: RestContext, ask: Ask) -> Answer:
     """What can be traded, by name; of every broker where none is named."""
     catalog = context.boards.catalog
     named = ask.query.get("broker")
-    brokers = catalog.brokers if named is None else (which_broker(context, named),)
+    brokers = brokers_of(context, ask) if named is None else (which_broker(context, ask, named),)
     limit, pattern = page_limit(ask.query), ask.query.get("match", "*")
     if len(pattern) > MAX_PATTERN:
         detail = f"match has {len(pattern)} characters, at most {MAX_PATTERN} are taken"
@@ -126,7 +135,7 @@ async def tick(context: RestContext, ask: Ask) -> Answer:
     """The newest tick of one symbol, if it is live."""
     name = ask.path["symbol"]
     now = _now()
-    broker, symbol = which_symbol(context, name)
+    broker, symbol = which_symbol(context, ask, name)
     state, priced = context.boards.links.of(broker), context.boards.prices.read(broker, symbol)
     newest = context.ticks.last_tick(broker, symbol)
     why = None
@@ -134,6 +143,8 @@ async def tick(context: RestContext, ask: Ask) -> Answer:
         why = f"{broker} has sent no tick of {symbol} yet; its feed is {state.feed}{why_of(state.feed_error)}"
     elif state.feed in _NOT_LIVE:
         why = f"the feed of {broker} is {state.feed}{why_of(state.feed_error)}"
+    elif (silent := state.silent.get(symbol)) is not None:
+        why = f"the feed of {symbol} is {silent.state} since {iso(silent.since)}"
     elif priced is not None and now - priced.confirmed_at > LIVE_WITHIN_S:
         why = f"the last price of {symbol} was confirmed {now - priced.confirmed_at:.0f} s ago"
     if why is not None:

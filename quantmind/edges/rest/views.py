@@ -9,105 +9,23 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from actors.boards import Boards, EaConnection, Halt, Link
+from actors.boards import Boards, EaConnection, Link, Reconciliation
 from actors.clients import ClientInfo
+from actors.condition_board import Condition
+from actors.halts import NOT_STARTED, Halt
+from actors.known import Entry
+from actors.messages import Reply
 from actors.runtime import Snapshot, State
-from quantmind.domain.accounts import Deal, PendingOrder, Position, Sample
 from quantmind.domain.bars import Bar, points
+from quantmind.domain.breaker import Breaker, Path
 from quantmind.domain.clock import iso, iso_from_msc
+from quantmind.domain.risk import TradingState
 from quantmind.domain.symbols import SymbolSpec
+from quantmind.ports import Recovery
+from quantmind.records import Entry as LogEntry
+from quantmind.records import OrderRecord
 
 View = dict[str, Any]
-
-
-def account(sample: Sample, *, now: float) -> View:
-    """An account; `now` is monotonic seconds, `age_ms` how old the sample is."""
-    state = sample.account
-    level = state.margin_level
-    return {
-        "broker": sample.broker,
-        "login": state.login,
-        "server": state.server,
-        "currency": state.currency,
-        "leverage": state.leverage,
-        "margin_mode": state.margin_mode,
-        "balance": state.balance,
-        "equity": state.equity,
-        "margin": state.margin,
-        "free_margin": state.margin_free,
-        "margin_level": None if level is None else round(level, 2),
-        "profit": state.profit,
-        "trade_allowed": state.trade_allowed,
-        "positions": len(sample.positions),
-        "pending_orders": len(sample.orders),
-        "age_ms": age_ms(sample.taken_at, now),
-    }
-
-
-def position(item: Position, broker: str) -> View:
-    """An open position."""
-    return {
-        "ticket": item.ticket,
-        "symbol": item.symbol,
-        "broker": broker,
-        "side": item.side.value,
-        "volume": item.volume,
-        "price_open": item.price_open,
-        "price_current": item.price_current,
-        "sl": item.sl,
-        "tp": item.tp,
-        "profit": item.profit,
-        "swap": item.swap,
-        "magic": item.magic,
-        "comment": item.comment,
-        "time": iso_from_msc(item.time_msc),
-        "time_msc": item.time_msc,
-    }
-
-
-def order(item: PendingOrder, broker: str) -> View:
-    """A limit or stop order that waits for its price."""
-    expiration = item.expiration_msc
-    return {
-        "ticket": item.ticket,
-        "symbol": item.symbol,
-        "broker": broker,
-        "side": item.side.value,
-        "order_type": item.order_type.value,
-        "volume": item.volume,
-        "price": item.price,
-        "sl": item.sl,
-        "tp": item.tp,
-        "expiration": None if expiration is None else iso_from_msc(expiration),
-        "expiration_msc": expiration,
-        "magic": item.magic,
-        "comment": item.comment,
-        "time": iso_from_msc(item.time_msc),
-        "time_msc": item.time_msc,
-    }
-
-
-def deal(item: Deal, broker: str) -> View:
-    """One execution."""
-    return {
-        "ticket": item.ticket,
-        "order": item.order,
-        "position": item.position,
-        "symbol": item.symbol,
-        "broker": broker,
-        "side": item.side.value,
-        "entry": item.entry.value,
-        "cause": item.cause.value,
-        "volume": item.volume,
-        "price": item.price,
-        "profit": item.profit,
-        "commission": item.commission,
-        "swap": item.swap,
-        "magic": item.magic,
-        "comment": item.comment,
-        "time": iso_from_msc(item.time_msc),
-        "time_msc": item.time_msc,
-    }
 
 
 def ea(item: EaConnection, boards: Boards) -> View:
@@ -120,9 +38,10 @@ def ea(item: EaConnection, boards: Boards) -> View:
         "version": item.version or None,
         "balance": item.balance,
         "equity": item.equity,
-        "risk_multiplier": boards.multipliers.read(item.ea_name),
+        "risk_multiplier": boards.multiplier(item.ea_name, item.broker),
         "trading_state": None if item.broker is None else boards.halts.shown(item.broker).state.value,
         "messages": item.messages,
+        "heartbeats": item.heartbeats,
         "connected_since": iso(item.connected_at),
         "last_seen": iso(item.last_seen),
         "last_heartbeat": None if item.last_heartbeat is None else iso(item.last_heartbeat),
@@ -139,6 +58,7 @@ def client(item: ClientInfo) -> View:
         "scopes": item.scopes,
         "subscriptions": item.subscriptions,
         "symbols": item.symbols,
+        "channels": item.channels,
         "messages_received": item.messages,
         "messages_sent": item.messages_sent,
         "bytes_sent": item.bytes_sent,
@@ -189,9 +109,78 @@ def symbol(spec: SymbolSpec, broker: str) -> View:
     }
 
 
-def trading_state(broker: str, halt: Halt) -> View:
-    """What an account may do, why, and since when."""
-    return {"broker": broker, "state": halt.state.value, "cause": halt.cause, "since": _since(halt.since)}
+def command(record: OrderRecord, reply: Reply, *, in_flight: bool) -> View:
+    """An order of ours, or a verdict, as the record has it; `reply` is what a repeat of it hears now."""
+    verdict = record.kind == "decision"
+    return {
+        "request_id": record.request_id,
+        "ea_name": record.ea_name,
+        "kind": record.kind,
+        "state": record.state.value,
+        "known_by": None if record.known_by is None else record.known_by.value,
+        "order_id": None if verdict else record.order_id,
+        "decision_id": record.order_id if verdict else None,
+        "broker": record.broker,
+        "symbol": record.symbol or None,
+        "magic": record.magic,
+        "received": iso(record.at),
+        "settled": None if record.settled_at is None else iso(record.settled_at),
+        "command": record.body,
+        "reply": reply,
+        "in_flight": in_flight,
+    }
+
+
+def command_in_memory(ea_name: str, request_id: str, entry: Entry) -> View:
+    """A command that is not on record: it is on its way, or was answered while the journal could not write."""
+    asked, reply = entry.asked, entry.reply
+    return {
+        "request_id": request_id,
+        "ea_name": ea_name,
+        "kind": None,
+        "state": "proposed" if entry.in_flight else None,
+        "known_by": None,
+        "order_id": None if reply is None else reply.get("order_id"),
+        "decision_id": None,
+        "broker": None if asked is None else asked.broker,
+        "symbol": entry.symbol or None,
+        "magic": None if asked is None else asked.body["magic"],
+        "received": None if asked is None else iso(asked.at),
+        "settled": None,
+        "command": None if asked is None else asked.body,
+        "reply": reply,
+        "in_flight": entry.in_flight,
+    }
+
+
+def history(line: LogEntry, body: Mapping[str, Any]) -> View:
+    """One line of an order's history."""
+    state = body.get("state")
+    if line.kind == "decision":
+        state = "approved" if body.get("approved") else "denied"
+    told = {name: body[name] for name in ("name", "known_by", "by", "reason", "ticket") if name in body}
+    return {"seq": line.seq, "time": iso(line.at_us / 1e6), "kind": line.kind, "state": state, **told}
+
+
+OPERATOR = "operator"
+NOBODY_YET = "not_started"
+
+
+def trading(broker: str, boards: Boards) -> View:
+    """What an account may do, why, and since when; and in `holds` all that keeps it from trading freely."""
+    halts = boards.halts
+    operator = halts.operator(broker)
+    causes = {} if operator.state is TradingState.ACTIVE else {OPERATOR: operator}
+    if operator is NOT_STARTED:
+        causes = {NOBODY_YET: operator}
+    causes |= halts.holds(broker)
+    causes |= halts.clouds(broker)
+    shown = halts.shown(broker)
+    return {"broker": broker, **_halt(shown), "holds": [{"rule": rule, **_halt(each)} for rule, each in causes.items()]}
+
+
+def _halt(halt: Halt) -> View:
+    return {"state": halt.state.value, "cause": halt.cause, "since": _since(halt.since)}
 
 
 def link(item: Link) -> View:
@@ -202,11 +191,76 @@ def link(item: Link) -> View:
         "feed_error": item.feed_error,
         "orders": item.orders,
         "orders_error": item.orders_error,
+        "closes_error": item.closes_error,
         "deals_error": item.deals_error,
         "ticks_polled": item.ticks,
         "ticks_crossed": item.crossed,
         "ticks_dropped": item.dropped,
         "polls_skipped": item.overruns,
+    }
+
+
+def condition(item: Condition | None) -> View:
+    """How an account is, and by what causes new risk is kept from it."""
+    item = item or Condition()
+    return {
+        "state": item.state,
+        "since": _since(item.since),
+        "refused": item.refused,
+        "causes": [{"code": cause.code, "message": cause.message} for cause in item.causes],
+    }
+
+
+def breaker(item: Breaker, now: float) -> View:
+    """A broker's circuit breaker; `now` is monotonic seconds."""
+    return {
+        "state": item.state(now).value,
+        "path": None if item.path is None else item.path.value,
+        "reason": item.reason,
+        "probe_in_s": round(item.probe_in_s(now), 3),
+        "failures": item.failures,
+        "in_a_row": {path.value: item.in_a_row(path) for path in Path},
+        "opened": item.opened,
+    }
+
+
+def recoveries(item: Link) -> View:
+    """What was tried with a silent feed: how often each step, and the last one."""
+    last = item.recovered
+    return {
+        **{step.value: item.recoveries.get(step.value, 0) for step in Recovery},
+        "last": None
+        if last is None
+        else {
+            "step": last.step,
+            "at": iso(last.at),
+            "silent_s": last.silent_s,
+            "symbols": list(last.symbols[:20]),
+            "error": last.error,
+        },
+    }
+
+
+def books(item: Reconciliation) -> View:
+    """How an account's books stand: what is recorded against what the broker says."""
+    return {
+        "state": item.state,
+        "since": _since(item.since),
+        "error": item.error,
+        "compared_at": None if item.compared_at is None else iso(item.compared_at),
+        "recorded": item.recorded,
+        "outside": item.outside,
+        "drifts": item.drifts,
+        "flagged": [
+            {
+                "ticket": drift.ticket,
+                "symbol": drift.symbol,
+                "ours": drift.ours,
+                "theirs": drift.theirs,
+                "since": iso(drift.since),
+            }
+            for drift in item.flagged
+        ],
     }
 
 
@@ -220,8 +274,13 @@ def broker(name: str, boards: Boards, *, now: float) -> View:
     return {
         "broker": name,
         **link(state),
+        "condition": condition(boards.conditions.of(name)),
+        "breaker": breaker(state.breaker, now),
+        "silent": {symbol: {"state": one.state, "since": _since(one.since)} for symbol, one in state.silent.items()},
+        "recoveries": recoveries(state),
+        "books": books(boards.books.of(name)),
         "account_age_ms": None if state.sample is None else age_ms(state.sample.taken_at, now),
-        "trading": trading_state(name, boards.halts.shown(name)),
+        "trading": trading(name, boards),
         "tick_age_ms": ages,
     }
 
@@ -269,11 +328,14 @@ def door(statistics: Any, in_flight: int) -> View:
     return {
         "in_flight": in_flight,
         "received": statistics.received,
+        "heartbeats": statistics.heartbeats,
         "malformed": statistics.malformed,
         "unauthorized": statistics.unauthorized,
         "busy": statistics.busy,
         "timed_out": statistics.timed_out,
         "lost": statistics.lost,
+        "unnoted": statistics.unnoted,
+        "no_place": dict(statistics.no_place),
         "by_status": dict(statistics.by_status),
     }
 

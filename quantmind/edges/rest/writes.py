@@ -7,14 +7,10 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-import trio
-
-from actors.messages import SetTradingState
-from actors.runtime import NotDelivered, ReplyLost
-from quantmind.edges.rest import views
+from actors.messages import AdoptDrift
+from quantmind.edges.rest.asking import asked
 from quantmind.edges.rest.context import Answer, Ask, RestContext
-from quantmind.edges.rest.lookups import symbol_of, wait_for_ticket, which_broker
-from quantmind.wire import problems
+from quantmind.edges.rest.lookups import remembered_symbol, symbol_of, wait_for_ticket, which_broker
 from quantmind.wire.commands import MAX_EA_NAME, MAX_ID
 from quantmind.wire.problems import HttpProblem, trade_problem
 from quantmind.wire.rest import ticket_in_path
@@ -26,7 +22,7 @@ from quantmind.wire.rest_bodies import (
     decode_close,
     decode_order_change,
     decode_position_change,
-    decode_state,
+    decode_reason,
     decode_trade,
     modify_command,
     refuse_body,
@@ -51,7 +47,7 @@ async def close_position(context: RestContext, ask: Ask) -> Answer:
     async def make(ea_name: str, key: str) -> bytes:
         broker, ticket = _target(context, ask)
         fields = decode_close(ask.body)
-        symbol = await symbol_of(context, broker, ticket)
+        symbol = await _symbol_to_close(context, ask, broker, ticket, ea_name, key)
         return close_command(fields, ea_name=ea_name, request_id=key, broker=broker, ticket=ticket, symbol=symbol)
 
     return await _once(context, ask, make)
@@ -73,7 +69,8 @@ async def cancel_order(context: RestContext, ask: Ask) -> Answer:
     async def make(ea_name: str, key: str) -> bytes:
         broker, ticket = _target(context, ask)
         refuse_body(ask.body)
-        await wait_for_ticket(context, broker, ticket)
+        if context.known.get((ea_name, key)) is None:
+            await wait_for_ticket(context, broker, ticket)
         return cancel_command(ea_name=ea_name, request_id=key, broker=broker, ticket=ticket)
 
     return await _once(context, ask, make)
@@ -83,10 +80,34 @@ async def _change(context: RestContext, ask: Ask, decode: Callable[[bytes], Fiel
     async def make(ea_name: str, key: str) -> bytes:
         broker, ticket = _target(context, ask)
         fields = decode(ask.body)
-        await wait_for_ticket(context, broker, ticket)
+        if context.known.get((ea_name, key)) is None:
+            await wait_for_ticket(context, broker, ticket)
         return modify_command(fields, ea_name=ea_name, request_id=key, broker=broker, ticket=ticket)
 
     return await _once(context, ask, make)
+
+
+# A repeat must name the symbol that the first named, wherever the position is by now. What is on record comes first; a
+# record that can't be read holds up no close of a position that is there.
+async def _symbol_to_close(context: RestContext, ask: Ask, broker: str, ticket: int, ea_name: str, key: str) -> str:
+    unread: HttpProblem | None = None
+    if ask.header(KEY_HEADER.lower()):
+        try:
+            symbol = await remembered_symbol(context, ea_name, key)
+        except HttpProblem as problem:
+            if problem.status != 503:
+                raise
+            unread = problem
+        else:
+            if symbol is not None:
+                return symbol
+    try:
+        return await symbol_of(context, broker, ticket)
+    except HttpProblem:
+        # "There is no such position" is no answer to what may be the repeat of the request that closed it.
+        if unread is not None:
+            raise unread from None
+        raise
 
 
 async def _once(context: RestContext, ask: Ask, make: Callable[[str, str], Awaitable[bytes]]) -> Answer:
@@ -105,32 +126,36 @@ async def _once(context: RestContext, ask: Ask, make: Callable[[str, str], Await
 
 
 def _target(context: RestContext, ask: Ask) -> tuple[str, int]:
-    return which_broker(context, ask.path["broker"]), ticket_in_path(ask.path["ticket"])
+    return which_broker(context, ask, ask.path["broker"]), ticket_in_path(ask.path["ticket"])
 
 
 async def command(context: RestContext, ask: Ask) -> Answer:
     """Any message of the command protocol; the reply says what became of it."""
-    check_command(ask.body)
+    try:
+        check_command(ask.body)
+    except HttpProblem:
+        context.door.count_malformed()
+        raise
     return Answer(await context.door.request(ask.body, identity=ask.identity))
 
 
-async def risk_state(context: RestContext, ask: Ask) -> Answer:
-    """Set what an account, or every account, may do."""
-    change = decode_state(ask.body)
-    boards = context.boards
-    brokers = boards.catalog.brokers if change.broker is None else (which_broker(context, change.broker),)
-    message = SetTradingState(change.broker, change.state, change.reason, ask.identity.name)
-    try:
-        with trio.fail_after(STATE_WITHIN_S):
-            reply = await context.governor.ask(message)
-    except NotDelivered:
-        raise problems.busy("the governor is busy or restarting; nothing was set, send it again") from None
-    except (ReplyLost, trio.TooSlowError):
-        detail = "the governor gave no answer; the state may have been set or not: look at /status, then send it again"
-        raise HttpProblem(504, "unknown", detail, states=_states(context, brokers)) from None
+async def adopt_drift(context: RestContext, ask: Ask) -> Answer:
+    """Take over what is flagged: from now on the books say what the broker says."""
+    broker, reason = which_broker(context, ask, ask.path["broker"]), decode_reason(ask.body)
+    reply = await asked(
+        context.bookkeepers[broker],
+        AdoptDrift(broker, reason, ask.identity.name),
+        STATE_WITHIN_S,
+        who="the bookkeeper",
+        done="adopted",
+        look="it may have been adopted or not: look at /status, then send it again",
+        about=lambda: {"broker": broker},
+    )
     if reply["status"] != "success":
-        raise HttpProblem(503, str(reply["code"]), str(reply["message"]), states=_states(context, brokers))
-    return Answer({"status": "success", "states": _states(context, brokers)})
+        status = 409 if reply["code"] == "invalid_message" else 503
+        code = "nothing_flagged" if status == 409 else "journal_down"
+        raise HttpProblem(status, code, str(reply["message"]), broker=broker)
+    return Answer(reply)
 
 
 def ea_name_of(token_name: str) -> str:
@@ -154,7 +179,3 @@ def _idempotency_key(ask: Ask) -> str:
     else:
         return given[0]
     raise HttpProblem(422, "invalid_message", detail, field=KEY_HEADER)
-
-
-def _states(context: RestContext, brokers: tuple[str, ...]) -> list[views.View]:
-    return [views.trading_state(name, context.boards.halts.shown(name)) for name in brokers]
