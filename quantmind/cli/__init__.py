@@ -1,4 +1,6 @@
-"""The command `quantmind`: run the gateway, check a configuration, look at live ticks, trade by hand.
+"""The command `quantmind`: run the gateway, check a configuration, look at live ticks, trade by hand, see what
+became of orders, read the journal and judge it again, set the mandate, see limits and the rules of prop firms, halt and
+release accounts, give out tokens and take them back, make keys.
 
 Exit codes: 0 done or stopped as asked, 1 refused and nothing done, 2 wrong usage or configuration, 69 an address is
 taken or a needed service is absent, 70 gave up after restarts, 75 the outcome of an order is not known.
@@ -16,11 +18,27 @@ from typing import Final
 import attrs
 
 from quantmind import __version__
+from quantmind.cli import halting, records
 from quantmind.cli.check import check
 from quantmind.cli.gateway import feed_address
-from quantmind.cli.positions import orders, positions
+from quantmind.cli.journal import add_journal, named_file, read_configured, read_journal
+from quantmind.cli.keys import add_parser as add_keys_parser
+from quantmind.cli.keys import keys
+from quantmind.cli.keys import needs_config as keys_need_config
+from quantmind.cli.positions import positions
+from quantmind.cli.replay import add_parser as add_replay_parser
+from quantmind.cli.replay import needs_config as replay_needs_config
+from quantmind.cli.replay import replay
+from quantmind.cli.risk import add_parser as add_risk_parser
+from quantmind.cli.risk import risk
+from quantmind.cli.rules import add_parser as add_rules_parser
+from quantmind.cli.rules import needs_config, rules, rules_of_broker
 from quantmind.cli.run import run
+from quantmind.cli.state import add_parser as add_state_parser
+from quantmind.cli.state import state
 from quantmind.cli.ticks import ticks
+from quantmind.cli.token import add_parser as add_token_parser
+from quantmind.cli.token import token
 from quantmind.cli.trading import add_parsers, cancel, close, trade
 from quantmind.config import Config, ConfigError, load
 from quantmind.errors import EXIT_USAGE, StartError
@@ -29,10 +47,17 @@ COMMANDS: Final[dict[str, Callable[[Config, argparse.Namespace], int]]] = {
     "run": run,
     "check": check,
     "positions": positions,
-    "orders": orders,
+    "orders": records.orders_of,
+    "command": records.command,
     "trade": trade,
     "close": close,
     "cancel": cancel,
+    "state": state,
+    "risk": risk,
+    **dict.fromkeys(halting.COMMANDS, halting.set_state),
+    "journal": read_configured,
+    "rules": rules_of_broker,
+    "token": token,
 }
 
 DEFAULT_CONFIG = Path("brokers.yaml")
@@ -41,8 +66,18 @@ DEFAULT_CONFIG = Path("brokers.yaml")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; returns the exit code."""
     options = _parser().parse_args(arguments)
+    if options.command == "keys" and not keys_need_config(options):
+        return _run(None, options)
     if options.command == "ticks" and options.url is not None:
         return ticks(options.url, options)
+    if options.command == "rules" and not needs_config(options):
+        return rules(options)
+    if options.command == "journal":
+        file = named_file(options)
+        if file is not None:
+            return read_journal(file, options)
+    if options.command == "replay" and not replay_needs_config(options):
+        return _run(None, options)
     path = _config_path(options)
     if path is None:
         print(
@@ -58,10 +93,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_USAGE
     if options.state is not None:
         config = attrs.evolve(config, gateway=attrs.evolve(config.gateway, state_dir=options.state.absolute()))
+    return _run(config, options)
+
+
+def _run(config: Config | None, options: argparse.Namespace) -> int:
     try:
+        if options.command == "replay":
+            return replay(config, options)
+        if options.command == "keys":
+            return keys(config, options)
+        assert config is not None, "only replays and keys go without"
         if options.command == "ticks":
             return ticks(feed_address(config), options)
         return COMMANDS[options.command](config, options)
+    except ConfigError as exc:
+        print(exc, file=sys.stderr)
+        return EXIT_USAGE
     except StartError as exc:
         print(f"quantmind: {exc}", file=sys.stderr)
         return exc.exit_code
@@ -75,12 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"quantmind {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument(
-        "--config", type=Path, metavar="FILE", help="configuration (default: QUANTMIND_CONFIG, else brokers.yaml here)"
-    )
-    common.add_argument("--state", type=Path, metavar="DIR", help="folder of the gateway's state")
-    common.add_argument("--json", action="store_true", help="print JSON")
+    common = _common()
     runs = commands.add_parser("run", parents=[common], help="start the gateway and serve until it is stopped")
     runs.add_argument("--json-log", action="store_true", help="log lines as JSON objects")
     runs.add_argument("--verbose", action="store_true", help="log more")
@@ -96,7 +138,33 @@ def _parser() -> argparse.ArgumentParser:
         help="write them to a file that a replay reads, instead of showing them (gzip if it ends with .gz)",
     )
     add_parsers(commands, common)
+    add_state_parser(commands, common)
+    add_risk_parser(commands, common)
+    halting.add_parsers(commands, common)
+    # What stands before an action must not be undone by the defaults of the action's own options.
+    records.add_parsers(commands, common, _common(argparse.SUPPRESS))
+    add_journal(commands, common)
+    add_rules_parser(commands, common)
+    add_token_parser(commands, common, _common(argparse.SUPPRESS))
+    add_keys_parser(commands, common)
+    add_replay_parser(commands, common)
     return parser
+
+
+def _common(default: str | None = None) -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False, argument_default=default)
+    common.add_argument(
+        "--config", type=Path, metavar="FILE", help="configuration (default: QUANTMIND_CONFIG, else brokers.yaml here)"
+    )
+    common.add_argument("--state", type=Path, metavar="DIR", help="folder of the gateway's state")
+    common.add_argument(
+        "--ca",
+        type=Path,
+        metavar="FILE",
+        help="authority of the gateway's certificate (default: QUANTMIND_CA, else the system's)",
+    )
+    common.add_argument("--json", action="store_true", help="print JSON")
+    return common
 
 
 def _positive(text: str) -> int:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from quantmind.adapters.state_folder import StateFolder
-from quantmind.cli.output import complain, leave_stdout, say
+from quantmind.cli.output import complain, leave_stdout, printable, say
 from quantmind.client.rest import OutcomeUnknown, Refused, RestClient, Unreachable
 from quantmind.config import Config
 from quantmind.config.model import RestConfig, WebSocketConfig
+from quantmind.domain.visible import json_visible
 from quantmind.errors import EXIT_REFUSED, EXIT_UNAVAILABLE, EXIT_UNKNOWN, StartError
+from quantmind.net.errors import NetError
 from quantmind.wire.rest import encode
 
 Work = Callable[[RestClient, argparse.Namespace], int]
@@ -33,8 +35,8 @@ def ask_gateway(config: Config, options: argparse.Namespace, work: Work) -> int:
         StartError: there is no address or no token.
     """
     try:
-        client = RestClient(rest_address(config), rest_token(config))
-    except ValueError as error:
+        client = RestClient(rest_address(config), rest_token(config), ca=options.ca)
+    except (ValueError, NetError) as error:
         raise StartError(str(error), EXIT_UNAVAILABLE) from None
     try:
         with client:
@@ -51,12 +53,25 @@ def ask_gateway(config: Config, options: argparse.Namespace, work: Work) -> int:
 def say_failure(error: Unreachable | Refused | OutcomeUnknown, options: argparse.Namespace, about: str = "") -> int:
     """Say in one line what went wrong and what to do, as JSON where that is asked for; the exit code."""
     problem, line, code = _told(error, options)
+    ticket = getattr(options, "ticket", None)
+    return failed(
+        options, problem if ticket is None else {**problem, "ticket": ticket}, printable(f"{about}{line}"), code
+    )
+
+
+def failed(options: argparse.Namespace, problem: dict[str, Any], line: str, code: int) -> int:
+    """Say in one line what went wrong, or the whole problem as JSON where that is asked for; the exit code."""
     if options.json:
-        ticket = getattr(options, "ticket", None)
-        say(as_json(problem if ticket is None else {**problem, "ticket": ticket}))
+        say(as_json(problem))
     else:
-        complain(f"quantmind: {about}{line}")
+        complain(f"quantmind: {line}")
     return code
+
+
+def outcome_unknown(options: argparse.Namespace, line: str, about: Mapping[str, Any] | None = None) -> int:
+    """Say that nobody knows whether it was done, with what else a problem tells `about` it; the exit code."""
+    problem = {**(about or {}), "status": "unknown", "code": "unknown", "detail": line}
+    return failed(options, problem, line, EXIT_UNKNOWN)
 
 
 def _told(
@@ -97,8 +112,8 @@ def _what_would_pass(problem: dict[str, Any]) -> str:
 
 
 def as_json(value: Any) -> str:
-    """One line of JSON, numbers exact."""
-    return encode(value).decode()
+    """One line of JSON, numbers exact, nothing in it that a terminal obeys."""
+    return json_visible(encode(value).decode())
 
 
 def rest_address(config: Config) -> str:
@@ -119,6 +134,8 @@ def _address(config: Config, name: str, scheme: str, door: RestConfig | WebSocke
             message = f"no running gateway has noted its address in {folder}; start it, or give --state"
             raise StartError(message, EXIT_UNAVAILABLE)
         return noted
+    if config.gateway.tls.certificate is not None:
+        scheme += "s"
     # Listening everywhere is no address to ask at.
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(door.host, door.host)  # noqa: S104
     return f"{scheme}://[{host}]:{door.port}/" if ":" in host else f"{scheme}://{host}:{door.port}/"

@@ -24,13 +24,33 @@ def leave_stdout(error: OSError) -> int:
     return EXIT_UNAVAILABLE
 
 
+def printable(text: str) -> str:
+    """A text that a terminal only shows: others choose comments and names, and it would obey what is in them."""
+    return text if text.isprintable() else "".join(each if each.isprintable() else "?" for each in text)
+
+
+def tame(text: str) -> str:
+    """The same for a text of several lines, which stay."""
+    return text if text.isprintable() else "\n".join(map(printable, text.split("\n")))
+
+
+def print_tame(text: str) -> None:
+    """Print what was asked for. Raises OSError: nobody takes it, see `leave_stdout`."""
+    print(tame(text), flush=True)
+
+
+def counted(number: int, what: str) -> str:
+    """So many of something: 1 order, 2 orders."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def say(text: str) -> None:
     """Print a line of what was done. Never fails: where nobody reads it any more, it goes to standard error.
 
     What was carried out must neither end because of that, nor look as if it had failed.
     """
     try:
-        print(text, flush=True)
+        print(tame(text), flush=True)
     except OSError:
         forget_stdout()
         sys.stdout = sys.stderr  # for the lines that follow
@@ -40,7 +60,7 @@ def say(text: str) -> None:
 def complain(text: str) -> None:
     """Print a line to standard error. Never fails."""
     try:
-        print(text, file=sys.stderr, flush=True)
+        print(tame(text), file=sys.stderr, flush=True)
     except OSError:
         _forget(2 if sys.stderr is None else sys.stderr.fileno())
 

@@ -1,4 +1,4 @@
-"""`quantmind positions` and `quantmind orders`: what is open, and what waits for its price."""
+"""`quantmind positions` and `quantmind orders` alone: what is open, and what waits for its price."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from quantmind.cli.gateway import as_json, ask_gateway, brokers_of, say_failure
+from quantmind.cli.output import print_tame, printable
 from quantmind.client.rest import Refused, RestClient
 from quantmind.config import Config
 from quantmind.errors import EXIT_REFUSED
@@ -17,7 +18,8 @@ _PLACE = ("ticket", "broker", "symbol", "side")
 _SMALL = ("magic", "comment", "time")
 _POSITIONS = (*_PLACE, "volume", "price_open", "price_current", "sl", "tp", "profit", "swap", *_SMALL)
 _ORDERS = (*_PLACE, "order_type", "volume", "price", "sl", "tp", "expiration", *_SMALL)
-_TEXTS = frozenset({"broker", "symbol", "side", "order_type", "comment", "time", "expiration"})
+_TEXTS = frozenset({"broker", "symbol", "side", "order_type", "comment", "time", "expiration", "order_id", "state"})
+_TEXTS |= {"ea_name", "asked", "received", "request_id", "rule", "measure"}
 
 
 def positions(config: Config, options: argparse.Namespace) -> int:
@@ -68,12 +70,12 @@ def _show(client: RestClient, options: argparse.Namespace, kind: str, columns: S
     found = listed(client, kind, options.broker, options.symbol)
     if options.json:
         failed = {name: error.problem for name, error in found.failed.items()}
-        print(as_json({"items": found.items, **({"failed": failed} if failed else {})}), flush=True)
+        print_tame(as_json({"items": found.items, **({"failed": failed} if failed else {})}))
         return EXIT_REFUSED if failed else 0
     if found.items:
-        print(table(columns, found.items), flush=True)
+        print_tame(table(columns, found.items))
     else:
-        print("no open positions" if kind == "positions" else "no pending orders", flush=True)
+        print_tame("no open positions" if kind == "positions" else "no pending orders")
     return found.say_failures(options)
 
 
@@ -94,6 +96,4 @@ def table(columns: Sequence[str], items: Sequence[dict[str, Any]]) -> str:
 def _cell(value: Any) -> str:
     if value is None:
         return "-"
-    text = str(value)
-    # A broker's comment may hold anything; a terminal must not obey it.
-    return text if text.isprintable() else "".join(each if each.isprintable() else "?" for each in text)
+    return printable(str(value))  # a broker's comment may hold anything

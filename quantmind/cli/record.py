@@ -16,7 +16,7 @@ import attrs
 import trio
 
 from quantmind.adapters.mock.recordings.writer import RecordError, RecordingWriter, check_symbol
-from quantmind.cli.output import complain, say
+from quantmind.cli.output import complain, counted, say
 from quantmind.client import (
     Connected,
     Disconnected,
@@ -56,12 +56,12 @@ def record(url: str, options: argparse.Namespace) -> int:
         complain(f"quantmind: {path} can't be written: {exc.strerror or exc}")
         return EXIT_UNAVAILABLE
     recorder = Recorder(writer, options.count)
-    failure = _run(recorder, url, options.symbols, path)
+    failure = _run(recorder, url, options.symbols, path, options.ca)
     if options.json:
         say(json.dumps({"file": str(path), "ticks": writer.ticks, "gaps": writer.gaps, "late": writer.late}))
     else:
         late = f", {writer.late} out of order" if writer.late else ""
-        _say(f"{_counted(writer.ticks, 'tick')} written to {path}, {_counted(writer.gaps, 'gap')}{late}")
+        _say(f"{counted(writer.ticks, 'tick')} written to {path}, {counted(writer.gaps, 'gap')}{late}")
     if failure is not None:
         complain(f"quantmind: {failure}")
         return EXIT_UNAVAILABLE
@@ -102,7 +102,7 @@ class Recorder:
                 cause = "slow_recorder" if event.conflated else "lost"
                 span = {"from_seq": event.from_seq, "to_seq": event.to_seq}
                 note("gap", {"symbol": event.symbol, "broker": event.broker, **span, "cause": cause})
-                _say(f"{_counted(event.count, 'tick')} of {event.symbol} did not arrive")
+                _say(f"{counted(event.count, 'tick')} of {event.symbol} did not arrive")
             case NewEpoch(previous=None):
                 note("epoch", {"epoch": event.epoch})
             case NewEpoch():
@@ -139,7 +139,7 @@ class Recorder:
             _say(f"not connected: {event.reason}; trying again")
 
 
-def _run(recorder: Recorder, url: str, symbols: Sequence[str], path: Path) -> str | None:
+def _run(recorder: Recorder, url: str, symbols: Sequence[str], path: Path, ca: Path | None) -> str | None:
     """Record; what ended it, None when it was asked to."""
     writer, failure = recorder.writer, None
     try:
@@ -148,7 +148,7 @@ def _run(recorder: Recorder, url: str, symbols: Sequence[str], path: Path) -> st
             writer.note("torn", {"bytes": writer.torn_bytes})
             _say(f"a torn line at the end of {path} was cut off ({writer.torn_bytes} bytes)")
         writer.flush()
-        trio.run(partial(_record, recorder, url, symbols), strict_exception_groups=True)
+        trio.run(partial(_record, recorder, url, symbols, ca), strict_exception_groups=True)
     except* (QuantMindError, NetError, ValueError) as group:
         failure = str(_first(group))
     except* OSError as group:
@@ -163,12 +163,13 @@ def _run(recorder: Recorder, url: str, symbols: Sequence[str], path: Path) -> st
     return failure
 
 
-async def _record(recorder: Recorder, url: str, symbols: Sequence[str]) -> None:
+async def _record(recorder: Recorder, url: str, symbols: Sequence[str], ca: Path | None) -> None:
     settings = FeedSettings(buffer=BUFFER)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_stop_on_signal, nursery.cancel_scope)
         nursery.start_soon(_flush_again_and_again, recorder.writer)
-        async with open_ticks(url, symbols, token=os.environ.get("QUANTMIND_TOKEN"), settings=settings) as feed:
+        token = os.environ.get("QUANTMIND_TOKEN")
+        async with open_ticks(url, symbols, token=token, settings=settings, ca=ca) as feed:
             _say(f"recording {' '.join(symbols)} of {url} to {recorder.writer.path}")
             async for event in feed:
                 if recorder.take(event):
@@ -210,10 +211,6 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
 def _now() -> str:
     at = datetime.now(UTC)
     return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z"
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _say(text: str) -> None:

@@ -27,6 +27,7 @@ logger = logging.getLogger("quantmind.cli")
 
 
 def run(config: Config, options: argparse.Namespace) -> int:
+    os.umask(0o077)  # the journal and the account are nobody else's, whoever may look into the folder
     log = logs.set_up(as_json=options.json_log, verbose=options.verbose)
     _take_descriptors(config)
     token = os.environ.get("QUANTMIND_TOKEN") or None

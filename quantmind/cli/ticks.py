@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from functools import partial
 from typing import Any
 
 import trio
 
-from quantmind.cli.output import leave_stdout
+from quantmind.cli.output import complain, leave_stdout, print_tame
 from quantmind.cli.record import record
 from quantmind.client.live_ticks import FeedRefused, open_ticks
 from quantmind.errors import EXIT_UNAVAILABLE
@@ -24,7 +23,7 @@ def ticks(url: str, options: argparse.Namespace) -> int:
             return record(url, options)
         trio.run(partial(_show_ticks, url, options))
     except (NetError, FeedRefused, PeerGone) as exc:
-        print(f"quantmind: {exc}", file=sys.stderr)
+        complain(f"quantmind: {exc}")
         return EXIT_UNAVAILABLE
     except OSError as exc:
         return leave_stdout(exc)
@@ -35,7 +34,7 @@ def ticks(url: str, options: argparse.Namespace) -> int:
 
 async def _show_ticks(url: str, options: argparse.Namespace) -> None:
     left = options.count
-    async with open_ticks(url, options.symbols, token=os.environ.get("QUANTMIND_TOKEN")) as feed:
+    async with open_ticks(url, options.symbols, token=os.environ.get("QUANTMIND_TOKEN"), ca=options.ca) as feed:
         async for message in feed:
             if options.json:
                 print(json.dumps(message), flush=True)
@@ -51,9 +50,8 @@ def _show(message: dict[str, Any]) -> None:
     if message["type"] == "tick":
         tick = message["data"]
         at = tick["time"][11:23]
-        print(
-            f"{at}  {tick['symbol']:<10} {tick['bid']:<10} {tick['ask']:<10} spread {tick['spread']:<5} #{tick['seq']}",
-            flush=True,
+        print_tame(
+            f"{at}  {tick['symbol']:<10} {tick['bid']:<10} {tick['ask']:<10} spread {tick['spread']:<5} #{tick['seq']}"
         )
     elif message["type"] == "status":
-        print(f"-- {message.get('broker', 'gateway')}: {message['state']}", flush=True)
+        print_tame(f"-- {message.get('broker', 'gateway')}: {message['state']}")

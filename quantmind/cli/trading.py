@@ -39,7 +39,7 @@ def trade(config: Config, options: argparse.Namespace) -> int:
     words = f"{options.side} {options.volume} {options.symbol}"
     words += " at the market" if price is None else f" by a {order_type} order at {price}"
     if not options.yes:
-        refusal = _asked(f"{words}{_stops(options)}")
+        refusal = confirmed(f"{words}{_stops(options)}")
         if refusal is not None:
             return refusal
     body = {
@@ -97,7 +97,7 @@ def _close_all(client: RestClient, options: argparse.Namespace) -> int:
         say(as_json({"items": []}) if options.json else "no open positions")
         return max(codes)
     if _at_terminal() and not options.yes:
-        refusal = _asked(f"close {len(found)} positions at the market")
+        refusal = confirmed(f"close {len(found)} positions at the market")
         if refusal is not None:
             return refusal
     key = options.key or uuid.uuid4().hex
@@ -188,18 +188,18 @@ def _stops(options: argparse.Namespace) -> str:
     return f", {', '.join(stops)}" if stops else ", without a stop loss"
 
 
-# None: go ahead; else the exit code.
-def _asked(what: str) -> int | None:
+def confirmed(what: str, question: str = "Send it?", otherwise: str = "nothing was sent") -> int | None:
+    """Ask whoever is at the terminal; None: go ahead, else the exit code."""
     if not _at_terminal():
         complain(f"quantmind: {what}: nobody is here to confirm it; add --yes")
         return EXIT_USAGE
     try:
-        answer = input(f"{what}. Send it? [y/N] ")
+        answer = input(f"{what}. {question} [y/N] ")
     except (EOFError, KeyboardInterrupt):
         answer = ""
     if answer.strip().lower() in ("y", "yes"):
         return None
-    complain("nothing was sent")
+    complain(otherwise)
     return EXIT_REFUSED
 
 
@@ -222,7 +222,6 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
     filters = argparse.ArgumentParser(add_help=False)
     filters.add_argument("--symbol", metavar="SYMBOL", help="only this symbol")
     commands.add_parser("positions", parents=[common, where, filters], help="show open positions")
-    commands.add_parser("orders", parents=[common, where, filters], help="show pending orders")
     trades = commands.add_parser(
         "trade",
         parents=[common, where, sends],
@@ -243,12 +242,12 @@ def add_parsers(commands: Any, common: argparse.ArgumentParser) -> None:
     trades.add_argument("--comment", type=_comment, help=f"at most {MAX_COMMENT} characters")
     trades.add_argument("--yes", action="store_true", help="don't ask whether to send it")
     closes = commands.add_parser("close", parents=[common, where, sends, filters], help="close positions")
-    closes.add_argument("ticket", type=_ticket, nargs="?", metavar="TICKET")
+    closes.add_argument("ticket", type=ticket_number, nargs="?", metavar="TICKET")
     closes.add_argument("--all", action="store_true", help="every position, or every one of --symbol and --broker")
     closes.add_argument("--volume", type=amount, metavar="LOTS", help="close a part of it")
     closes.add_argument("--yes", action="store_true", help="at a terminal: don't ask before --all")
     cancels = commands.add_parser("cancel", parents=[common, where, sends], help="take a pending order back")
-    cancels.add_argument("ticket", type=_ticket, metavar="TICKET")
+    cancels.add_argument("ticket", type=ticket_number, metavar="TICKET")
 
 
 def amount(text: str) -> Decimal:
@@ -282,7 +281,12 @@ def moment(text: str) -> int:
     return found
 
 
-def _ticket(text: str) -> int:
+def ticket_number(text: str) -> int:
+    """A ticket from the command line.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
     if re.fullmatch(r"[0-9]{1,20}", text, re.ASCII) is None or not 1 <= int(text) <= MAX_TICKET:
         raise argparse.ArgumentTypeError(f"{text[:40]!r} is no ticket; `quantmind positions` and `orders` show them")
     return int(text)

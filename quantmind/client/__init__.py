@@ -4,6 +4,16 @@
 Layout: `feed_state`, `feed_buffer`, `replies` and `waiting` are pure; `ticks` and `commands` give them sockets.
 """
 
+from quantmind.client.channel_events import (
+    AccountUpdate,
+    ChannelSnapshot,
+    ChannelUpdate,
+    DealUpdate,
+    GatewayEvent,
+    OrderUpdate,
+    PositionUpdate,
+    RiskUpdate,
+)
 from quantmind.client.commands import CommandClient, open_commands
 from quantmind.client.errors import FeedRefused
 from quantmind.client.exchange import CommandSettings, CommandStatistics
@@ -15,6 +25,7 @@ from quantmind.client.feed_events import (
     FeedWarning,
     Gap,
     NewEpoch,
+    Recovered,
     SeqReset,
     Subscribed,
     SymbolRejected,
@@ -28,6 +39,7 @@ from quantmind.client.outcomes import (
     ChangeOutcome,
     CloseOutcome,
     Done,
+    Ended,
     Failed,
     Filled,
     MultiplierSet,
@@ -42,6 +54,7 @@ from quantmind.client.outcomes import (
 )
 from quantmind.client.requests import CancelRequest, CloseRequest, Command, ModifyRequest, OpenRequest
 from quantmind.client.ticks import Feed, FeedSettings, FeedStatistics, open_ticks
+from quantmind.net.zmq import CurveLogin, PlainLogin
 
 __all__ = [
     "find_gateway",
@@ -59,12 +72,23 @@ __all__ = [
     "SeqReset",
     "Connected",
     "Disconnected",
+    "Recovered",
     "Subscribed",
     "SymbolRejected",
     "FeedStatus",
     "FeedWarning",
+    "ChannelSnapshot",
+    "ChannelUpdate",
+    "AccountUpdate",
+    "OrderUpdate",
+    "PositionUpdate",
+    "DealUpdate",
+    "RiskUpdate",
+    "GatewayEvent",
     "open_commands",
     "CommandClient",
+    "PlainLogin",
+    "CurveLogin",
     "CommandSettings",
     "CommandStatistics",
     "OpenRequest",
@@ -81,6 +105,7 @@ __all__ = [
     "Filled",
     "Placed",
     "Done",
+    "Ended",
     "Rejected",
     "Reason",
     "Failed",

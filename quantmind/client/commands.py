@@ -45,7 +45,7 @@ from quantmind.client.requests import CancelRequest, CloseRequest, Command, Modi
 from quantmind.client.waiting import Question, Waiting
 from quantmind.domain.clock import Clock
 from quantmind.net.nursery import background
-from quantmind.net.zmq import ZmqContext
+from quantmind.net.zmq import Login, ZmqContext
 
 logger: Final = logging.getLogger("quantmind.client")
 
@@ -317,6 +317,7 @@ async def open_commands(
     magic: int = 0,
     settings: CommandSettings | None = None,
     clock: Clock | None = None,
+    login: Login | None = None,
 ) -> AsyncIterator[CommandClient]:
     """A client for trade commands, for the length of the block.
 
@@ -331,13 +332,14 @@ async def open_commands(
         magic: of the EA, where a request names none.
         settings: how patient it is.
         clock: where expiry times come from; the computer's own when absent.
+        login: what an endpoint under `secure` asks for: a `PlainLogin` or a `CurveLogin`.
 
     Raises:
         quantmind.net.errors.NetError: `url` is no address of the form tcp://host:port.
         ValueError: `ea_name` or `broker` can't be one.
     """
     with ZmqContext() as context:
-        exchange = Exchange(context, url, settings or CommandSettings())
+        exchange = Exchange(context, url, settings or CommandSettings(), login)
         client = CommandClient(
             exchange,
             ea_name=ea_name,

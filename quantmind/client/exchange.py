@@ -17,7 +17,7 @@ from quantmind.client.outcomes import AnyOutcome
 from quantmind.client.replies import Reply, UnreadableReply, read_reply
 from quantmind.client.waiting import Question, Waiting
 from quantmind.net.errors import NetError
-from quantmind.net.zmq import DealerSocket, ZmqContext
+from quantmind.net.zmq import DealerSocket, Login, ZmqContext
 
 logger: Final = logging.getLogger("quantmind.client")
 
@@ -84,11 +84,12 @@ class Exchange:
         quantmind.net.errors.NetError: `url` is no address of the form tcp://host:port.
     """
 
-    def __init__(self, context: ZmqContext, url: str, settings: CommandSettings) -> None:
+    def __init__(self, context: ZmqContext, url: str, settings: CommandSettings, login: Login | None = None) -> None:
         self._context = context
         self._host, self._port = _address(url)
         self._url = url
         self._settings = settings
+        self._login = login
         self._rng = random.Random()
         self._seats: dict[str, _Seat] = {}
         self._used: OrderedDict[str, None] = OrderedDict()
@@ -163,7 +164,7 @@ class Exchange:
 
     def _open(self) -> DealerSocket:
         high_water = COPIES * self._settings.max_in_flight
-        return DealerSocket.connect(self._context, self._host, self._port, high_water=high_water)
+        return DealerSocket.connect(self._context, self._host, self._port, high_water=high_water, login=self._login)
 
     def _send(self, waiting: Waiting | Question, raw: bytes) -> None:
         if not self._socket.send(raw):

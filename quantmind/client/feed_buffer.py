@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import attrs
 
+from quantmind.client.channel_events import AccountUpdate, ChannelSnapshot, ChannelUpdate
 from quantmind.client.feed_events import (
     FeedEvent,
     FeedStatus,
@@ -28,6 +29,10 @@ class FeedBuffer:
     each state (feed status, rejection, connection) the newest. What lies before a `NewEpoch` goes, since that event
     says that ticks were missed. What remains is bounded by the number of symbols, so the capacity grows with it: at
     least four places for each, or a full buffer would be sorted through at every tick.
+
+    Updates of channels are not conflated, but for accounts: they stay, each in its place, behind the newest snapshot of
+    their channel. Where they fill half of the buffer all of them go, and `take_lost` says so: the channels must begin
+    anew.
     """
 
     capacity: int
@@ -35,6 +40,7 @@ class FeedBuffer:
     _limit: int = attrs.field(default=0, init=False)
     _conflated: int = attrs.field(default=0, init=False)
     _peak: int = attrs.field(default=0, init=False)
+    _lost: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._limit = self.capacity
@@ -64,16 +70,24 @@ class FeedBuffer:
         """The oldest event, or None."""
         return self._events.popleft() if self._events else None
 
+    def take_lost(self) -> bool:
+        """Whether updates of channels went since this was asked last."""
+        lost, self._lost = self._lost, False
+        return lost
+
     def _conflate(self) -> None:
         events = list(self._events)
         first_epoch = next((event for event in events if isinstance(event, NewEpoch)), None)
         at = max((at for at, event in enumerate(events) if isinstance(event, NewEpoch)), default=-1)
+        begins = {event.channel: at for at, event in enumerate(events) if isinstance(event, ChannelSnapshot)}
         before = sum(isinstance(event, Tick) for event in events)
         newest: dict[object, int] = {}
         lost_from: dict[Key, int] = {}
         dropped: set[Key] = set()
         for place, event in enumerate(events):
             if isinstance(event, Tick | Gap | SeqReset) and place < at:
+                continue
+            if isinstance(event, ChannelSnapshot | ChannelUpdate) and place < begins.get(event.channel, 0):
                 continue
             if isinstance(event, Tick):
                 older = newest.get(event.key)
@@ -106,6 +120,9 @@ class FeedBuffer:
                 event = NewEpoch(event.epoch, first_epoch.previous)
             kept.append(event)
         self._conflated += before - sum(isinstance(event, Tick) for event in kept)
+        if sum(isinstance(event, ChannelUpdate) for event in kept) > self.capacity // 2:
+            kept = [event for event in kept if not isinstance(event, ChannelSnapshot | ChannelUpdate)]
+            self._lost = True
         self._events = deque(kept)
 
 
@@ -123,5 +140,11 @@ def _state_key(event: FeedEvent) -> object:
             return (SymbolRejected, event.symbol)
         case Subscribed():
             return (Subscribed, event.symbol)
+        case AccountUpdate():
+            return (AccountUpdate, event.broker)
+        case ChannelUpdate():
+            return id(event)
+        case ChannelSnapshot():
+            return (ChannelSnapshot, event.channel)
         case _:
             return type(event)

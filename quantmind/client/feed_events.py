@@ -1,12 +1,14 @@
-"""What a feed of ticks tells, in order: ticks, and everything that stands between them.
+"""What a feed tells, in order: ticks, what private channels tell, and everything that stands between them.
 
 The rule behind them: no tick is lost silently. Whenever ticks of a symbol were missed, a `Gap`, `NewEpoch` or
-`SeqReset` comes before that symbol's next tick.
+`SeqReset` comes before that symbol's next tick. `quantmind.client.channel_events` has those of channels.
 """
 
 from __future__ import annotations
 
 import attrs
+
+from quantmind.client.channel_events import ChannelSnapshot, ChannelUpdate
 
 Key = tuple[str, str]
 """(broker, symbol)."""
@@ -95,11 +97,20 @@ class Disconnected:
 class Connected:
     """The feed stands, after `down_s` seconds without it; `again` False the first time.
 
-    The symbols are subscribed to again by then, and a `Gap` or `NewEpoch` says what was missed.
+    Symbols and channels are subscribed to again by then. What was missed follows (`Recovered`), or a `Gap`, `NewEpoch`
+    or `ChannelSnapshot` says what is missing.
     """
 
     again: bool
     down_s: float
+
+
+@attrs.frozen
+class Recovered:
+    """Everything that was missed of these symbols and channels since the connection was lost follows."""
+
+    symbols: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -122,7 +133,7 @@ class SymbolRejected:
 
 @attrs.frozen
 class FeedStatus:
-    """A feed is `stale`, `live` again or `ended`; with no broker the gateway itself is `stopping`.
+    """A feed is `stale`, `closed` with its market, `live` again or `ended`; with no broker: the gateway is `stopping`.
 
     `age_ms`: how long the feed has been silent.
     """
@@ -142,5 +153,17 @@ class FeedWarning:
 
 
 FeedEvent = (
-    Tick | Gap | NewEpoch | SeqReset | Disconnected | Connected | Subscribed | SymbolRejected | FeedStatus | FeedWarning
+    Tick
+    | Gap
+    | NewEpoch
+    | SeqReset
+    | Disconnected
+    | Connected
+    | Recovered
+    | Subscribed
+    | SymbolRejected
+    | FeedStatus
+    | FeedWarning
+    | ChannelSnapshot
+    | ChannelUpdate
 )

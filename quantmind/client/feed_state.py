@@ -1,17 +1,20 @@
-"""The client's side of the tick feed without I/O: what to say to the gateway, and which events its words make.
+"""The client's side of a feed without I/O: what to say to the gateway, and which events its words make.
 
 Pure: texts in, events and texts out. `quantmind.client.ticks` gives it a socket and a clock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Final, TypeVar
 
 import attrs
 import msgspec
 
+from quantmind.client import feed_channels
+from quantmind.client.channel_events import UPDATES
 from quantmind.client.errors import FeedRefused
+from quantmind.client.feed_channels import FeedChannels
 from quantmind.client.feed_events import (
     Connected,
     FeedEvent,
@@ -20,6 +23,7 @@ from quantmind.client.feed_events import (
     Gap,
     Key,
     NewEpoch,
+    Recovered,
     SeqReset,
     Subscribed,
     SymbolRejected,
@@ -31,6 +35,9 @@ T = TypeVar("T")
 
 NAMES_PER_MESSAGE: Final = 200
 """So that a message stays below the gateway's 64 KiB, whatever the names."""
+
+RESUMED_PER_MESSAGE: Final = 100
+"""As above: who says what it has seen names each symbol twice. They are recovered together or not at all."""
 
 FIRST_ASK_AGAIN_S: Final = 1.0
 MOST_ASK_AGAIN_S: Final = 30.0
@@ -45,7 +52,10 @@ SPARE_KEYS: Final = 16
 PING: Final = '{"type":"ping"}'
 
 _REFUSALS: Final = frozenset(
-    {"unauthorized", "forbidden", "invalid_json", "invalid_message", "unknown_type", "no_symbols", "binary_unsupported"}
+    {
+        *("unauthorized", "forbidden", "invalid_json", "invalid_message", "unknown_type", "no_symbols"),
+        *("unknown_channel", "binary_unsupported"),
+    }
 )
 # What the gateway says of a message that is none of the above: it is busy, and the message can be sent again.
 _SHOWN: Final = 60
@@ -90,6 +100,10 @@ class _SubscribedMessage(msgspec.Struct):
     epoch: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
     rejected: list[_Rejected] = []
     protocol: int = PROTOCOL
+    recovered: bool | None = None
+    channels: list[str] = []
+    snapshots: dict[str, int] = {}
+    journal_seq: int = 0
 
 
 class _StatusMessage(msgspec.Struct):
@@ -97,6 +111,10 @@ class _StatusMessage(msgspec.Struct):
     broker: str | None = None
     symbol: str | None = None
     age_ms: int | None = None
+
+
+class _HeartbeatMessage(msgspec.Struct):
+    journal_seq: int | None = None
 
 
 class _ErrorMessage(msgspec.Struct):
@@ -109,6 +127,7 @@ _tick: Final = msgspec.json.Decoder(_TickMessage)
 _subscribed: Final = msgspec.json.Decoder(_SubscribedMessage)
 _status: Final = msgspec.json.Decoder(_StatusMessage)
 _error: Final = msgspec.json.Decoder(_ErrorMessage)
+_heartbeat: Final = msgspec.json.Decoder(_HeartbeatMessage)
 _encode: Final = msgspec.json.Encoder().encode
 
 _TICK_OPENING: Final = '{"type":"tick",'
@@ -124,6 +143,7 @@ class FeedState:
     again. `FeedRefused` means: it is over.
     """
 
+    channels: FeedChannels = attrs.field(factory=FeedChannels)
     _wanted: dict[str, None] = attrs.field(factory=dict, init=False)
     _epoch: str | None = attrs.field(default=None, init=False)
     _last: dict[Key, int] = attrs.field(factory=dict, init=False)
@@ -191,8 +211,28 @@ class FeedState:
         """A connection is open: returns what to send."""
         self._ask_again_at = None
         self._ask_again_s = FIRST_ASK_AGAIN_S
-        # Without symbols, a ping: its pong is the sign that a gateway answers.
-        return _subscribe(list(self._wanted)) or [PING]
+        # Without anything wanted, a ping: its pong is the sign that a gateway answers.
+        return [*self._resume(), *_texts(self.channels.subscribe())] or [PING]
+
+    # Symbols that an earlier connection of this epoch sent go on where they were; the others begin.
+    def _resume(self) -> list[str]:
+        seen = {name: seq for name in self._wanted if name in self._before and (seq := self._seen(name)) is not None}
+        messages: list[Mapping[str, Any]] = []
+        for part in _parts(list(seen), RESUMED_PER_MESSAGE):
+            resume = {"epoch": self._epoch, "seq": {name: seen[name] for name in part}}
+            messages.append({"type": "subscribe", "symbols": part, "resume": resume})
+        return [*_texts(messages), *_subscribe([name for name in self._wanted if name not in seen])]
+
+    # The newest tick of a name, 0 for none yet; None where it is not sure of which broker that is.
+    def _seen(self, name: str) -> int | None:
+        symbol, at, broker = name.rpartition("@")
+        if at:
+            return self._last.get((broker, symbol), 0)
+        keys = [key for key in self._last if key[1] == name]
+        others = [key for key in keys if f"{name}@{key[0]}" not in self._wanted]
+        if len(others) == 1:
+            return self._last[others[0]]
+        return 0 if not keys else None
 
     def lost(self, now: float) -> None:
         """The connection is over."""
@@ -202,6 +242,7 @@ class FeedState:
         self._before |= self._accepted
         self._accepted.clear()
         self._ask_again_at = None
+        self.channels.lost()
 
     def due(self, now: float) -> list[str]:
         """What to send because of the time: rejected symbols are asked for again."""
@@ -209,7 +250,12 @@ class FeedState:
             return []
         self._ask_again_at = None
         self._ask_again_s = min(2 * self._ask_again_s, MOST_ASK_AGAIN_S)
-        return _subscribe([name for name in self._rejected if name in self._wanted])
+        again = _subscribe([name for name in self._rejected if name in self._wanted])
+        return again if self.channels.confirmed else [*again, *_texts(self.channels.subscribe())]
+
+    def channels_dropped(self) -> list[str]:
+        """The consumer was too slow for updates of channels: what to send if a connection is open."""
+        return _texts(self.channels.dropped())
 
     @property
     def due_at(self) -> float | None:
@@ -230,10 +276,13 @@ class FeedState:
         match _decoded(_kind, text).type:
             case "tick":
                 return self._ticked(_decoded(_tick, text))
+            case kind if kind in UPDATES:
+                return self._told_by_channel(text)
             case "subscribed":
                 return self._subscribed(_decoded(_subscribed, text), now)
             case "heartbeat":
                 # Not its epoch: it can overtake ticks of the epoch before, and `subscribed` never does.
+                self.channels.stands(_decoded(_heartbeat, text).journal_seq)
                 return self._answered(now)
             case "status":
                 return self._told(_decoded(_status, text))
@@ -288,7 +337,10 @@ class FeedState:
             raise FeedRefused(
                 f"the gateway speaks protocol {message.protocol}, this client {PROTOCOL}; update quantmind-gateway"
             )
-        events = [*self._new_epoch(message.epoch), *self._connected(now)]
+        events: list[FeedEvent] = [*self._new_epoch(message.epoch), *self._connected(now)]
+        symbols = tuple(name for name in message.symbols if name in self._wanted)
+        if message.recovered and (symbols or message.channels):
+            events.append(Recovered(symbols, tuple(message.channels)))
         for name in message.symbols:
             if name in self._wanted and name not in self._accepted:
                 self._accepted.add(name)
@@ -302,7 +354,21 @@ class FeedState:
             self._rejected[item.symbol] = item.reason
             self._accepted.discard(item.symbol)
             self._ask_again_at = now + self._ask_again_s
+        if message.channels:
+            events += self._begin_channels(message)
         return events
+
+    def _begin_channels(self, message: _SubscribedMessage) -> list[FeedEvent]:
+        try:
+            return self.channels.subscribed(message.snapshots, message.journal_seq, message.recovered)
+        except ValueError as error:
+            raise GatewayFault(str(error)) from None
+
+    def _told_by_channel(self, text: str) -> Sequence[FeedEvent]:
+        try:
+            return self.channels.told(_decoded(feed_channels.decoder, text))
+        except ValueError as error:
+            raise GatewayFault(str(error)) from None
 
     def _connected(self, now: float) -> list[FeedEvent]:
         if self._up:
@@ -312,9 +378,9 @@ class FeedState:
         again, self._was_up = self._was_up, True
         return [Connected(again, down_s)]
 
-    # Where symbols are wanted, the connection stands when they are subscribed to.
+    # Where something is wanted, the connection stands when it is subscribed to.
     def _answered(self, now: float) -> list[FeedEvent]:
-        return [] if self._wanted else self._connected(now)
+        return [] if self._wanted or self.channels.wanted else self._connected(now)
 
     def _new_epoch(self, epoch: str) -> list[FeedEvent]:
         if epoch == self._epoch:
@@ -379,7 +445,12 @@ def _subscribe(names: Sequence[str]) -> list[str]:
 
 
 def _messages(kind: str, names: Sequence[str]) -> list[str]:
-    messages: list[Any] = [
-        {"type": kind, "symbols": names[at : at + NAMES_PER_MESSAGE]} for at in range(0, len(names), NAMES_PER_MESSAGE)
-    ]
+    return _texts({"type": kind, "symbols": part} for part in _parts(names, NAMES_PER_MESSAGE))
+
+
+def _parts(names: Sequence[str], most: int) -> list[Sequence[str]]:
+    return [names[at : at + most] for at in range(0, len(names), most)]
+
+
+def _texts(messages: Iterable[Mapping[str, Any]]) -> list[str]:
     return [_encode(message).decode() for message in messages]

@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Any, Final, Self
 
 import attrs
@@ -68,13 +69,16 @@ class TickFeed:
 
 
 @contextlib.asynccontextmanager
-async def open_ticks(url: str, symbols: Sequence[str], *, token: str | None = None) -> AsyncIterator[TickFeed]:
+async def open_ticks(
+    url: str, symbols: Sequence[str], *, token: str | None = None, ca: str | Path | None = None
+) -> AsyncIterator[TickFeed]:
     """Connect and subscribe, for the length of the block.
 
     Args:
-        url: as `ws://127.0.0.1:8765/`.
+        url: as `ws://127.0.0.1:8765/`, or `wss://` with TLS.
         symbols: names as the gateway knows them, `NAME@broker` for one of several brokers.
         token: needed where the gateway asks for one.
+        ca: for wss://, the file of the authority to trust; None: that of QUANTMIND_CA, else the system's.
 
     Raises:
         quantmind.net.errors.NetError: no gateway answers there.
@@ -82,7 +86,7 @@ async def open_ticks(url: str, symbols: Sequence[str], *, token: str | None = No
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     # The connection's tasks outlive its opening, so the limit is taken off instead of left.
     with trio.CancelScope(deadline=trio.current_time() + OPEN_WITHIN_S) as patience:
-        async with connect(url, headers=headers) as connection:
+        async with connect(url, headers=headers, ca=ca) as connection:
             await connection.send(json.dumps({"type": "subscribe", "symbols": list(symbols)}))
             patience.deadline = math.inf
             yield TickFeed(url, connection)

@@ -107,7 +107,26 @@ class Rejected:
     risk_multiplier: Decimal | None = None
 
     def __str__(self) -> str:
-        return "; ".join(f"{reason.rule}: {reason.message}" for reason in self.reasons) or "rejected without a reason"
+        why = "; ".join(f"{reason.rule}: {reason.message}" for reason in self.reasons) or "rejected without a reason"
+        return f"{why}; {self.max_volume} lots would pass" if self.max_volume else why
+
+
+@attrs.frozen
+class Ended:
+    """The order waited at the broker and waits no more: it was not filled, and will not be.
+
+    What a repeat hears of a limit or stop order by then. `ended` is cancelled, expired or rejected.
+    """
+
+    approved: ClassVar[bool] = True
+
+    request_id: str
+    ended: str
+    ticket: int | None = None
+    order: int | None = None
+    retcode: int | None = None
+    retcode_text: str = ""
+    order_id: str | None = None
 
 
 @attrs.frozen
@@ -144,10 +163,10 @@ class Unknown:
     order_id: str | None = None
 
 
-OpenOutcome = Filled | Placed | Rejected | Failed | Unknown
+OpenOutcome = Filled | Placed | Ended | Rejected | Failed | Unknown
 CloseOutcome = Filled | Rejected | Failed | Unknown
 ChangeOutcome = Done | Rejected | Failed | Unknown
-OrderOutcome = Filled | Placed | Done | Rejected | Failed | Unknown
+OrderOutcome = Filled | Placed | Ended | Done | Rejected | Failed | Unknown
 VerdictOutcome = Approved | Rejected | Failed
 
 
@@ -182,4 +201,4 @@ class MultiplierSet:
     risk_multiplier: Decimal
 
 
-AnyOutcome = Approved | Filled | Placed | Done | Rejected | Failed | Unknown | Beat | Reported | MultiplierSet
+AnyOutcome = Approved | Filled | Placed | Ended | Done | Rejected | Failed | Unknown | Beat | Reported | MultiplierSet

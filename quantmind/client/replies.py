@@ -12,6 +12,7 @@ from quantmind.client.outcomes import (
     Approved,
     Beat,
     Done,
+    Ended,
     Failed,
     Filled,
     MultiplierSet,
@@ -75,6 +76,7 @@ class Reply(msgspec.Struct):
     retcode: int | None = None
     retcode_text: str = ""
     pending: bool = False
+    ended: str | None = None
     reserved: Decimal | None = None
     trading_state: str | None = None
     next_heartbeat_s: float | None = None
@@ -216,10 +218,12 @@ def _approved(command: Command, reply: Reply) -> Approved | Failed:
     )
 
 
-def _carried_out(command: Command, reply: Reply) -> Filled | Placed | Done:
+def _carried_out(command: Command, reply: Reply) -> Filled | Placed | Ended | Done:
     request_id, told = command.request_id, (reply.retcode, reply.retcode_text, reply.order_id)
     if command.kind in ("trade_modify", "trade_cancel"):
         return Done(request_id, reply.ticket, reply.sl, reply.tp, *told)
+    if reply.ended is not None:
+        return Ended(request_id, reply.ended, reply.ticket, reply.order, *told)
     if reply.pending or reply.retcode == PLACED:
         return Placed(request_id, reply.ticket or reply.order, reply.order, reply.volume, reply.sl, reply.tp, *told)
     return Filled(

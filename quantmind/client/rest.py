@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import http.client
 import json
+import ssl
 import time
+import uuid
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
 from quantmind.errors import QuantMindError
+from quantmind.net.trust import client_context, distrust
 
 CONNECT_WITHIN_S: Final = 5.0
 ANSWER_WITHIN_S: Final = 30.0
-"""The gateway answers a command within 5 s, and one by ticket within 7; this is for each read from the socket."""
+"""The gateway answers a command within 5 s, one by ticket within 7, and settles an order within 28; this is for each
+read from the socket."""
 KEPT_S: Final = 5.0
 """A connection that has been idle for longer is not used again: the gateway may be about to close it."""
 MAX_ANSWER_BYTES: Final = 32 << 20
@@ -61,21 +66,24 @@ class RestClient:
     """A client of one gateway; not for several threads at once. Numbers with a point come as `Decimal`.
 
     Args:
-        url: as `http://127.0.0.1:5005/`.
+        url: as `http://127.0.0.1:5005/`, or `https://` with TLS.
         token: sent with every request; it stands in no error.
+        ca: for https://, the file of the authority to trust; None: that of QUANTMIND_CA, else the system's.
 
     Raises:
         ValueError: the address is none of HTTP, or the token can't be in a header.
+        quantmind.net.errors.NetError: the file of the authority can't be used.
     """
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str, *, ca: str | Path | None = None) -> None:
         parts = urlsplit(url)
-        if parts.scheme != "http" or not parts.hostname or parts.path not in ("", "/") or parts.query:
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/") or parts.query:
             raise ValueError(f"{url!r} is no address of a gateway; give one as http://127.0.0.1:5005/")
         if not token or not all("!" <= character <= "~" for character in token):
             raise ValueError("the token is empty or has characters that no token has; copy it again")
         self.url = url
-        self._host, self._port = parts.hostname, parts.port or 80
+        self._trust = client_context(ca) if parts.scheme == "https" else None
+        self._host, self._port = parts.hostname, parts.port or (80 if self._trust is None else 443)
         self._headers = {"X-Token": token, "Accept": "application/json"}
         self._connection: http.client.HTTPConnection | None = None
         self._used_at = 0.0
@@ -130,6 +138,72 @@ class RestClient:
             if after is None:
                 return
 
+    def command_status(self, request_id: str, ea_name: str | None = None) -> dict[str, Any]:
+        """What became of a command; `ea_name` where several EAs have used the id. Raises as `get`."""
+        found: dict[str, Any] = self.get(f"/commands/{quote(request_id, safe='')}", ea_name=ea_name)
+        return found
+
+    def order(self, order_id: str) -> dict[str, Any]:
+        """One order of the gateway's, with its history. Raises as `get`."""
+        found: dict[str, Any] = self.get(f"/orders/{quote(order_id, safe='')}")
+        return found
+
+    def settle(self, order_id: str, outcome: str, reason: str, **more: Any) -> dict[str, Any]:
+        """Say what became of an order of which nobody knows; the order as it then is. Nothing is sent to the broker.
+
+        Args:
+            outcome: such as `filled` or `not_sent`.
+            more: `ticket`, `price`, `volume`, `profit`; `force` to overrule the broker's word.
+
+        Raises:
+            Refused: it was not settled.
+            OutcomeUnknown: it may have been; `order` tells.
+            Unreachable: nobody was there to hear of it.
+        """
+        body = {"outcome": outcome, "reason": reason, **more}
+        return self.send("POST", f"/orders/{quote(order_id, safe='')}/settle", body, key=uuid.uuid4().hex)
+
+    def risk(self, broker: str | None = None, *, stop_percent: Decimal | str | None = None) -> list[dict[str, Any]]:
+        """How each account stands to its limits, or one. Raises as `get`.
+
+        Args:
+            stop_percent: how far from its price a stop is taken to be, for the room in lots.
+        """
+        percent = None if stop_percent is None else str(stop_percent)
+        found: list[dict[str, Any]] = self.get("/risk", broker=broker, stop_percent=percent)["items"]
+        return found
+
+    def set_state(
+        self, state: str, reason: str, *, broker: str | None = None, flatten: bool = False
+    ) -> list[dict[str, Any]]:
+        """Set what one account may do, or every one; each one's state as it then is. Safe to repeat.
+
+        Args:
+            state: active, reduce_only or halted.
+            flatten: also close everything and take all orders back.
+
+        Raises:
+            Refused: it was not set; `cause_stands` where a release has to wait.
+            OutcomeUnknown: it may have been.
+            Unreachable: nobody was there to hear of it.
+        """
+        body = {"state": state, "reason": reason, "broker": broker, **({"flatten": True} if flatten else {})}
+        states: list[dict[str, Any]] = self.send("POST", "/risk/state", body, key=uuid.uuid4().hex)["states"]
+        return states
+
+    def supply_baseline(
+        self, balance: Decimal, reason: str, *, broker: str | None = None, **more: Any
+    ) -> dict[str, Any]:
+        """Say what an account had when its day began, where that is not known; how it then stands.
+
+        Args:
+            more: `equity`, `highest_balance`, `highest_equity`, money of the account.
+
+        Raises as `set_state`; `baseline_known` where nothing is missing.
+        """
+        body = {"balance": balance, "reason": reason, "broker": broker, **more}
+        return self.send("PUT", "/risk/baseline", body, key=uuid.uuid4().hex)
+
     def send(self, method: str, path: str, body: dict[str, Any] | None = None, *, key: str) -> dict[str, Any]:
         """Have something carried out, once for each `key` however often it is asked; what became of it.
 
@@ -164,9 +238,18 @@ class RestClient:
         if self._connection is not None and time.monotonic() - self._used_at <= KEPT_S:
             return True
         self.close()
-        connection = http.client.HTTPConnection(self._host, self._port, timeout=CONNECT_WITHIN_S)
+        connection: http.client.HTTPConnection
+        if self._trust is None:
+            connection = http.client.HTTPConnection(self._host, self._port, timeout=CONNECT_WITHIN_S)
+        else:
+            connection = http.client.HTTPSConnection(
+                self._host, self._port, timeout=CONNECT_WITHIN_S, context=self._trust
+            )
         try:
             connection.connect()
+        except ssl.SSLError as error:
+            connection.close()
+            raise Unreachable(distrust(self.url, error)) from None
         except OSError as error:
             connection.close()
             raise Unreachable(f"no gateway answers at {self.url} ({_said(error)})") from None

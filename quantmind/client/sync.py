@@ -16,6 +16,7 @@ import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
 import trio
@@ -38,6 +39,7 @@ from quantmind.client.outcomes import (
 from quantmind.client.portal import Portal
 from quantmind.client.requests import Command, Number, Request
 from quantmind.client.ticks import FeedSettings, FeedStatistics
+from quantmind.net.zmq import Login
 
 __all__ = ["Commands", "TickFeed", "open_commands", "open_ticks"]
 
@@ -283,10 +285,16 @@ class Commands:
 
 @contextlib.contextmanager
 def open_ticks(
-    url: str, symbols: Iterable[str], *, token: str | None = None, settings: FeedSettings | None = None
+    url: str,
+    symbols: Iterable[str] = (),
+    *,
+    token: str | None = None,
+    settings: FeedSettings | None = None,
+    channels: Iterable[str] = (),
+    ca: str | Path | None = None,
 ) -> Iterator[TickFeed]:
-    """Keep ticks of `symbols` coming, for the length of the block. As `quantmind.client.open_ticks`."""
-    opening = partial(ticks.open_ticks, url, symbols, token=token, settings=settings)
+    """Keep ticks and what channels tell coming, for the length of the block. As `quantmind.client.open_ticks`."""
+    opening = partial(ticks.open_ticks, url, symbols, token=token, settings=settings, channels=channels, ca=ca)
     with Portal.running(opening, name="quantmind ticks") as (portal, feed):
         yield TickFeed(portal, feed)
 
@@ -300,10 +308,18 @@ def open_commands(
     broker: str | None = None,
     magic: int = 0,
     settings: CommandSettings | None = None,
+    login: Login | None = None,
 ) -> Iterator[Commands]:
     """A client for trade commands, for the length of the block. As `quantmind.client.open_commands`."""
     opening = partial(
-        commands.open_commands, url, ea_name=ea_name, token=token, broker=broker, magic=magic, settings=settings
+        commands.open_commands,
+        url,
+        ea_name=ea_name,
+        token=token,
+        broker=broker,
+        magic=magic,
+        settings=settings,
+        login=login,
     )
     with Portal.running(opening, name="quantmind commands") as (portal, client):
         yield Commands(portal, client)

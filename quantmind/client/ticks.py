@@ -1,4 +1,4 @@
-"""A feed of ticks that outlives its connections.
+"""A feed of ticks and private channels that outlives its connections.
 
     async with open_ticks("ws://127.0.0.1:8765/", ["EURUSD"]) as feed:
         async for event in feed:
@@ -14,6 +14,7 @@ import logging
 import math
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Sequence
+from pathlib import Path
 from typing import Final, Self
 
 import attrs
@@ -22,6 +23,7 @@ import trio
 from quantmind.client.backoff import Backoff
 from quantmind.client.errors import FeedRefused
 from quantmind.client.feed_buffer import FeedBuffer
+from quantmind.client.feed_channels import FeedChannels
 from quantmind.client.feed_events import Disconnected, FeedEvent, Tick
 from quantmind.client.feed_state import PING, FeedState, GatewayFault
 from quantmind.net.errors import NetError, PeerGone
@@ -85,14 +87,23 @@ class Feed:
     everything that came before. Cancelling an iteration loses no event.
     """
 
-    def __init__(self, url: str, symbols: Iterable[str], token: str | None, settings: FeedSettings) -> None:
+    def __init__(
+        self,
+        url: str,
+        symbols: Iterable[str],
+        token: str | None,
+        settings: FeedSettings,
+        channels: Iterable[str] = (),
+        ca: str | Path | None = None,
+    ) -> None:
         parse_url(url)
         if "token=" in url.lower():
             raise ValueError("a token in an address ends up in logs; give it as `token`")
         self._url = url
+        self._ca = ca
         self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         self._settings = settings
-        self._state = FeedState()
+        self._state = FeedState(FeedChannels.of(channels))
         self._state.add(symbols)
         self._buffer = FeedBuffer(settings.buffer)
         self._backoff = Backoff(settings.first_pause_s, settings.most_pause_s, settings.good_after_s)
@@ -195,7 +206,9 @@ class Feed:
         within_s = self._settings.open_within_s
         try:
             with trio.CancelScope(deadline=trio.current_time() + within_s) as opening:
-                async with connect(self._url, headers=self._headers, max_message_bytes=MAX_MESSAGE_BYTES) as connection:
+                async with connect(
+                    self._url, headers=self._headers, max_message_bytes=MAX_MESSAGE_BYTES, ca=self._ca
+                ) as connection:
                     with trio.CancelScope() as self._talking:
                         if self._closing.is_set():
                             return "closed"
@@ -260,31 +273,43 @@ class Feed:
 
     def _put(self, events: Iterable[FeedEvent]) -> None:
         self._buffer.extend(events)
+        if self._buffer.take_lost():
+            self._say(self._state.channels_dropped())
         self._arrived.set()
         self._arrived = trio.Event()
 
 
 @contextlib.asynccontextmanager
 async def open_ticks(
-    url: str, symbols: Iterable[str], *, token: str | None = None, settings: FeedSettings | None = None
+    url: str,
+    symbols: Iterable[str] = (),
+    *,
+    token: str | None = None,
+    settings: FeedSettings | None = None,
+    channels: Iterable[str] = (),
+    ca: str | Path | None = None,
 ) -> AsyncIterator[Feed]:
-    """Keep ticks of `symbols` coming, for the length of the block.
+    """Keep ticks of `symbols` and what `channels` tell coming, for the length of the block.
 
     It connects in the background and again whenever the connection is lost; a gateway that is not there is no error
-    but a `Disconnected` event. The socket is read at all times: when you are slower than the feed, the newest tick of
-    each symbol stays, and a `Gap` names what went. Cancelling ends the connection at once.
+    but a `Disconnected` event. After an outage it goes on where it was, if the gateway still has what was missed. The
+    socket is read at all times: when you are slower than the feed, the newest tick of each symbol stays, and a `Gap`
+    names what went. Cancelling ends the connection at once.
 
     Args:
-        url: as `ws://127.0.0.1:8765/`.
+        url: as `ws://127.0.0.1:8765/`, or `wss://` with TLS.
         symbols: names as the gateway knows them, `NAME@broker` for one of several brokers. May be empty; see `add`.
-        token: needed where the gateway asks for one.
+        token: needed where the gateway asks for one, and for channels.
         settings: how patient it is.
+        channels: of `account`, `orders`, `risk` and `events`.
+        ca: for wss://, the file of the authority to trust; None: that of QUANTMIND_CA, else the system's. A gateway
+            that is not trusted is a `Disconnected` event whose reason says so, and is tried again.
 
     Raises:
-        ValueError: a symbol can't be one, or the address contains a token.
+        ValueError: a symbol or a channel can't be one, or the address contains a token.
         quantmind.net.errors.NetError: `url` is no address of the form ws://host:port/.
     """
-    feed = Feed(url, symbols, token, settings or FeedSettings())
+    feed = Feed(url, symbols, token, settings or FeedSettings(), channels, ca)
     async with background() as nursery:
         ended = trio.Event()
 

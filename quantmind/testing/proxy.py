@@ -9,6 +9,8 @@ async with open_proxy("127.0.0.1", 8765) as proxy:
 from __future__ import annotations
 
 import contextlib
+import math
+import random
 import socket
 import struct
 import sys
@@ -20,6 +22,9 @@ import trio
 
 from quantmind.net.listen import accept_connections, close_listener, open_listener
 from quantmind.net.nursery import background
+from quantmind.testing.faults import DIRECTIONS, Direction, Faults, ProxyStatistics
+
+__all__ = ["FaultProxy", "Faults", "ProxyStatistics", "open_proxy"]
 
 READ_BYTES: Final = 64 * 1024
 QUEUED_PIECES: Final = 64
@@ -31,63 +36,42 @@ STEPS_PER_S: Final = 20
 """With a limited bandwidth, how often in a second a piece is sent."""
 
 
-def _positive(_instance: object, attribute: attrs.Attribute[Any], value: float | None) -> None:
-    if value is not None and not value > 0:
-        raise ValueError(f"{attribute.name} is {value}; give a number above 0, or None for no such fault")
-
-
-@attrs.frozen
-class Faults:
-    """What goes wrong, for each connection and each direction; the default is nothing."""
-
-    latency_s: float = attrs.field(default=0.0, validator=attrs.validators.ge(0))
-    """Each byte arrives so much later. Order and bandwidth stay."""
-    bytes_per_s: float | None = attrs.field(default=None, validator=_positive)
-    """No more than so many bytes a second."""
-    slice_bytes: int | None = attrs.field(default=None, validator=_positive)
-    """What arrives is passed on in pieces of at most so many bytes, each sent on its own."""
-    cut_after_bytes: int | None = attrs.field(default=None, validator=_positive)
-    """A connection ends after so many bytes, both directions counted together, wherever that falls in a message."""
-    cut_by_reset: bool = False
-    """It ends so by a reset and not in order."""
-    swallow: bool = False
-    """Half-open: connections stay, are taken, and nothing passes. One that has lost a byte never passes any again."""
-    refuse: bool = False
-    """New connections are reset as soon as they are taken."""
-
-
-@attrs.frozen
-class ProxyStatistics:
-    """What went through a proxy."""
-
-    open: int
-    accepted: int
-    refused: int
-    """Reset at the door, or because the server was not there."""
-    cut: int
-    """Ended by the proxy, in whatever way."""
-    swallowed_bytes: int
-    passed_bytes: int
-
-
 @attrs.define(eq=False)
 class _Connection:
     client: trio.SocketStream
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     server: trio.SocketStream | None = None
-    passed: int = 0
-    swallowing: bool = False
+    passed: dict[Direction, int] = attrs.field(factory=lambda: dict.fromkeys(DIRECTIONS, 0))
+    lost: set[Direction] = attrs.field(factory=set)
+    """Where a byte was swallowed: nothing passes there any more."""
+    used_at: float = attrs.field(factory=trio.current_time)
+    """When something passed last."""
+    dies_at: float = math.inf
+    dies_by_reset: bool = False
+    ended: bool = False
     reset: bool = False
+
+
+@attrs.frozen
+class _Piece:
+    """Bytes on their way, since when, and which part of the jitter is theirs (0 to 1)."""
+
+    data: bytes
+    arrived: float
+    share: float
 
 
 class FaultProxy:
     """A running proxy; made by `open_proxy`. Its methods never wait, and act on what is open at once."""
 
-    def __init__(self, target_host: str, target_port: int, listener: socket.socket, faults: Faults) -> None:
+    def __init__(
+        self, target_host: str, target_port: int, listener: socket.socket, faults: Faults, seed: int = 1
+    ) -> None:
         self._target = (target_host, target_port)
         self._listener = listener
         self._address: tuple[str, int] = listener.getsockname()[:2]
         self._faults = faults
+        self._random = random.Random(seed)
         self._changed = trio.Event()
         self._connections: set[_Connection] = set()
         self._accepted = self._refused = self._cut = self._swallowed = self._passed = 0
@@ -121,8 +105,10 @@ class FaultProxy:
         return before
 
     def restore(self, faults: Faults | None = None) -> None:
-        """Put these faults in place; None: no faults. What was swallowed stays lost."""
+        """Put these faults in place; None: no faults. What was swallowed stays lost, what is dying dies."""
         self._faults = Faults() if faults is None else faults
+        for connection in self._connections:
+            self._set_end(connection)
         self._changed.set()
         self._changed = trio.Event()
 
@@ -134,10 +120,10 @@ class FaultProxy:
         """End every open connection by a reset (RST); returns how many."""
         return self._end_all(reset=True)
 
-    def swallow_all(self) -> int:
-        """Make every open connection half-open for good; new ones work. Returns how many."""
+    def swallow_all(self, only: Direction | None = None) -> int:
+        """Make every open connection half-open for good, or one direction of it; new ones work. Returns how many."""
         for connection in self._connections:
-            connection.swallowing = True
+            connection.lost.update(DIRECTIONS if only is None else (only,))
         return len(self._connections)
 
     def _end_all(self, *, reset: bool) -> int:
@@ -145,10 +131,22 @@ class FaultProxy:
             self._end(connection, reset=reset)
         return len(self._connections)
 
-    def _end(self, connection: _Connection, *, reset: bool) -> None:
+    def _end(self, connection: _Connection, *, reset: bool, cut: bool = True) -> None:
         connection.reset = connection.reset or reset
-        self._cut += not connection.scope.cancel_called
+        self._cut += cut and not connection.ended
+        connection.ended = True
         connection.scope.cancel()
+
+    # The deadline of its scope ends a connection by itself: a time-out for good, idleness until it is used again.
+    def _set_end(self, connection: _Connection) -> None:
+        faults = self._faults
+        if faults.timeout_s is not None:
+            connection.lost.update(DIRECTIONS)
+            if connection.dies_at == math.inf:
+                connection.dies_at = trio.current_time() + faults.timeout_s
+                connection.dies_by_reset = faults.cut_by_reset
+        idle_until = math.inf if faults.idle_s is None else connection.used_at + faults.idle_s
+        connection.scope.deadline = min(connection.dies_at, idle_until)
 
     def statistics(self) -> ProxyStatistics:
         """Return what went through."""
@@ -176,6 +174,7 @@ class FaultProxy:
                 self._accepted += 1
                 connection = _Connection(trio.SocketStream(trio.socket.from_stdlib_socket(raw)))
                 self._connections.add(connection)
+                self._set_end(connection)
                 nursery.start_soon(self._serve, connection)
 
             await accept_connections(self._listener, handle)
@@ -184,6 +183,9 @@ class FaultProxy:
         try:
             with connection.scope:
                 await self._join(connection)
+            if connection.scope.cancelled_caught and not connection.ended:
+                dead = trio.current_time() >= connection.dies_at
+                self._end(connection, reset=connection.dies_by_reset if dead else self._faults.cut_by_reset)
         finally:
             self._connections.discard(connection)
             for stream in (connection.client, connection.server):
@@ -202,34 +204,47 @@ class FaultProxy:
             connection.reset = True
             return
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._pass_on, connection, connection.client, connection.server)
-            nursery.start_soon(self._pass_on, connection, connection.server, connection.client)
+            nursery.start_soon(self._pass_on, connection, "up", connection.client, connection.server)
+            nursery.start_soon(self._pass_on, connection, "down", connection.server, connection.client)
 
     # One direction, from its first byte to its end.
-    async def _pass_on(self, connection: _Connection, source: trio.SocketStream, sink: trio.SocketStream) -> None:
-        send, receive = trio.open_memory_channel[tuple[float, bytes]](QUEUED_PIECES)
-        try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._write, connection, sink, receive)
-                async with send:
-                    await self._read(source, send)
-        except* (trio.BrokenResourceError, trio.ClosedResourceError):
-            # One side was reset: so is the other.
-            if not connection.swallowing:
-                connection.reset = True
-                connection.scope.cancel()
+    async def _pass_on(
+        self, connection: _Connection, way: Direction, source: trio.SocketStream, sink: trio.SocketStream
+    ) -> None:
+        send, receive = trio.open_memory_channel[_Piece](QUEUED_PIECES)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._write, connection, way, sink, receive)
+            nursery.start_soon(self._read, connection, way, source, send)
 
-    async def _read(self, source: trio.SocketStream, send: trio.MemorySendChannel[tuple[float, bytes]]) -> None:
-        while True:
-            data = await source.receive_some(READ_BYTES)
-            if not data:
-                return
-            arrived = trio.current_time()
-            size = self._piece_bytes()
-            for at in range(0, len(data), size):
-                await send.send((arrived, bytes(data[at : at + size])))
+    # One side was reset: so is the other, unless nothing passes on the way to it.
+    def _pass_reset(self, connection: _Connection, way: Direction) -> None:
+        if not self._swallows(connection, way):
+            self._end(connection, reset=True, cut=False)
 
-    def _piece_bytes(self) -> int:
+    async def _read(
+        self,
+        connection: _Connection,
+        way: Direction,
+        source: trio.SocketStream,
+        send: trio.MemorySendChannel[_Piece],
+    ) -> None:
+        async with send:
+            while True:
+                try:
+                    data = await source.receive_some(READ_BYTES)
+                except trio.BrokenResourceError:
+                    self._pass_reset(connection, way)
+                    return
+                if not data:
+                    return
+                arrived = trio.current_time()
+                size = self._piece_bytes(way)
+                for at in range(0, len(data), size):
+                    await send.send(_Piece(bytes(data[at : at + size]), arrived, self._random.random()))
+
+    def _piece_bytes(self, way: Direction) -> int:
+        if not self._faults.meets(way):
+            return READ_BYTES
         size = self._faults.slice_bytes or READ_BYTES
         if self._faults.bytes_per_s is not None:
             size = min(size, max(1, int(self._faults.bytes_per_s / STEPS_PER_S)))
@@ -238,35 +253,59 @@ class FaultProxy:
     async def _write(
         self,
         connection: _Connection,
+        way: Direction,
         sink: trio.SocketStream,
-        receive: trio.MemoryReceiveChannel[tuple[float, bytes]],
+        receive: trio.MemoryReceiveChannel[_Piece],
     ) -> None:
-        async for arrived, piece in receive:
-            await self._wait_latency(arrived)
-            if connection.swallowing or self._faults.swallow:
-                connection.swallowing = True
-                self._swallowed += len(piece)
+        async for piece in receive:
+            await self._wait_latency(way, piece)
+            if self._swallows(connection, way):
+                connection.lost.add(way)
+                self._swallowed += len(piece.data)
                 continue
-            limit = self._faults.cut_after_bytes
-            left = len(piece) if limit is None else max(0, limit - connection.passed)
-            await sink.send_all(piece[:left])
-            passed = min(left, len(piece))
-            connection.passed += passed
-            self._passed += passed
-            if limit is not None and connection.passed >= limit:
+            left = self._left(connection, way)
+            data = piece.data if left is None else piece.data[:left]
+            try:
+                await sink.send_all(data)
+            except trio.BrokenResourceError:
+                # News of it goes the other way. Where that is lost, whoever sends is told nothing, and goes on.
+                self._pass_reset(connection, "down" if way == "up" else "up")
+                connection.lost.add(way)
+                continue
+            connection.passed[way] += len(data)
+            connection.used_at = trio.current_time()
+            self._passed += len(data)
+            if self._left(connection, way) == 0:
                 self._end(connection, reset=self._faults.cut_by_reset)
-            if self._faults.bytes_per_s is not None:
-                await trio.sleep(passed / self._faults.bytes_per_s)
+            elif self._faults.idle_s is not None:
+                self._set_end(connection)
+            if self._faults.bytes_per_s is not None and self._faults.meets(way):
+                await trio.sleep(len(data) / self._faults.bytes_per_s)
             else:
                 # So that a small piece leaves as a segment of its own, and others get a turn.
                 await trio.lowlevel.checkpoint()
-        if not (connection.swallowing or self._faults.swallow):
-            await sink.send_eof()
+        if not self._swallows(connection, way):
+            with contextlib.suppress(trio.BrokenResourceError):  # it has gone, and news of that was lost
+                await sink.send_eof()
+
+    # Bytes until a cut; None without one.
+    def _left(self, connection: _Connection, way: Direction) -> int | None:
+        faults = self._faults
+        if faults.cut_after_bytes is None or not faults.meets(way):
+            return None
+        return max(
+            0, faults.cut_after_bytes - sum(connection.passed[each] for each in DIRECTIONS if faults.meets(each))
+        )
+
+    def _swallows(self, connection: _Connection, way: Direction) -> bool:
+        return way in connection.lost or (self._faults.swallow and self._faults.meets(way))
 
     # The latency may change while something waits.
-    async def _wait_latency(self, arrived: float) -> None:
+    async def _wait_latency(self, way: Direction, piece: _Piece) -> None:
         while True:
-            due, changed = arrived + self._faults.latency_s, self._changed
+            faults, changed = self._faults, self._changed
+            late_s = faults.latency_s + piece.share * faults.jitter_s if faults.meets(way) else 0.0
+            due = piece.arrived + late_s
             if due <= trio.current_time():
                 return
             with trio.move_on_at(due):
@@ -287,18 +326,19 @@ async def open_proxy(
     host: str = "127.0.0.1",
     port: int = 0,
     faults: Faults | None = None,
+    seed: int = 1,
 ) -> AsyncIterator[FaultProxy]:
     """Pass connections to `host`:`port` on to the target, for the length of the block, with faults.
 
     The server need not be there yet: a connection is reset as long as it is not. Leaving the block ends every
-    connection. Port 0 takes any free one, see `FaultProxy.port`.
+    connection. Port 0 takes any free one, see `FaultProxy.port`. `seed` is that of the jitter.
 
     Raises:
         quantmind.net.errors.AddressTaken: another program listens there.
         quantmind.net.errors.NetError: the address can't be used.
     """
     listener = open_listener(host, port)
-    proxy = FaultProxy(target_host, target_port, listener, faults or Faults())
+    proxy = FaultProxy(target_host, target_port, listener, faults or Faults(), seed)
     try:
         async with background() as nursery:
             nursery.start_soon(proxy.run)
