@@ -30,8 +30,12 @@ FLAGS = (
 
 
 @contextlib.contextmanager
-def open_browser(profile: Path) -> Iterator[Any]:
-    """A headless browser with an empty profile. Skips where there is none, and fails there when CI=true."""
+def open_browser(profile: Path, *flags: str) -> Iterator[Any]:
+    """A headless browser with an empty profile. Skips where there is none, and fails there when CI=true.
+
+    Args:
+        flags: further ones for its command line.
+    """
     browser, driver = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
     if browser is None or driver is None:
         reason = "needs Chromium and ChromeDriver (Debian: apt install chromium chromium-driver)"
@@ -42,7 +46,7 @@ def open_browser(profile: Path) -> Iterator[Any]:
 
     options = webdriver.ChromeOptions()
     options.binary_location = browser
-    for flag in (*FLAGS, f"--user-data-dir={profile}"):
+    for flag in (*FLAGS, *flags, f"--user-data-dir={profile}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     page = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))

@@ -10,34 +10,46 @@ import json
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import attrs
 import trio
 
+from actors import carrier
 from actors import commands as commands_actor
-from actors import executor as executor_actor
+from actors import flattener as flattener_actor
 from actors import governor as governor_actor
 from actors.boards import Boards, Catalog
+from actors.carrier import Carrier, Hands
+from actors.closer import Closer
 from actors.commands import Commands, Routing
 from actors.executor import Executor
+from actors.flattener import Flattener
 from actors.governor import Governor
+from actors.health import Health
 from actors.known import KnownCommands
 from actors.messages import AccountSampled, SetTradingState
+from actors.poller import Poller
 from actors.recorder import Recorder
 from actors.runtime import (
     ActorSpec,
     Backoff,
     LifecycleEvent,
+    Mailbox,
+    MailboxPolicy,
+    Overflow,
     Ref,
     RestartWindow,
     Strategy,
     Supervisor,
     supervise,
 )
-from quantmind.adapters.journal import SqliteJournal
-from quantmind.adapters.journal import records as rows
+from quantmind.adapters.guarded import GuardedBroker
+from quantmind.adapters.journal import SqliteJournal, reading, rows
+from quantmind.adapters.journal.chain import Chain
+from quantmind.adapters.journal.overlay import Overlay
 from quantmind.adapters.journal.schema import prepare
 from quantmind.adapters.mock.account import PaperAccount, Terms
 from quantmind.adapters.mock.broker import MockBroker
@@ -45,13 +57,26 @@ from quantmind.adapters.mock.feed import FeedStep
 from quantmind.domain.orders import Absent, Outcome, Placed
 from quantmind.domain.quotes import Quote
 from quantmind.domain.risk import Approved, EaLimits, Policy, TradingState
+from quantmind.domain.router_state import RouterState
 from quantmind.domain.symbols import usual_spec
+from quantmind.edges.command_log import CommandLog
 from quantmind.edges.door import Door
 from quantmind.edges.latency import Latencies
 from quantmind.edges.zmq_commands import ZmqCommands
 from quantmind.errors import JournalDown
 from quantmind.net.zmq import RouterSocket
-from quantmind.ports import Decision, Duplicate, Intent, Journal, Known, Record, Setting
+from quantmind.ports import Broker, Journal, OpenOrders
+from quantmind.records import (
+    Decision,
+    Entry,
+    Intent,
+    Known,
+    OrderRecord,
+    Record,
+    Result,
+    Setting,
+    Standing,
+)
 from quantmind.wire import replies
 from quantmind.wire.auth import Authenticator
 
@@ -80,7 +105,8 @@ class InlineJournal:
     """The Journal port on SQLite, in the caller's own step, with switches.
 
     `fails`: raise JournalDown. `hangs`: never answer; `late`: answer never, but keep the records all the same.
-    `gate`: wait for it after the records are durable, before the caller hears so.
+    `gate`: wait for it after the records are durable, before the caller hears so. `aside_fails`, `aside_hangs`: the
+    same for what is kept aside, which is appended first when the records can be. `write_fails`: it can be read.
     """
 
     path: Path | str = ":memory:"
@@ -93,53 +119,113 @@ class InlineJournal:
     """Instead of reading them."""
     gate: trio.Event | None = None
     gate_for: type[Any] = object
+    on_commit: Callable[[Sequence[Entry]], None] | None = None
+    write_fails: str | None = None
+    aside_fails: str | None = None
+    aside_hangs: bool = False
+    aside: list[Record] = attrs.field(factory=list)
     appended: list[Record] = attrs.field(factory=list)
+    noted: list[Record] = attrs.field(factory=list)
     connection: sqlite3.Connection = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.connection = sqlite3.connect(self.path, isolation_level=None)
+        self.connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         prepare(self.connection, durable=False)
 
     @property
     def down(self) -> str | None:
-        return self.fails
+        return self.fails or self.write_fails
 
-    async def append(self, records: Sequence[Record]) -> Sequence[Duplicate | None]:
+    async def append(self, records: Sequence[Record]) -> Sequence[Result]:
         await self._trouble()
+        if self.write_fails is not None:
+            raise JournalDown(self.write_fails)
         if self.before is not None:
             await self.before(records)
         self.connection.execute("BEGIN IMMEDIATE")
-        results = rows.write_all(self.connection, records)
+        chain = Chain(self.connection)
+        rows.write_all(self.connection, self.aside, chain)
+        results = rows.write_all(self.connection, records, chain)
+        chain.finish()
         self.connection.execute("COMMIT")
-        self.appended += records
+        self.appended += [*self.aside, *records]
+        self.aside = []
+        if self.on_commit is not None and chain.entries:
+            self.on_commit(chain.entries)
         if self.late:
             await trio.sleep_forever()
         if self.gate is not None and any(isinstance(record, self.gate_for) for record in records):
             await self.gate.wait()
         return results
 
+    async def keep_aside(self, records: Sequence[Record]) -> None:
+        await trio.lowlevel.checkpoint()
+        if self.aside_hangs:
+            await trio.sleep_forever()
+        if self.aside_fails is not None:
+            raise JournalDown(self.aside_fails)
+        self.aside += records
+
+    def note(self, records: Sequence[Record]) -> None:
+        self.noted += records
+
     async def known(self, limit: int) -> Sequence[Known]:
         await self._trouble()
-        return rows.newest(self.connection, limit)
+        return self._tables().newest(limit)
 
     async def lookup(self, ea_name: str, request_id: str) -> Known | None:
         await self._trouble()
-        return rows.lookup(self.connection, ea_name, request_id)
+        return self._tables().lookup(ea_name, request_id)
+
+    async def remembered(self, request_id: str, ea_name: str | None, limit: int) -> Sequence[OrderRecord]:
+        await self._trouble()
+        return self._tables().remembered(request_id, ea_name, limit)
+
+    async def open_orders(self, ask: OpenOrders) -> Sequence[OrderRecord]:
+        await self._trouble()
+        return self._tables().open_orders(ask)
 
     async def open_intents(self, broker: str) -> Sequence[Intent]:
         await self._trouble()
         if self.read_intents is not None:
             found: Sequence[Intent] = await self.read_intents(broker)
             return found
-        return rows.open_intents(self.connection, broker)
+        return self._tables().open_intents(broker)
+
+    async def order(self, order_id: str) -> OrderRecord | None:
+        await self._trouble()
+        return self._tables().order(order_id)
+
+    async def waiting_orders(self, broker: str) -> Sequence[OrderRecord]:
+        await self._trouble()
+        return self._tables().waiting_orders(broker)
+
+    async def standing(self) -> Standing:
+        await self._trouble()
+        return self._tables().standing()
+
+    async def known_deals(self, broker: str) -> frozenset[int]:
+        await self._trouble()
+        return reading.known_deals(self.connection, broker)
+
+    async def approval_for(self, broker: str, symbol: str, magic: int, since: float) -> str | None:
+        await self._trouble()
+        return reading.approval_for(self.connection, broker, symbol, magic, since)
+
+    async def approved_since(self, broker: str, since: float) -> Sequence[float]:
+        await self._trouble()
+        return reading.approved_since(self.connection, broker, since)
 
     async def open_reservations(self) -> Sequence[Decision]:
         await self._trouble()
-        return rows.open_reservations(self.connection)
+        return self._tables().open_reservations()
 
     async def settings(self) -> Sequence[Setting]:
         await self._trouble()
-        return rows.settings(self.connection)
+        return self._tables().settings()
+
+    def _tables(self) -> Overlay:
+        return Overlay(self.connection, self.aside)
 
     async def _trouble(self) -> None:
         await trio.lowlevel.checkpoint()
@@ -147,6 +233,16 @@ class InlineJournal:
             await trio.sleep_forever()
         if self.fails is not None:
             raise JournalDown(self.fails)
+
+
+@attrs.define(eq=False)
+class Notebook:
+    """Where a door's lines go, kept."""
+
+    lines: list[Record] = attrs.field(factory=list)
+
+    def note(self, records: Sequence[Record]) -> None:
+        self.lines += records
 
 
 class StillFeed:
@@ -168,6 +264,8 @@ class WatchedBroker:
     inner: MockBroker
     sent: list[tuple[str, Approved]] = attrs.field(factory=list)
     sent_at: list[float] = attrs.field(factory=list)
+    holding: Approved | None = None
+    """The order that came last, when `before` is called."""
     before: Callable[[], Any] | None = None
     """Awaited before an order is carried out."""
     after: Callable[[], Any] | None = None
@@ -185,6 +283,7 @@ class WatchedBroker:
         return getattr(self.inner, name)
 
     async def place(self, order: Approved, tag: str) -> Outcome:
+        self.holding = order
         if self.before is not None:
             await self.before()
         self.sent.append((tag, order))
@@ -231,8 +330,11 @@ class CommandPath:
     known: KnownCommands
     events: list[LifecycleEvent]
     nursery: trio.Nursery
+    hub: Mailbox[Any]
+    """What a poller has told, where there is one."""
     sampling: bool = True
     replies_heard: int = 0
+    prices: dict[str, tuple[float, float]] = attrs.field(factory=lambda: dict(PRICES))
 
     async def ask(self, message: Mapping[str, Any] | bytes, within: float = 30.0) -> dict[str, Any]:
         """Send one message in by the door, and its answer as the wire has it."""
@@ -269,15 +371,24 @@ class CommandPath:
         self.confirm_prices()
         sample = await self.broker.inner.sample()
         self.boards.links.of(self.broker.name).sample = sample
+        deals = self.boards.deals.of(self.broker.name)
+        deals.read_at = trio.current_time()
+        deals.add(self.broker.inner.account.deals)
         self.governor.tell_nowait(AccountSampled(sample))
         await trio.sleep(0.001)
 
     def confirm_prices(self) -> None:
         now = trio.current_time()
-        self.boards.prices.confirm(self.broker.name, [Quote(s, b, a, 1) for s, (b, a) in PRICES.items()], now)
+        self.boards.prices.confirm(self.broker.name, [Quote(s, b, a, 1) for s, (b, a) in self.prices.items()], now)
 
-    async def set_state(self, state: str, broker: str | None = None) -> dict[str, Any]:
-        return await self.governor.ask(SetTradingState(broker, TradingState(state), "a test", "tester"))
+    async def tick(self, symbol: str, bid: float, ask: float) -> None:
+        """A price moves; stops fill, and the account is sampled."""
+        self.prices[symbol] = (bid, ask)
+        self.broker.inner.account.tick(Quote(symbol, bid, ask, round(self.clock.now() * 1000)))
+        await self.sample()
+
+    async def set_state(self, state: str, broker: str | None = None, *, flatten: bool = False) -> dict[str, Any]:
+        return await self.governor.ask(SetTradingState(broker, TradingState(state), "a test", "tester", flatten))
 
     async def crash(self, path: str) -> None:
         """Crash an actor and wait until it is up again."""
@@ -323,8 +434,12 @@ async def open_command_path(
     require_token: bool = False,
     sampling: bool = True,
     warning_ms: float = 1e9,
+    live: Broker | None = None,
 ) -> AsyncIterator[CommandPath]:
-    """Run the path until the block ends. With a `socket` its commands are served too."""
+    """Run the path until the block ends. With a `socket` its commands are served too.
+
+    With `live` that is the broker: a poller reads it, and `health` looks at it; nothing is sampled by the test.
+    """
     journal = InlineJournal() if journal is None else journal
     async with contextlib.AsyncExitStack() as stack:
         if isinstance(journal, InlineJournal):
@@ -343,6 +458,7 @@ async def open_command_path(
                 require_token,
                 sampling,
                 warning_ms,
+                live,
             )
         )
 
@@ -361,14 +477,18 @@ async def _open_path(
     require_token: bool,
     sampling: bool,
     warning_ms: float,
+    live: Broker | None,
 ) -> AsyncIterator[CommandPath]:
     broker = make_broker() if broker is None else broker
     clock = WallClock() if clock is None else clock
     names = (broker.name,) if brokers is None else brokers
-    await broker.inner.connect()
     boards = Boards(Catalog(names))
-    boards.catalog.set(broker.name, [usual_spec(symbol) for symbol in SYMBOLS])
-    known = KnownCommands()
+    boards.router.set(RouterState())
+    if live is None:
+        await broker.inner.connect()
+        boards.catalog.set(broker.name, [usual_spec(symbol) for symbol in SYMBOLS])
+    guarded = GuardedBroker(live or broker, boards.links.of(broker.name).breaker)
+    known, hands, began = KnownCommands(), Hands(), trio.current_time()
     refs: dict[str, Ref[Any]] = {}
     events: list[LifecycleEvent] = []
 
@@ -376,10 +496,11 @@ async def _open_path(
         "brokers",
         [
             ActorSpec(
-                f"executor:{broker.name}",
-                lambda: Executor(broker, journal, boards, refs["governor"], clock),
-                mailbox=executor_actor.MAILBOX,
+                f"{name}:{broker.name}",
+                partial(lambda kind: kind(Carrier(guarded, journal, boards, refs["governor"], clock, hands)), kind),
+                mailbox=carrier.MAILBOX,
             )
+            for name, kind in (("executor", Executor), ("closer", Closer))
         ],
         window=OFTEN,
         backoff=QUICK,
@@ -394,8 +515,10 @@ async def _open_path(
             policies={name: Policy(max_open_positions=1000) if policy is None else policy for name in names},
             ea_limits=(lambda _: EaLimits()) if ea_limits is None else ea_limits,
             executors={broker.name: executors.ref(f"executor:{broker.name}")},
+            closers={broker.name: executors.ref(f"closer:{broker.name}")},
             approval_ttl_s=approval_ttl_s,
             myself=refs["governor"],
+            began=began,
         )
 
     def make_commands() -> Commands:
@@ -413,7 +536,19 @@ async def _open_path(
         QUICK,
     )
     refs["governor"] = execution.ref("governor")
-    specs = [supervise(execution)]
+    flattener = ActorSpec(
+        f"flattener:{broker.name}",
+        lambda: Flattener(broker.name, boards, refs["governor"], clock),
+        mailbox=flattener_actor.MAILBOX,
+    )
+    specs = [supervise(execution), flattener]
+    hub: Mailbox[Any] = Mailbox(MailboxPolicy(Overflow.DROP_OLDEST, 100_000, reason="a test looks at it afterwards"))
+    if live is not None:
+        poller = Poller(guarded, Ref("hub", hub), refs["governor"], boards, clock, 0.1, 0.5)
+        specs += [
+            ActorSpec("health", lambda: Health(boards, lambda: journal.down, journal.note, clock)),
+            ActorSpec(f"poller:{broker.name}", lambda: attrs.evolve(poller)),
+        ]
     if isinstance(journal, SqliteJournal):
         specs.insert(0, ActorSpec("journal", lambda: Recorder(journal)))
     door = Door(
@@ -430,6 +565,7 @@ async def _open_path(
         Latencies(warning_ms),
         max_in_flight,
         require_token,
+        CommandLog("zmq", journal, clock),
     )
     if socket is not None:
         specs.append(ActorSpec("zmq_commands", lambda: ZmqCommands(socket, door)))
@@ -439,11 +575,12 @@ async def _open_path(
             nursery.start_soon(door.sweep)
         await nursery.start(root.run)
         path = CommandPath(
-            root, boards, journal, broker, clock, door, refs["governor"], known, events, nursery, sampling
+            root, boards, journal, broker, clock, door, refs["governor"], known, events, nursery, hub, sampling
         )
-        await path.sample()
-        await trio.sleep(0.01)
-        nursery.start_soon(path._sample_for_ever)
+        if live is None:
+            await path.sample()
+            await trio.sleep(0.01)
+            nursery.start_soon(path._sample_for_ever)
         yield path
         with trio.move_on_after(10):
             await root.stop()

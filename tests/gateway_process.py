@@ -13,11 +13,12 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import attrs
+import zmq
 
 TOKEN = "a-token-for-tests-0123456789"
 START_WITHIN_S = 60.0
@@ -70,17 +71,38 @@ class GatewayProcess:
             with error:
                 return error.code, json.loads(error.read())
 
+    def command(self, message: Any) -> Any:
+        """Send a command over ZeroMQ, as an object or as the bytes of one; its answer."""
+        raw = message if isinstance(message, bytes) else json.dumps(message).encode()
+        with zmq.Context() as context, context.socket(zmq.REQ) as socket:
+            socket.setsockopt(zmq.RCVTIMEO, 20_000)
+            socket.setsockopt(zmq.LINGER, 0)
+            socket.connect(f"tcp://127.0.0.1:{self.port('commands')}")
+            socket.send(raw)
+            return socket.recv_json()
+
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Signal it and wait for its exit code."""
         self.process.send_signal(number)
         return self.process.wait(timeout=30)
 
+    def kill(self) -> None:
+        """End it at once, as a crash of the machine would."""
+        self.process.kill()
+        self.process.wait(timeout=30)
+
 
 @contextlib.contextmanager
-def running(config: Path, *arguments: str, env: dict[str, str] | None = None) -> Iterator[GatewayProcess]:
-    """Start `quantmind run` and wait until it says that it is ready; killed at the end if it still runs."""
+def running(
+    config: Path, *arguments: str, env: dict[str, str] | None = None, module: str = "quantmind"
+) -> Iterator[GatewayProcess]:
+    """Start `quantmind run` and wait until it says that it is ready; killed at the end if it still runs.
+
+    Args:
+        module: what is run in its place, which breaks something and then does the same.
+    """
     process = subprocess.Popen(
-        [sys.executable, "-m", "quantmind", "run", "--config", str(config), "--json", *arguments],
+        [sys.executable, "-m", module, "run", "--config", str(config), "--json", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -105,6 +127,38 @@ def running(config: Path, *arguments: str, env: dict[str, str] | None = None) ->
         for pipe in (process.stdout, process.stderr):
             assert pipe is not None
             pipe.close()
+
+
+def quantmind(config: Path, *arguments: str, token: str | None = TOKEN) -> subprocess.CompletedProcess[str]:
+    """Run a subcommand to its end, without a keyboard; with this token, or with none."""
+    env = {name: value for name, value in os.environ.items() if name != "QUANTMIND_TOKEN"}
+    return subprocess.run(
+        [sys.executable, "-m", "quantmind", *arguments, "--config", str(config)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        env=env if token is None else {**env, "QUANTMIND_TOKEN": token},
+    )
+
+
+def done(config: Path, *arguments: str) -> Any:
+    """The JSON of a subcommand that must work."""
+    ran = quantmind(config, *arguments, "--json")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return json.loads(ran.stdout)
+
+
+def until(what: Callable[[], Any], within_s: float = 30.0) -> Any:
+    """What it gives, once that is something; asked again and again."""
+    end = time.monotonic() + within_s
+    while time.monotonic() < end:
+        found = what()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"it did not happen within {within_s} s")
 
 
 def _pump(pipe: Any, take: Any) -> None:

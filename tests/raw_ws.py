@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -34,14 +35,18 @@ class RawClient:
         self._thread: threading.Thread | None = None
 
     def send(self, message: Any) -> None:
-        payload = json.dumps(message).encode()
+        self.send_text(json.dumps(message).encode())
+
+    def send_text(self, payload: bytes) -> None:
+        """A text message of these bytes, whatever they are."""
         mask = os.urandom(4)
         masked = bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload))
-        length = (
-            struct.pack("!BBH", 0x81, 0x80 | 126, len(payload))
-            if len(payload) > 125
-            else bytes((0x81, 0x80 | len(payload)))
-        )
+        if len(payload) > 65535:
+            length = struct.pack("!BBQ", 0x81, 0x80 | 127, len(payload))
+        elif len(payload) > 125:
+            length = struct.pack("!BBH", 0x81, 0x80 | 126, len(payload))
+        else:
+            length = bytes((0x81, 0x80 | len(payload)))
         self.socket.sendall(length + mask + masked)
 
     def collect(self) -> None:
@@ -65,6 +70,12 @@ class RawClient:
         self._thread.join(120)
         assert not self._thread.is_alive()
         self.socket.close()
+
+    def leave(self) -> None:
+        """Go away without a goodbye, and let the thread end."""
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self.join()
 
     def frames(self) -> list[tuple[int, bytes]]:
         """(opcode, payload) of everything that has come so far."""

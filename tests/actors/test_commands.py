@@ -24,9 +24,14 @@ from trio.testing import MockClock
 
 from actors.boards import EaRegistry
 from actors.known import KnownCommands
-from quantmind.ports import Decision, Intent, Settled
+from quantmind.records import Decision, Intent, Settled
 
-ACTORS = ["execution/commands", "execution/governor", "execution/brokers/executor:demo"]
+ACTORS = [
+    "execution/commands",
+    "execution/governor",
+    "execution/brokers/executor:demo",
+    "execution/brokers/closer:demo",
+]
 
 
 def rules(reply: dict[str, Any]) -> list[str]:
@@ -77,7 +82,7 @@ async def test_a_message_without_a_magic_is_no_other_ea(autojump_clock: MockCloc
         assert heard == [("alpha", 7, 2), ("beta", 0, 1)]
 
 
-def test_the_registry_of_eas_is_bounded() -> None:
+async def test_the_registry_of_eas_is_bounded() -> None:
     """The one unheard for longest goes, and nothing of it stays."""
     registry = EaRegistry(capacity=2)
     registry.heard("alpha", 7, 1.0)

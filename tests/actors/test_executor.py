@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 import trio
+import trio.lowlevel
 from command_path import closing, open_command_path, opening, order
 from trio.testing import MockClock
 
-from actors.executor import FIND_WITHIN_S, PLACE_WITHIN_S
-from quantmind.ports import Intent, Settled
+from actors.health import causes_of
+from quantmind.adapters.guarded import Deadlines
+from quantmind.domain.breaker import BreakerState, Path
+from quantmind.records import Intent, Settled
 
 EXECUTOR = "execution/brokers/executor:demo"
 
@@ -29,9 +32,9 @@ async def test_intent_is_durable_before_the_broker_is_called(autojump_clock: Moc
 
         path.broker.before = look
         reply = await path.ask(order(path.clock))
-        assert seen == [["Intent"]]
-        assert kinds(path) == ["Intent", "Settled"]
-        intent, settled = path.journal.appended
+        assert seen == [["Decision", "Intent"]]
+        assert kinds(path) == ["Decision", "Intent", "Settled"]
+        _, intent, settled = path.journal.appended
         assert isinstance(intent, Intent)
         assert isinstance(settled, Settled)
         assert intent.order_id == settled.order_id == reply["order_id"] == path.broker.sent[0][0]
@@ -173,9 +176,9 @@ async def test_a_broker_that_never_answers_is_left(autojump_clock: MockClock) ->
         stuck = path.later(order(path.clock, "s"))
         assert (await stuck.wait())["status"] == "unknown"
         path.broker.before = None
-        await trio.sleep(PLACE_WITHIN_S)
+        await trio.sleep(Deadlines().place_s)
         assert (await path.ask(closing(path.clock, ticket, "c")))["status"] == "success"
-        await trio.sleep(FIND_WITHIN_S)
+        await trio.sleep(Deadlines().find_s)
         assert path.broker.opened == 1
 
 
@@ -230,3 +233,151 @@ async def test_unknown_without_a_record_is_reconciled_too(autojump_clock: MockCl
         assert (await path.ask(closing(path.clock, ticket, "c")))["status"] == "success"
         assert (await path.ask(opening()))["approved"] is True
         assert len(path.broker.sent) == 2
+
+
+# --- closes never wait for opens -------------------------------------------------------------------------------------
+
+
+async def test_a_close_passes_an_open_that_hangs(autojump_clock: MockClock) -> None:
+    """A broker that takes its time over an open, or never answers, holds up what adds exposure and nothing else."""
+    async with open_command_path() as path:
+        ticket = (await path.ask(order(path.clock, "p")))["ticket"]
+        hangs = trio.Event()
+
+        async def hold() -> None:
+            if path.broker.holding is not None and not path.broker.holding.reduces:
+                await hangs.wait()
+
+        path.broker.before = hold
+        stuck = [path.later(order(path.clock, f"s{number}", symbol="GBPUSD", magic=number)) for number in range(3)]
+        await trio.sleep(0.1)
+        began = trio.current_time()
+        reply = await path.ask(closing(path.clock, ticket, "c"))
+        assert (reply["status"], trio.current_time() - began) == ("success", pytest.approx(0.0, abs=0.05))
+        hangs.set()
+        assert {(await each.wait())["status"] for each in stuck} <= {"success", "unknown"}
+
+
+async def test_an_open_passes_a_close_that_hangs(autojump_clock: MockClock) -> None:
+    """The other way round, too; and closes of one account go out one after the other."""
+    async with open_command_path() as path:
+        tickets = [(await path.ask(order(path.clock, f"p{number}")))["ticket"] for number in range(2)]
+        hangs = trio.Event()
+
+        async def hold() -> None:
+            if path.broker.holding is not None and path.broker.holding.reduces:
+                await hangs.wait()
+
+        path.broker.before = hold
+        stuck = [path.later(closing(path.clock, ticket, f"c{ticket}")) for ticket in tickets]
+        await trio.sleep(0.1)
+        assert (await path.ask(order(path.clock, "o", symbol="GBPUSD")))["status"] == "success"
+        assert len(path.broker.sent) == 3
+        hangs.set()
+        assert {(await each.wait())["status"] for each in stuck} == {"success"}
+
+
+async def test_a_closer_that_crashes_leaves_its_order_to_the_executor(autojump_clock: MockClock) -> None:
+    """A close in hand at a crash is unknown, then found, and never sent again; opens did not notice."""
+    async with open_command_path() as path:
+        ticket = (await path.ask(order(path.clock, "p")))["ticket"]
+        path.broker.after = trio.sleep_forever
+        lost = path.later(closing(path.clock, ticket, "c"))
+        await trio.sleep(0.05)
+        path.broker.after = None
+        await path.crash("execution/brokers/closer:demo")
+        assert (await lost.wait())["status"] == "unknown"
+        assert (await path.ask(order(path.clock, "o", symbol="GBPUSD")))["status"] == "success"
+        await trio.sleep(3)
+        assert (await path.ask(closing(path.clock, ticket, "c")))["status"] == "success"
+        assert path.broker.tags_sent_twice == []
+
+
+async def test_what_a_closer_had_in_hand_when_it_crashed_is_unknown_at_once(autojump_clock: MockClock) -> None:
+    """Whoever hears that its close is unknown opens nothing there before it is known, though opens go on elsewhere."""
+    async with open_command_path() as path:
+        ticket = (await path.ask(order(path.clock, "p")))["ticket"]
+        await trio.sleep(2.1)  # just after a look of the reconciler
+        path.broker.before = trio.sleep_forever
+        lost = path.later(closing(path.clock, ticket, "c"))
+        await trio.sleep(0.05)
+        path.broker.before = None
+        await path.crash("execution/brokers/closer:demo")
+        assert (await lost.wait())["status"] == "unknown"
+        refused = await path.ask(order(path.clock, "o"))
+        assert (refused["status"], [each["rule"] for each in refused["reasons"]]) == ("rejected", ["no_unknown"])
+        assert (await path.ask(order(path.clock, "q", symbol="GBPUSD")))["status"] == "success"
+        await trio.sleep(3)
+        assert (await path.ask(order(path.clock, "r")))["status"] == "success"
+
+
+async def test_a_closer_that_can_not_run_is_told(autojump_clock: MockClock) -> None:
+    """Closes that can't go out are what people must know first."""
+    async with open_command_path() as path:
+        link = path.boards.links.of("demo")
+        assert path.root.fail("execution/brokers/closer:demo", RuntimeError("again"))
+        with trio.fail_after(5):
+            while link.closes_error is None:
+                await trio.lowlevel.checkpoint()
+        assert "closer" in link.closes_error
+        assert "closes_failed" in [cause.code for cause in causes_of(path.boards, "demo", trio.current_time(), None)]
+        with trio.fail_after(5):
+            while link.closes_error is not None:
+                await trio.sleep(0.01)
+
+
+async def test_nothing_is_opened_that_could_not_be_closed(autojump_clock: MockClock) -> None:
+    """While the closer is away nothing new goes out, be it approved already; what was asked before waits for nobody."""
+    async with open_command_path() as path:
+        link = path.boards.links.of("demo")
+        hangs = trio.Event()
+        path.broker.before = hangs.wait
+        first = path.later(order(path.clock, "first", magic=1))
+        await trio.sleep(0.05)
+        queued = path.later(order(path.clock, "queued", magic=2))
+        await trio.sleep(0.05)
+        link.closes_error = "its closer ended by an error; see /actors"
+        hangs.set()
+        assert (await first.wait())["status"] == "success"
+        for reply in (await queued.wait(), await path.ask(order(path.clock, "new", magic=3))):
+            assert (reply["status"], reply["code"]) == ("error", "broker_unavailable")
+            assert "its closer ended by an error" in reply["message"]
+        assert len(path.broker.sent) == 1
+        link.closes_error = None
+        assert (await path.ask(order(path.clock, "again", magic=3)))["status"] == "success"
+
+
+# --- the breaker -----------------------------------------------------------------------------------------------------
+
+
+async def test_an_open_breaker_refuses_opens_that_were_approved_before(autojump_clock: MockClock) -> None:
+    """It is looked at just before the order would leave; nothing was sent, and that is what is told."""
+    async with open_command_path() as path:
+        hangs = trio.Event()
+        path.broker.before = hangs.wait
+        first = path.later(order(path.clock, "first", magic=1))
+        await trio.sleep(0.05)
+        later = path.later(order(path.clock, "later", magic=2))
+        await trio.sleep(0.1)
+        breaker = path.boards.links.of("demo").breaker
+        for _ in range(5):
+            breaker.failed(Path.ORDERS, "no answer", trio.current_time())
+        hangs.set()
+        assert (await first.wait())["status"] == "success"
+        reply = await later.wait()
+        assert (reply["status"], reply["code"]) == ("error", "broker_unavailable")
+        assert "circuit breaker is open" in reply["message"]
+        assert len(path.broker.sent) == 1
+
+
+async def test_the_executor_sends_the_probe(autojump_clock: MockClock) -> None:
+    """Without any order, the way that orders go is tried when the time is over, by a look-up that changes nothing."""
+    async with open_command_path() as path:
+        breaker = path.boards.links.of("demo").breaker
+        for _ in range(5):
+            breaker.failed(Path.ORDERS, "no answer", trio.current_time())
+        await trio.sleep(59)
+        assert breaker.state(trio.current_time()) is BreakerState.OPEN
+        await trio.sleep(4)
+        assert breaker.state(trio.current_time()) is BreakerState.CLOSED
+        assert path.broker.sent == []

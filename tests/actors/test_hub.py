@@ -14,6 +14,7 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from actors import tick_history
 from actors.boards import BarBoard, Catalog
 from actors.hub import HUB_MAILBOX, SLICE, Demand, Hub, HubStatistics, LastTicks
 from actors.messages import (
@@ -29,9 +30,11 @@ from actors.messages import (
     Welcome,
 )
 from actors.runtime import Inbox, Mailbox, Ref
+from actors.tick_history import TickHistory
 from quantmind.domain.bars import Timeframe
 from quantmind.domain.quotes import Quote
 from quantmind.domain.symbols import usual_spec
+from quantmind.wire.ws_messages import Resume
 
 SYMBOLS = ("EURUSD", "GBPUSD", "USDJPY")
 
@@ -55,6 +58,8 @@ class FakeSink:
 
     log: list[tuple[str, Any]] = attrs.field(factory=list)
     broken: bool = False
+    began: tuple[str, dict[str, int]] = ("", {})
+    """Where its client was on the connection before."""
 
     def push_ticks(self, items: Sequence[tuple[Hashable, bytes]], joined: bytes) -> None:
         if self.broken:
@@ -73,6 +78,10 @@ class FakeSink:
             assert message["snapshot"] is True
             assert key == (message["data"]["broker"], message["data"]["symbol"])
             self.log.append(("snapshot", message["data"]))
+        for frame in welcome.missed:
+            (message,) = unframe(frame)
+            assert "snapshot" not in message
+            self.log.append(("missed", message["data"]))
 
     def push_goodbye(
         self, request_id: str | None, names: tuple[str, ...], total: int, keys: tuple[Key, ...] = ()
@@ -114,6 +123,8 @@ class World:
     session: Mailbox[HubStarted] = attrs.field(factory=lambda: Mailbox(attrs.evolve(HUB_MAILBOX, capacity=1)))
     price: int = 100_000
     hubs: int = 0
+    history_bytes: int = tick_history.MOST_BYTES
+    history_each: int = tick_history.MOST_EACH
 
     def hub(self) -> Hub:
         self.hubs += 1
@@ -126,6 +137,7 @@ class World:
             statistics=self.statistics,
             bars=self.bars,
             epoch=f"epoch{self.hubs}",
+            history=TickHistory(self.history_bytes, self.history_each),
         )
 
     @asynccontextmanager
@@ -430,6 +442,136 @@ async def test_a_new_hub_has_a_new_epoch_and_the_last_prices(world: World) -> No
     assert sink.ticks() == [("EURUSD", 2)]
 
 
+# --- coming back -----------------------------------------------------------------------------------------------------
+
+
+def came(sink: FakeSink) -> list[tuple[str, str, int]]:
+    """What came after the answer: snapshots, missed ticks and ticks, by symbol and number."""
+    return [(kind, what["symbol"], what["seq"]) for kind, what in sink.log if kind in ("snapshot", "missed", "tick")]
+
+
+async def resume(
+    world: World, hub: Ref[HubMessage], *names: str, epoch: str = "epoch1", sink: FakeSink | None = None, **seq: int
+) -> FakeSink:
+    """Subscribe with what was seen."""
+    sink = FakeSink() if sink is None else sink
+    hub.tell_nowait(Subscribe(sink, names or tuple(seq), 10, "7", Resume(epoch, seq)))
+    await settle()
+    return sink
+
+
+async def test_who_comes_back_gets_exactly_what_it_missed(world: World) -> None:
+    """In the order it was published, over all symbols, and then what comes; no snapshot."""
+    async with world.running() as hub:
+        hub.tell_nowait(world.batch("EURUSD", "GBPUSD", "EURUSD", "USDJPY", "GBPUSD", "EURUSD"))
+        sink = await resume(world, hub, EURUSD=1, GBPUSD=1, USDJPY=0)
+        hub.tell_nowait(world.batch("EURUSD"))
+    assert sink.take("welcome")[0].recovered is True
+    assert came(sink) == [
+        ("missed", "EURUSD", 2),
+        ("missed", "USDJPY", 1),
+        ("missed", "GBPUSD", 2),
+        ("missed", "EURUSD", 3),
+        ("tick", "EURUSD", 4),
+    ]
+    assert (world.statistics.resumed, world.statistics.not_resumed) == (1, 0)
+
+
+async def test_what_came_is_what_others_saw(world: World) -> None:
+    """Field by field."""
+    other = FakeSink()
+    async with world.running() as hub:
+        hub.tell_nowait(Subscribe(other, ("EURUSD",), 10))
+        hub.tell_nowait(world.batch("EURUSD", "EURUSD", "EURUSD"))
+        sink = await resume(world, hub, EURUSD=1)
+    assert sink.take("missed") == other.take("tick")[1:]
+
+
+async def test_nothing_missed_is_recovered_too(world: World) -> None:
+    """Nothing follows; also where no tick ever came."""
+    async with world.running() as hub:
+        hub.tell_nowait(world.batch("EURUSD"))
+        sink = await resume(world, hub, EURUSD=1, GBPUSD=0)
+    assert sink.take("welcome")[0].recovered is True
+    assert came(sink) == []
+
+
+@pytest.mark.parametrize(
+    ("names", "seq", "epoch"),
+    [
+        (("EURUSD",), {"EURUSD": 1}, "epoch0"),
+        (("EURUSD",), {"EURUSD": 3}, "epoch1"),
+        (("EURUSD", "GBPUSD"), {"EURUSD": 1}, "epoch1"),
+        (("EURUSD", "GBPUSD"), {"EURUSD": 1, "GBPUSD": 2}, "epoch1"),
+        (("EURUSD", "NOSUCH"), {"EURUSD": 1, "NOSUCH": 0}, "epoch1"),
+        (("EURUSD", "EURUSD@demo"), {"EURUSD": 1, "EURUSD@demo": 2}, "epoch1"),
+        (("EURUSD@demo",), {"EURUSD": 1}, "epoch1"),
+    ],
+)
+async def test_all_or_nothing(world: World, names: tuple[str, ...], seq: dict[str, int], epoch: str) -> None:
+    """Another epoch, a tick that there is not, a name that is not told or not known: snapshots of all."""
+    async with world.running() as hub:
+        hub.tell_nowait(world.batch("EURUSD", "EURUSD", "GBPUSD"))
+        sink = FakeSink()
+        hub.tell_nowait(Subscribe(sink, names, 10, "7", Resume(epoch, seq)))
+    assert sink.take("welcome")[0].recovered is False
+    assert sink.take("missed") == []
+    assert next(tick["seq"] for tick in sink.take("snapshot")) == 2
+    assert (world.statistics.resumed, world.statistics.not_resumed) == (0, 1)
+
+
+async def test_who_has_a_symbol_does_not_come_back_to_it(world: World) -> None:
+    """It would see ticks twice."""
+    sink = FakeSink()
+    async with world.running() as hub:
+        hub.tell_nowait(Subscribe(sink, ("EURUSD",), 10))
+        hub.tell_nowait(world.batch("EURUSD", "EURUSD", "GBPUSD"))
+        await resume(world, hub, EURUSD=1, GBPUSD=0, sink=sink)
+        hub.tell_nowait(Unsubscribe(sink, ("EURUSD",)))
+        hub.tell_nowait(world.batch("EURUSD"))
+        await resume(world, hub, EURUSD=2, sink=sink)
+    assert [welcome.recovered for welcome in sink.take("welcome")] == [None, False, True]
+    assert came(sink)[-1] == ("missed", "EURUSD", 3)
+
+
+async def test_a_new_hub_recovers_nothing_of_the_one_before(world: World) -> None:
+    """And in its own epoch from the first tick on, which is the last known one."""
+    async with world.running() as hub:
+        hub.tell_nowait(world.batch("EURUSD", "EURUSD", "EURUSD"))
+    async with world.running() as hub:
+        old = await resume(world, hub, EURUSD=3)
+        hub.tell_nowait(world.batch("EURUSD"))
+        new = await resume(world, hub, EURUSD=0, epoch="epoch2")
+    assert old.take("welcome")[0].recovered is False
+    assert came(new) == [("missed", "EURUSD", 1), ("missed", "EURUSD", 2)]
+
+
+async def test_a_symbol_keeps_only_so_many(world: World) -> None:
+    """Whoever missed more gets a snapshot; a quiet symbol is not touched by a busy one."""
+    async with world.running() as hub:
+        hub.tell_nowait(world.batch("GBPUSD", *["EURUSD"] * (tick_history.MOST_EACH + 2)))
+        just = await resume(world, hub, EURUSD=2, GBPUSD=0)
+        too_much = await resume(world, hub, EURUSD=1, GBPUSD=0)
+    assert [seq for kind, symbol, seq in came(just) if symbol == "EURUSD"] == list(range(3, tick_history.MOST_EACH + 3))
+    assert came(just)[0] == ("missed", "GBPUSD", 1)
+    assert too_much.take("welcome")[0].recovered is False
+
+
+async def test_all_symbols_together_keep_only_so_much(world: World) -> None:
+    """Each then keeps half as many as before, and what is kept is still whole."""
+    world.history_bytes = 40_000
+    async with world.running() as hub:
+        for _ in range(200):
+            hub.tell_nowait(world.batch("EURUSD", "GBPUSD"))
+            await settle()
+        assert 0 < world.statistics.history_bytes <= 40_000
+        kept = [(await resume(world, hub, EURUSD=seq)).take("welcome")[0].recovered for seq in range(200)]
+        sink = await resume(world, hub, EURUSD=kept.index(True))
+    assert kept == sorted(kept)
+    assert 32 <= kept.count(True) < 100
+    assert [seq for _, _, seq in came(sink)] == list(range(kept.index(True) + 1, 201))
+
+
 async def test_epochs_differ(world: World) -> None:
     """Without a fixed one, each hub makes up its own."""
     made = {Hub(world.catalog, world.last, world.demand, world.publisher, lambda: ()).epoch for _ in range(10)}
@@ -478,6 +620,7 @@ STEPS = st.lists(
         st.tuples(st.just("subscribe"), st.integers(0, 3), st.sets(st.sampled_from(SYMBOLS), min_size=1)),
         st.tuples(st.just("unsubscribe"), st.integers(0, 3), st.sets(st.sampled_from(SYMBOLS), min_size=1)),
         st.tuples(st.just("detach"), st.integers(0, 3), st.none()),
+        st.tuples(st.just("back"), st.integers(0, 3), st.none()),
         st.tuples(st.just("batch"), st.none(), st.lists(st.sampled_from(SYMBOLS), min_size=1, max_size=6)),
         st.tuples(st.just("restart"), st.none(), st.none()),
     ),
@@ -485,21 +628,40 @@ STEPS = st.lists(
 )
 
 
-def check_sequence(sink: FakeSink) -> None:
-    """Within an epoch and a subscription each symbol's numbers have no gap, no repeat and begin at the snapshot."""
-    epoch = ""
-    next_seq: dict[str, int] = {}
-    has: set[str] = set()
+def seen_by(sink: FakeSink) -> tuple[str, dict[str, int]]:
+    """The epoch that a client is in, and the newest tick that it has of each symbol that it wants."""
+    epoch, seen = "", dict[str, int]()
     for kind, what in sink.log:
         if kind == "welcome":
             if what.epoch != epoch:
+                epoch, seen = what.epoch, {}
+            seen.update({name: seen.get(name, 0) for name in what.accepted})
+        elif kind in ("snapshot", "missed", "tick"):
+            seen[what["symbol"]] = what["seq"]
+        elif kind == "goodbye":
+            for symbol in what[1]:
+                seen.pop(symbol, None)
+    return epoch, seen
+
+
+def check_sequence(sink: FakeSink) -> None:
+    """Within an epoch and a subscription each symbol's numbers have no gap, no repeat and begin at the snapshot, or
+    where the client was before."""
+    epoch, before = sink.began
+    next_seq: dict[str, int] = {symbol: seq + 1 for symbol, seq in before.items()}
+    first = True
+    has: set[str] = set()
+    for kind, what in sink.log:
+        if kind == "welcome":
+            if what.epoch != epoch or (first and not what.recovered):
                 epoch, next_seq, has = what.epoch, {}, set()
+            first = False
             has |= set(what.accepted)
         elif kind == "snapshot":
             symbol, seq = what["symbol"], what["seq"]
             assert next_seq.get(symbol, seq + 1) == seq + 1, "a snapshot is the tick that came last"
             next_seq[symbol] = seq + 1
-        elif kind == "tick":
+        elif kind in ("tick", "missed"):
             symbol, seq = what["symbol"], what["seq"]
             assert symbol in has
             assert seq == next_seq.get(symbol, 1), "without a snapshot the first tick is the first of the epoch"
@@ -516,7 +678,7 @@ def test_no_client_misses_a_tick_or_sees_one_twice(steps: list[tuple[str, Any, A
     """Whatever clients do between batches, and however often the hub begins anew."""
     catalog = Catalog(("demo",))
     catalog.set("demo", [usual_spec(name) for name in SYMBOLS])
-    world = World(catalog)
+    world = World(catalog, history_each=6)
     sinks = [FakeSink() for _ in range(4)]
     wanted: list[set[str]] = [set() for _ in sinks]
     published: dict[str, list[int]] = {}
@@ -540,6 +702,14 @@ def test_no_client_misses_a_tick_or_sees_one_twice(steps: list[tuple[str, Any, A
                     elif kind == "unsubscribe":
                         wanted[who] -= what
                         await hub.tell(Unsubscribe(sinks[who], tuple(sorted(what))))
+                    elif kind == "back":
+                        await hub.tell(Detach(sinks[who]))
+                        await settle()
+                        done.append(sinks[who])
+                        was = seen_by(sinks[who])
+                        sinks[who], wanted[who] = FakeSink(began=was), set(was[1])
+                        if was[1]:
+                            await hub.tell(Subscribe(sinks[who], tuple(sorted(was[1])), 10, "9", Resume(*was)))
                     else:
                         # Its session is gone, and with it the sink: another client takes the place.
                         await hub.tell(Detach(sinks[who]))

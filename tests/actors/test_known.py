@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from actors.boards import Halt
+from actors.halts import Halt
 from actors.known import KnownCommands, as_before, as_it_stands
 from actors.runtime import Call, NotDelivered, ReplyLost, Request
 from quantmind.domain.risk import TradingState
-from quantmind.ports import Known
+from quantmind.records import Known
 from quantmind.wire import replies
 
 KEY = ("alpha", "r1")

@@ -14,17 +14,21 @@ import trio.testing
 from trio.testing import MockClock
 
 from actors.boards import Boards, Catalog, DealBook, Link
+from actors.feed_watch import STALE_AFTER_S
 from actors.hub import Demand
 from actors.messages import AccountSampled, FeedState, SymbolsKnown, TickBatch
-from actors.poller import BATCH, DEALS_OVERLAP_MSC, STALE_AFTER_S, Poller
+from actors.poller import BATCH, Poller
 from actors.runtime import Backoff, Inbox, Mailbox, MailboxPolicy, Ref
+from actors.sampler import DEALS_OVERLAP_MSC
+from quantmind.adapters.guarded import GuardedBroker
 from quantmind.domain.accounts import Account, Cause, Deal, Entry, Sample
 from quantmind.domain.orders import Absent, Outcome, Placed, Side
 from quantmind.domain.quotes import Quote
 from quantmind.domain.risk.approval import Approved
+from quantmind.domain.sessions import ALWAYS, Sessions
 from quantmind.domain.symbols import SymbolSpec, usual_spec
 from quantmind.errors import BrokerUnavailable
-from quantmind.ports import Poll
+from quantmind.ports import Poll, Recovery
 
 ACCOUNT = Account(1, "server", "USD", 100, "hedging", *[Decimal(0)] * 5)
 
@@ -43,6 +47,7 @@ class FakeBroker:
     last: Poll = attrs.field(factory=lambda: Poll(()))
     connect_errors: list[str] = attrs.field(factory=list)
     connects: int = 0
+    connect_takes_s: float = 0.0
     polled_at: list[float] = attrs.field(factory=list)
     poll_takes_s: float = 0.0
     sample_error: str | None = None
@@ -53,13 +58,28 @@ class FakeBroker:
     deals_hang: bool = False
     asked_since: list[int] = attrs.field(factory=list)
     balance: Decimal = Decimal(0)
+    recoveries: list[tuple[float, Recovery, tuple[str, ...]]] = attrs.field(factory=list)
+    recover_error: str | None = None
+    recover_takes_s: float = 0.0
+    cured_by: Recovery | None = None
+    cured: bool = False
+
+    hours: dict[str, Sessions] = attrs.field(factory=dict)
+    symbols: tuple[str, ...] = ("EURUSD", "GBPUSD")
+
+    def start_feed(self) -> None:
+        raise NotImplementedError
+
+    def sessions(self, symbol: str) -> Sessions:
+        return self.hours.get(symbol, ALWAYS)
 
     async def connect(self) -> Sequence[SymbolSpec]:
         await trio.lowlevel.checkpoint()
         self.connects += 1
+        await trio.sleep(self.connect_takes_s)
         if self.connect_errors:
             raise BrokerUnavailable(self.connect_errors.pop(0))
-        return [usual_spec("EURUSD"), usual_spec("GBPUSD")]
+        return [usual_spec(symbol) for symbol in self.symbols]
 
     async def poll(self) -> Poll:
         self.polled_at.append(trio.current_time())
@@ -95,6 +115,15 @@ class FakeBroker:
     async def find(self, tag: str) -> Placed | Absent | None:
         raise NotImplementedError
 
+    async def recover(self, step: Recovery, symbols: Sequence[str]) -> None:
+        await trio.lowlevel.checkpoint()
+        self.recoveries.append((trio.current_time(), step, tuple(symbols)))
+        await trio.sleep(self.recover_takes_s)
+        if self.recover_error is not None:
+            raise BrokerUnavailable(self.recover_error)
+        if step is self.cured_by:
+            self.cured = True
+
     async def aclose(self) -> None:
         raise NotImplementedError
 
@@ -117,7 +146,7 @@ class World:
         """A poller at work; leaving the block asks it to stop."""
         poller = Poller(
             **{
-                "broker": self.broker,
+                "broker": GuardedBroker(self.broker, self.link.breaker),
                 "hub": Ref("hub", self.hub),
                 "governor": Ref("governor", self.governor),
                 "boards": self.boards,
@@ -150,7 +179,9 @@ class World:
         return [quote for message in self.told() if isinstance(message, TickBatch) for quote in message.quotes]
 
     def states(self) -> list[tuple[str, int]]:
-        return [(message.state, message.age_ms) for message in self.told() if isinstance(message, FeedState)]
+        """What the hub was told of the feed as a whole."""
+        told = [message for message in self.told() if isinstance(message, FeedState)]
+        return [(message.state, message.age_ms) for message in told if message.symbol is None]
 
 
 @pytest.fixture
@@ -377,7 +408,7 @@ async def test_an_outage_is_a_state_with_back_off(world: World, autojump_clock: 
 async def test_waits_between_attempts_are_capped(world: World, autojump_clock: MockClock) -> None:
     """After many failures it still tries every 30 s."""
     world.broker.connect_errors = ["no"] * 1000
-    async with world.running():
+    async with world.running(stale_after_s=3600.0):
         await trio.sleep(300)
         before = world.broker.connects
         await trio.sleep(300)
@@ -486,6 +517,9 @@ async def test_samples_the_account_on_its_own_grid(world: World, autojump_clock:
         samples.append(world.governor.pop_nowait())
     assert all(isinstance(message, AccountSampled) for message in samples)
     assert samples[-1].sample is world.link.sample
+    shown = world.boards.accounts.all()["demo"]
+    assert shown.sample is world.link.sample
+    assert shown.version == 1, "it says what the first one said"
     assert len(world.broker.polled_at) == 23
 
 
@@ -587,3 +621,236 @@ def test_a_book_of_deals_is_bounded_and_in_order() -> None:
     assert [item.ticket for item in book.all()] == [4, 5, 1]
     assert [item.ticket for item in before] == [9, 4, 5]
     assert book.newest_msc == 30
+    assert [[item.ticket for item in book.since(msc)] for msc in (-1, 20, 20.5, 30, 31)] == [
+        [4, 5, 1],
+        [4, 5, 1],
+        [1],
+        [1],
+        [],
+    ]
+
+
+# --- a silent feed is got going again --------------------------------------------------------------------------------
+
+
+def steps(world: World) -> list[tuple[float, Recovery]]:
+    return [(at, step) for at, step, _ in world.broker.recoveries]
+
+
+async def test_a_silent_feed_is_taken_through_the_steps(world: World, autojump_clock: MockClock) -> None:
+    """Subscribed to again, connected again, restarted; each of them is counted and shown, with what was silent."""
+    world.broker.polls = [Poll([quote(1.0), quote(1.0, "GBPUSD")])]
+    async with world.running():
+        await trio.sleep(35)
+        at = [round(at) for at, _ in steps(world)]
+        assert [step for _, step in steps(world)] == [Recovery.RESUBSCRIBE, Recovery.RECONNECT, Recovery.RESTART]
+        assert at == [10, 20, 30]
+        assert world.broker.connects == 3  # the first one, and one after each of the harsher steps
+        assert world.link.recoveries == {"resubscribe": 1, "reconnect": 1, "restart": 1}
+        assert world.link.recovered is not None
+        assert (world.link.recovered.step, world.link.recovered.error) == ("restart", None)
+        assert world.link.recovered.symbols == ("EURUSD", "GBPUSD")
+        assert world.states() == [("live", 0), ("stale", 10_000)]
+
+
+@pytest.mark.parametrize("cure", list(Recovery))
+async def test_each_step_can_be_the_one_that_helps(world: World, cure: Recovery, autojump_clock: MockClock) -> None:
+    """Then nothing harsher is done, and clients hear that it is live."""
+    world.broker.cured_by = cure
+    world.broker.polls = [Poll([quote(1.0), quote(1.0, "GBPUSD")])]
+    async with world.running():
+        while not world.broker.cured:
+            await trio.sleep(0.5)
+        world.broker.last = Poll([quote(2.0), quote(2.0, "GBPUSD")])
+        await trio.sleep(120)
+        assert steps(world)[-1][1] is cure
+        assert [state for state, _ in world.states()] == ["live", "stale", "live"]
+        assert world.link.feed == "live"
+
+
+async def test_a_step_that_fails_is_told_and_the_next_one_follows(world: World, autojump_clock: MockClock) -> None:
+    """What went wrong is shown; the feed is stale, and degraded only while it is not connected."""
+    world.broker.polls, world.broker.recover_error = [Poll([quote(1.0)])], "no route"
+    async with world.running():
+        await trio.sleep(11)
+        assert world.link.recovered is not None
+        assert (world.link.recovered.step, world.link.recovered.error) == ("resubscribe", "no route")
+        assert world.link.feed == "stale"
+        await trio.sleep(10)
+        assert world.link.recovered is not None
+        assert (world.link.recovered.step, world.link.recovered.error) == ("reconnect", "no route")
+        await trio.sleep(30)
+        assert Recovery.RESTART in [step for _, step in steps(world)]
+
+
+async def test_a_connection_in_the_making_is_not_cut(world: World, autojump_clock: MockClock) -> None:
+    """A terminal that takes twenty-five seconds to start is waited for, and then given time to speak."""
+    world.broker.connect_takes_s = 25.0
+    async with world.running():
+        await trio.sleep(34)
+        assert world.broker.connects == 1
+        assert steps(world) == []
+
+
+async def test_where_there_is_no_connection_only_a_restart_is_more(world: World, autojump_clock: MockClock) -> None:
+    """Connecting is tried all the time; what may hang is started anew after three times as long."""
+    world.broker.connect_errors = ["refused"] * 1000
+    async with world.running():
+        await trio.sleep(45)
+        assert {step for _, step in steps(world)} == {Recovery.RESTART}
+        assert 30 <= steps(world)[0][0] <= 31
+
+
+async def test_a_recording_is_as_quiet_as_its_market_was(world: World, autojump_clock: MockClock) -> None:
+    """It is shown as stale, and nobody restarts anything for it."""
+    world.broker.polls = [Poll([quote(1.0)])]
+    async with world.running(lossless=True):
+        await trio.sleep(300)
+        assert [state for state, _ in world.states()] == ["live", "stale"]
+        assert steps(world) == []
+
+
+async def test_one_symbol_that_is_silent_is_told_by_itself(world: World, autojump_clock: MockClock) -> None:
+    """Its clients hear that it is stale and that it is back; the feed as a whole stays live, and connected."""
+    world.broker.polls = [Poll([quote(1.0), quote(1.0, "GBPUSD")])]
+    world.broker.last = Poll([quote(2.0)])
+    async with world.running():
+        await trio.sleep(12)
+        told = [(each.symbol, each.state) for each in world.told() if isinstance(each, FeedState)]
+        assert told == [(None, "live"), ("GBPUSD", "stale")]
+        assert world.link.feed == "live"
+        assert {name: one.state for name, one in world.link.silent.items()} == {"GBPUSD": "stale"}
+        assert steps(world) == [(10.0, Recovery.RESUBSCRIBE)]
+        assert world.broker.recoveries[0][2] == ("GBPUSD",)
+        world.broker.last = Poll([quote(3.0), quote(3.0, "GBPUSD")])
+        await trio.sleep(100)
+        told = [(each.symbol, each.state) for each in world.told() if isinstance(each, FeedState)]
+        assert told == [("GBPUSD", "live")]
+        assert (world.link.silent, world.broker.connects) == ({}, 1)
+
+
+async def test_a_symbol_that_is_stale_is_told_again_after_the_whole_feed_was(
+    world: World, autojump_clock: MockClock
+) -> None:
+    """What is said of the feed covers its symbols, so what differs from it is said anew."""
+    world.broker.polls = [Poll([quote(1.0), quote(1.0, "GBPUSD")])]
+    world.broker.last = Poll([quote(2.0)])
+    async with world.running():
+        await trio.sleep(12)
+        world.told()
+        world.broker.last = Poll(())
+        await trio.sleep(11)
+        world.broker.last = Poll([quote(3.0)])
+        await trio.sleep(2)
+        told = [(each.symbol, each.state) for each in world.told() if isinstance(each, FeedState)]
+        assert told == [(None, "stale"), (None, "live"), ("GBPUSD", "stale")]
+
+
+async def test_a_closed_market_is_told_as_closed(world: World, autojump_clock: MockClock) -> None:
+    """Quiet, not dead: nothing is tried, and prices out of hours make it live."""
+    world.broker.hours = dict.fromkeys(["EURUSD", "GBPUSD"], Sessions(((0, 1),)))
+    world.broker.polls = [Poll([quote(1.0), quote(1.0, "GBPUSD")])]
+    async with world.running():
+        await trio.sleep(300)
+        assert [state for state, _ in world.states()] == ["live", "closed"]
+        assert world.link.feed == "closed"
+        assert {one.state for one in world.link.silent.values()} == {"closed"}
+        assert steps(world) == []
+        world.broker.polls = [Poll([quote(2.0), quote(2.0, "GBPUSD")])]
+        await trio.sleep(1)
+        assert [state for state, _ in world.states()] == ["live"]
+
+
+@pytest.mark.parametrize("after", ["the start", "an outage"])
+async def test_the_account_is_read_again_after_connections_that_failed(
+    world: World, after: str, autojump_clock: MockClock
+) -> None:
+    """However many attempts it took to reach the broker, its account and deals are read once it is reached."""
+    errors = ["no route"] * 3
+    world.broker.connect_errors = errors if after == "the start" else []
+    async with world.running():
+        if after == "an outage":
+            await trio.sleep(2)
+            world.broker.connect_errors, world.broker.last = errors, Poll([quote(1.0)])
+            world.broker.polls = [BrokerUnavailable("cut")]
+        await trio.sleep(30)
+        read, deals = len(world.broker.sampled_at), len(world.broker.asked_since)
+        assert world.broker.connects >= 4
+        await trio.sleep(30)
+        assert len(world.broker.sampled_at) > read
+        assert len(world.broker.asked_since) > deals
+
+
+async def test_a_feed_that_is_reached_again_and_says_nothing_is_stale(world: World, autojump_clock: MockClock) -> None:
+    """It has been reached, so nobody is told that it has not: what is wrong is that it is silent."""
+    world.broker.polls = [Poll([quote(1.0)]), *[Poll(())] * 120, BrokerUnavailable("cut")]
+    async with world.running():
+        await trio.sleep(12)
+        assert world.link.feed == "stale"
+        await trio.sleep(20)
+        assert world.broker.connects >= 2
+        assert world.link.feed == "stale"
+
+
+async def test_one_symbol_that_can_not_be_asked_for_again_degrades_nothing(
+    world: World, autojump_clock: MockClock
+) -> None:
+    """Others speak, so the feed can be reached, whatever became of the attempt."""
+    world.broker.polls, world.broker.recover_error = [Poll([quote(1.0), quote(1.0, "GBPUSD")])], "no such symbol"
+    world.broker.last = Poll([quote(2.0)])
+    async with world.running():
+        feeds = set()
+        for _ in range(3000):
+            await trio.sleep(0.01)
+            feeds.add(world.link.feed)
+        assert world.link.recovered is not None
+        assert (world.link.recovered.step, world.link.recovered.error) == ("resubscribe", "no such symbol")
+        assert feeds - {"connecting"} == {"live"}
+
+
+async def test_a_connection_is_not_cut_either_after_a_step_that_took_its_time(
+    world: World, autojump_clock: MockClock
+) -> None:
+    """A step that ends while a connection is being made leaves it alone, and so does what is due next."""
+    world.broker.polls = [Poll([quote(1.0)]), *[Poll(())] * 110, BrokerUnavailable("cut")]
+    async with world.running():
+        await trio.sleep(9)
+        world.broker.recover_takes_s, world.broker.connect_takes_s = 12.0, 25.0
+        await trio.sleep(26)
+        assert [step for _, step in steps(world)] == [Recovery.RESUBSCRIBE]
+        await trio.sleep(5)
+        assert world.broker.connects == 2
+        assert world.link.feed == "stale"
+
+
+async def test_a_broker_that_can_not_be_reached_is_no_closed_market(world: World, autojump_clock: MockClock) -> None:
+    """Over a weekend, too, it stays degraded until it is reached; clients hear that the market is closed."""
+    world.broker.hours = dict.fromkeys(["EURUSD", "GBPUSD"], Sessions(((0, 1),)))
+    world.broker.polls = [Poll([quote(1.0), quote(1.0, "GBPUSD")])]
+    async with world.running():
+        await trio.sleep(20)
+        assert world.link.feed == "closed"
+        world.broker.connect_errors = ["no route"] * 8
+        world.broker.polls = [BrokerUnavailable("cut")]
+        await trio.sleep(0.2)
+        feeds = set()
+        while world.broker.connect_errors:
+            feeds.add(world.link.feed)
+            await trio.sleep(0.05)
+        assert feeds == {"degraded"}
+        await trio.sleep(60)
+        assert world.link.feed == "closed"
+        assert [state for state, _ in world.states()] == ["live", "closed"]
+
+
+async def test_a_symbol_that_is_traded_no_more_is_not_silent(world: World, autojump_clock: MockClock) -> None:
+    """With the next connection nobody waits for it, and nobody is told that it is."""
+    world.broker.polls = [Poll([quote(1.0), quote(1.0, "GBPUSD")])]
+    world.broker.last = Poll([quote(2.0)])
+    async with world.running():
+        await trio.sleep(12)
+        assert set(world.link.silent) == {"GBPUSD"}
+        world.broker.symbols, world.broker.polls = ("EURUSD",), [BrokerUnavailable("cut")]
+        await trio.sleep(12)
+        assert world.link.silent == {}
+        assert world.link.feed == "live"

@@ -16,12 +16,14 @@ from actors.promises import LOST_AFTER_S, Promises
 from quantmind.domain.accounts import Account, Position, Sample
 from quantmind.domain.orders import Close, Modify, Open, Origin, Placed, Refused, Side, Unknown
 from quantmind.domain.risk import EaLimits, Market, Policy, Situation, TradingState, judge
+from quantmind.domain.risk.risked import Risked
 from quantmind.domain.symbols import usual_spec
-from quantmind.ports import Decision, Intent
+from quantmind.records import Decision, Intent
 
 ACCOUNT = Account(1, "s", "USD", 100, "hedging", *[Decimal(1000)] * 5)
 ORIGIN = Origin("alpha", 7, "r")
 WALL = 1_000_000.0
+RISKED = Risked()
 PLACED = Placed(10009, order=1, deal=1, ticket=11, price=Decimal("1.1"), volume=Decimal("0.1"))
 
 
@@ -45,7 +47,7 @@ def approve(approval_id: str, at: float, seconds: float = 5) -> Any:
 
 def promised(at: float, *, executed: bool = False) -> Promises:
     promises = Promises()
-    promises.reserve(approve("a", at), opening(), executed=executed, valid_until=WALL + at + 5)
+    promises.reserve(approve("a", at), opening(), RISKED, executed=executed, valid_until=WALL + at + 5)
     return promises
 
 
@@ -249,7 +251,8 @@ def test_an_unknown_order_is_as_old_as_its_intent() -> None:
     promises = Promises()
     promises.restore_intent(intent, now=5, wall=WALL + 40)
     assert promises.unknowns("demo")[0].since == -35
-    assert promises.reservations("demo") == ()
+    (held,) = promises.reservations("demo")
+    assert (held.volume, held.worst, held.unknown) == (0, None, True), "what the change may cost nobody knows"
 
 
 def test_an_older_sample_is_ignored() -> None:
@@ -278,7 +281,7 @@ class Restarts(RuleBasedStateMachine):
         self.count += 1
         name = f"v{self.count}"
         approved = approve(name, self.now)
-        self.promises.reserve(approved, opening(), executed=False, valid_until=WALL + self.now + 5)
+        self.promises.reserve(approved, opening(), RISKED, executed=False, valid_until=WALL + self.now + 5)
         self.decisions[name] = Decision(
             name, "demo", "alpha", 7, "EURUSD", None, "f", True, {}, {}, WALL + self.now, self.promises.record(name)
         )
@@ -288,7 +291,7 @@ class Restarts(RuleBasedStateMachine):
     def intent(self) -> None:
         self.count += 1
         name = f"x{self.count}"
-        self.promises.reserve(approve(name, self.now), opening(), executed=True, valid_until=WALL + self.now)
+        self.promises.reserve(approve(name, self.now), opening(), RISKED, executed=True, valid_until=WALL + self.now)
         body = {"type": "trade_open", "volume": "0.3", "approved_volume": "0.1", "side": "buy"}
         self.intents[name] = Intent(name, "demo", "alpha", 7, "EURUSD", name, "f", body, WALL + self.now)
         self.must_hold[name] = "in flight"

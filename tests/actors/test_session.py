@@ -6,65 +6,22 @@ import contextlib
 import json
 import socket
 import time
-from collections.abc import AsyncIterator, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import pytest
 import trio
-from protocol.ws.ws_gateway import TOKENS, Client, FakeClock, WsGateway, open_gateway
+from protocol.ws.ws_gateway import Client, FakeClock, open_gateway
+from session_desk import masked, open_desk, raw_client, read_all, until
 
 from actors import session
-from actors.messages import Detach, HubMessage, HubStarted, Subscribe, Unsubscribe, Welcome
-from actors.runtime import Inbox, Mailbox, MailboxPolicy, Ref
-from actors.session import MAX_UNANSWERED, SESSION_MAILBOX, Clients, Session
-from quantmind.config.model import WebSocketConfig
+from actors.messages import Detach, Unsubscribe
+from actors.session import MAX_UNANSWERED
 from quantmind.net.errors import NetError
 from quantmind.net.ws import connect
 from quantmind.wire import ws_rate
 
-HANDSHAKE = (
-    b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
-)
 T = 1_795_424_400_000
-
-
-def masked(payload: bytes, opcode: int = 1) -> bytes:
-    """A client's frame, with a mask of zeros."""
-    size = len(payload)
-    head = bytes((0x80 | opcode, 0x80 | size)) if size < 126 else bytes((0x80 | opcode, 0xFE)) + size.to_bytes(2, "big")
-    return head + b"\0\0\0\0" + payload
-
-
-@contextlib.asynccontextmanager
-async def raw_client(gateway: WsGateway, headers: bytes = b"", **options: int) -> AsyncIterator[trio.SocketStream]:
-    """A client of bytes, its handshake done."""
-    raw = trio.socket.socket()
-    for name, value in options.items():
-        raw.setsockopt(socket.SOL_SOCKET, getattr(socket, name), value)
-    await raw.connect(("127.0.0.1", gateway.address.port))
-    async with trio.SocketStream(raw) as stream:
-        await stream.send_all(HANDSHAKE + headers + b"\r\n")
-        head = b""
-        while b"\r\n\r\n" not in head:
-            head += await stream.receive_some(1)
-        assert head.startswith(b"HTTP/1.1 101"), head
-        yield stream
-
-
-async def read_all(stream: trio.SocketStream) -> bytes:
-    data = b""
-    with contextlib.suppress(trio.BrokenResourceError):
-        async for chunk in stream:
-            data += chunk
-    return data
-
-
-async def until(condition: Any) -> None:
-    """Wait until it holds."""
-    with trio.fail_after(10):
-        while not condition():
-            await trio.sleep(0.005)
 
 
 # --- who may come in ----------------------------------------------------------------------------------------------
@@ -383,73 +340,6 @@ async def test_a_failing_sink_closes_its_own_client() -> None:
         assert (await client.receive())["code"] == "internal"
         assert await client.closed() == 1011
         assert gateway.hub_statistics.sink_errors == 1
-
-
-class Desk:
-    """One session with a hub that the test plays."""
-
-    def __init__(
-        self, client: Client, hub: Mailbox[HubMessage], inbox_of: Mailbox[HubStarted], session: Session
-    ) -> None:
-        self.client = client
-        self.hub = hub
-        self.started = inbox_of
-        self.session = session
-
-    async def next(self) -> Any:
-        """What the hub is told next."""
-        await until(self.hub.load_nowait)
-        return self.hub.pop_nowait()
-
-    def welcome(self, asked: Subscribe, rejected: tuple[str, ...] = (), epoch: str = "e1") -> None:
-        accepted = tuple(name for name in asked.names if name not in rejected)
-        refused = tuple((name, "unknown_symbol") for name in rejected)
-        asked.sink.push_welcome(Welcome(asked.request_id, accepted, refused, len(accepted), epoch, ()))
-
-    async def restart_hub(self, epoch: str) -> None:
-        self.started.put_nowait(HubStarted(epoch))
-        await until(lambda: not self.started.statistics().queued)
-
-
-@contextlib.asynccontextmanager
-async def open_desk() -> AsyncIterator[Desk]:
-    """A session on a socket pair; the hub's mailbox is read by the test."""
-    hub: Mailbox[HubMessage] = Mailbox(MailboxPolicy(capacity=200))
-    box: Mailbox[HubStarted] = Mailbox(SESSION_MAILBOX)
-    listener = socket.create_server(("127.0.0.1", 0))
-    inbox: Inbox[HubStarted] = Inbox(box)
-    async with trio.open_nursery() as nursery:
-        catalog = await _catalog()
-
-        async def serve() -> None:
-            raw, _ = await trio.to_thread.run_sync(listener.accept)
-            sessions.append(
-                Session(
-                    raw=raw,
-                    number=1,
-                    hub=Ref("hub", hub),
-                    config=WebSocketConfig(),
-                    catalog=catalog,
-                    clients=Clients(10),
-                    clock=FakeClock(),
-                    epoch=lambda: "e1",
-                    authenticate=TOKENS.get,
-                )
-            )
-            await sessions[0](inbox)
-
-        sessions: list[Session] = []
-        nursery.start_soon(serve)
-        with trio.fail_after(30):
-            async with connect(f"ws://127.0.0.1:{listener.getsockname()[1]}/") as connection:
-                yield Desk(Client(connection), hub, box, sessions[0])
-        inbox.request_stop()
-    listener.close()
-
-
-async def _catalog() -> Any:
-    async with open_gateway() as gateway:
-        return gateway.catalog
 
 
 def subscribe(*names: str, id: str | None = None) -> dict[str, Any]:  # noqa: A002

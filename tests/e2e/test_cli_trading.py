@@ -8,48 +8,15 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from gateway_process import TOKEN, GatewayProcess, running, write_config
+from gateway_process import TOKEN, GatewayProcess, done, quantmind, running, until, write_config
 from raw_ws import RawClient
 
 WALK = {
     "demo": {"type": "mt5_mock", "symbols": {"EURUSD": {}, "XAUUSD": {}}, "feed": {"type": "random_walk", "seed": 1}}
 }
-
-
-def quantmind(config: Path, *arguments: str, token: str | None = TOKEN) -> subprocess.CompletedProcess[str]:
-    env = {name: value for name, value in os.environ.items() if name != "QUANTMIND_TOKEN"}
-    return subprocess.run(
-        [sys.executable, "-m", "quantmind", *arguments, "--config", str(config)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        stdin=subprocess.DEVNULL,
-        env=env if token is None else {**env, "QUANTMIND_TOKEN": token},
-    )
-
-
-def done(config: Path, *arguments: str) -> Any:
-    """The JSON of a subcommand that must work."""
-    ran = quantmind(config, *arguments, "--json")
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    return json.loads(ran.stdout)
-
-
-def wait_until(what: Callable[[], Any]) -> Any:
-    """What it gives, once that is something."""
-    end = time.monotonic() + 30
-    while time.monotonic() < end:
-        found = what()
-        if found:
-            return found
-        time.sleep(0.1)
-    raise AssertionError("it did not happen within 30 s")
 
 
 def first_price(gateway: GatewayProcess) -> float:
@@ -59,7 +26,7 @@ def first_price(gateway: GatewayProcess) -> float:
         except OSError:
             return None
 
-    return float(wait_until(bid))
+    return float(until(bid))
 
 
 def test_a_day_of_trading_by_hand(tmp_path: Path) -> None:
@@ -76,7 +43,7 @@ def test_a_day_of_trading_by_hand(tmp_path: Path) -> None:
         assert placed["pending"] is True
         quantmind(config, "trade", "XAUUSD", "sell", "0.01", "--yes")
 
-        orders = wait_until(lambda: done(config, "orders")["items"])
+        orders = until(lambda: done(config, "orders")["items"])
         assert [item["ticket"] for item in orders] == [placed["ticket"]]
         table = quantmind(config, "positions", "--symbol", "EURUSD").stdout.splitlines()
         assert table[0].split()[:5] == ["ticket", "broker", "symbol", "side", "volume"]
@@ -96,8 +63,21 @@ def test_a_day_of_trading_by_hand(tmp_path: Path) -> None:
         # The same close with the same key, long after the position has gone.
         ran = quantmind(config, "close", str(opened["ticket"]), "--volume", "0.04", "--key", "c1")
         assert ran.returncode == 0, ran.stderr
+        became = done(config, "command", "k1")
+        assert (became["state"], became["ea_name"], became["reply"]["ticket"]) == (
+            "filled",
+            "rest:owner",
+            opened["ticket"],
+        )
+        history = done(config, "orders", "show", became["order_id"])["history"]
+        assert [(line["kind"], line["state"]) for line in history][:3] == [
+            ("decision", "approved"),
+            ("intent", "intent"),
+            ("outcome", "filled"),
+        ]
+        assert quantmind(config, "orders", "unknown").stdout == "no unknown orders\n"
 
-        deals = wait_until(lambda: found if len(found := gateway.get("/deals")["items"]) >= 5 else None)
+        deals = until(lambda: found if len(found := gateway.get("/deals")["items"]) >= 5 else None)
         assert [item["entry"] for item in deals if item["symbol"] == "EURUSD"] == ["in", "out", "out"]
         assert sum(item["volume"] for item in deals if item["entry"] == "out") == 0.11
         assert gateway.get(f"/deals?since={deals[-1]['time']}&symbol=XAUUSD")["items"] == [
@@ -117,17 +97,18 @@ def test_what_a_gateway_shows_of_markets_and_clients(tmp_path: Path) -> None:
         def subscribed() -> Any:
             return [item for item in gateway.get("/clients")["items"] if item["subscriptions"]]
 
-        (shown,) = wait_until(subscribed)
+        (shown,) = until(subscribed)
         assert (shown["authenticated_as"], shown["symbols"], shown["messages_received"]) == ("owner", ["EURUSD"], 2)
         assert shown["remote"].startswith("127.0.0.1:")
         assert TOKEN not in json.dumps(shown)
 
+        until(lambda: gateway.get("/status")["brokers"][0]["trading"]["state"] == "active")
         beat = {"type": "heartbeat", "ea_name": "scalper", "symbol": "EURUSD", "magic": 7, "version": "1.2"}
         assert gateway.post("/command", beat)[0] == 200
         (ea,) = gateway.get("/eas?broker=demo")["items"]
         assert (ea["ea_name"], ea["magic"], ea["trading_state"], ea["messages"]) == ("scalper", 7, "active", 1)
 
-        minutes = wait_until(lambda: gateway.get("/bars/EURUSD?timeframe=M1")["items"])
+        minutes = until(lambda: gateway.get("/bars/EURUSD?timeframe=M1")["items"])
         hours = gateway.get("/bars/EURUSD?timeframe=H1&after=0")["items"]
         assert minutes[-1]["complete"] is False
         assert hours[0]["open"] == minutes[0]["open"]
@@ -167,7 +148,7 @@ def test_closing_all_does_not_end_with_its_reader(tmp_path: Path) -> None:
         first_price(gateway)
         for _ in range(3):
             done(config, "trade", "EURUSD", "buy", "0.01", "--yes")
-        wait_until(lambda: len(gateway.get("/positions")["items"]) == 3)
+        until(lambda: len(gateway.get("/positions")["items"]) == 3)
         closing = subprocess.Popen(
             [sys.executable, "-m", "quantmind", "close", "--all", "--config", str(config)],
             stdin=subprocess.DEVNULL,
@@ -182,7 +163,7 @@ def test_closing_all_does_not_end_with_its_reader(tmp_path: Path) -> None:
             said = errors.read().decode()
         assert closing.wait(timeout=60) == 0, said
         assert said.count("closed 0.01 of ticket") == 3
-        wait_until(lambda: not gateway.get("/positions")["items"])
+        until(lambda: not gateway.get("/positions")["items"])
 
 
 def test_a_lost_answer_is_called_unknown_and_sent_once(tmp_path: Path) -> None:

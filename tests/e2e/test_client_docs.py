@@ -17,6 +17,10 @@ EXAMPLES = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"
 SAID = [
     r"EURUSD 1\.\d+ 1\.\d+ #\d+",
     r"\['EURUSD', 'XAUUSD'\]",
+    (
+        r"(?=[\s\S]*orders begins with 0)(?=[\s\S]*risk begins with \d)"
+        r"[\s\S]*a position of 0\.10? EURUSD\nclosed; open now: 0"
+    ),
     r"bought 0\.10? at 1\.\d+ ticket \d+\nprofit -?\d+\.\d+",
     r"Filled|Failed",
     r"you may trade 0\.10? lots for \d+ ms\nactive 1",

@@ -25,7 +25,10 @@ WALK = {"type": "mt5_mock", "symbols": {"EURUSD": {}}, "feed": {"type": "random_
 POLLER = "market/pollers/poller:demo"
 ACTORS = (
     "journal",
+    "state/router",
+    "state/stop_file",
     "execution/brokers/executor:demo",
+    "execution/brokers/closer:demo",
     "execution/governor",
     "execution/commands",
     "market/hub",

@@ -1,11 +1,24 @@
 """What an incarnation reads, in which order, and what stays queued when it ends."""
 
+from functools import partial
+
 import attrs
 import pytest
 import trio
 import trio.testing
 
-from actors.runtime import ActorSpec, Backoff, Call, Inbox, MailboxPolicy, NotDelivered, ReplyLost, Request, Supervisor
+from actors.runtime import (
+    ActorSpec,
+    Backoff,
+    Call,
+    Inbox,
+    MailboxPolicy,
+    NotDelivered,
+    ReplyLost,
+    Request,
+    Supervisor,
+    run_until_stopping,
+)
 
 STEADY = Backoff(first=1.0, cap=8.0, jitter=lambda: 1.0)
 
@@ -220,6 +233,40 @@ async def test_an_actor_can_wait_for_the_request_to_stop(autojump_clock):
         await nursery.start(tree.run)
         await tree.stop()
     assert log == [False, True]
+
+
+async def test_an_actor_of_tasks_runs_them_until_asked_to_stop(autojump_clock):
+    """They run side by side, and are cancelled within the grace; one that raises is a crash of the actor."""
+    log = []
+
+    async def ticks(name):
+        try:
+            while True:
+                log.append(name)
+                await trio.sleep(10)
+        finally:
+            log.append(f"{name} ended")
+
+    async def breaks():
+        await trio.sleep(15)
+        if "broke" not in log:
+            log.append("broke")
+            raise RuntimeError("once")
+        await trio.sleep_forever()
+
+    async def main(inbox):
+        inbox.ready()
+        await run_until_stopping(inbox, partial(ticks, "a"), breaks)
+
+    tree = one(main, grace=100)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(tree.run)
+        await trio.sleep(20)
+        assert log == ["a", "a", "broke", "a ended", "a"]
+        began = trio.current_time()
+        await tree.stop()
+    assert trio.current_time() == began
+    assert log[-1] == "a ended"
 
 
 async def test_leaving_the_loop_early_keeps_the_rest(nursery, autojump_clock):

@@ -283,6 +283,7 @@ async def test_crashes_of_everyone_under_traffic(tmp_path: Path) -> None:
         "execution/commands",
         "execution/governor",
         "execution/brokers/executor:demo",
+        "execution/brokers/closer:demo",
     ]
     async with served(tmp_path, {}) as (context, socket, path):
         peer = Peer(context, socket.port, "dealer")

@@ -2,9 +2,11 @@
 
 `send` is sent at once: objects as JSON, `{"$text": …}` as it is, `{"$binary": hex}` as a binary message and
 `{"$long": n}` as a text of n characters. `expect` is what comes back, in order; an entry with `$publish` (ticks),
-`$feed` (a feed's state) or `$stop` is done by the gateway at that point. `$timestamp`, `$epoch`, `$text` and `$close`
-stand for what differs from run to run. `before` happens before the client connects, `others` is how many clients are
-there already, `config` and `headers` are of the gateway and of the handshake, `close` is the code at the end.
+`$feed` (a feed's state), `$record` (what actors write down: names in `channel_records` with arguments), `$sample` (an
+account's balance) or `$stop` is done by the gateway at that point. `$timestamp`, `$epoch`, `$text` and `$number` stand
+for what differs from run to run, `$epoch` also in what is sent. `before` happens before the client connects, `others`
+is how many clients are there already, `config` and `headers` are of the gateway and of the handshake, `close` is the
+code at the end.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import channel_records
 import pytest
 import trio
 from protocol.ws.ws_gateway import Client, WsGateway, open_gateway
@@ -26,10 +29,11 @@ IN_SCOPE = {
     "sent": {"subscribe", "unsubscribe", "get_symbols", "ping", "auth"},
     "received": {
         *("tick", "subscribed", "unsubscribed", "symbols", "pong", "error", "heartbeat", "status", "authenticated"),
+        *("account", "order", "position", "deal", "risk", "event"),
     },
     "errors": {
         *("invalid_json", "invalid_message", "unknown_type", "no_symbols", "max_clients", "rate_limited"),
-        *("binary_unsupported", "unauthorized", "unknown_channel"),
+        *("binary_unsupported", "unauthorized", "forbidden", "unknown_channel"),
     },
     "closes": {1001, 1009, 1013, 4001},
 }
@@ -42,6 +46,8 @@ def matches(expected: Any, got: Any, epoch: str) -> bool:
             return isinstance(got, str) and TIMESTAMP.match(got) is not None
         case "$text":
             return isinstance(got, str) and got != ""
+        case "$number":
+            return isinstance(got, int)
         case "$epoch":
             return bool(got == epoch)
         case dict():
@@ -60,13 +66,17 @@ def matches(expected: Any, got: Any, epoch: str) -> bool:
             return type(expected) is type(got) and bool(expected == got)
 
 
-def act(gateway: WsGateway, event: Any, nursery: trio.Nursery) -> bool:
+async def act(gateway: WsGateway, event: Any, nursery: trio.Nursery) -> bool:
     """Do what an entry says; False: it is a message to expect."""
     match event:
         case {"$publish": ticks, **rest}:
             gateway.publish(*(tuple(tick) for tick in ticks), **rest)
         case {"$feed": [state, age_ms]}:
             gateway.feed(state, age_ms)
+        case {"$record": records}:
+            await gateway.record(*(getattr(channel_records, name)(*given) for name, *given in records))
+        case {"$sample": balance}:
+            gateway.channels.accounts.put(channel_records.sample(balance, taken_at=trio.current_time()))
         case {"$stop": True}:
             nursery.start_soon(gateway.tree.stop)
         case _:
@@ -79,8 +89,10 @@ def read(name: str) -> Any:
     return json.loads((FOLDER / f"{name}.json").read_text("utf-8"))
 
 
-async def send(client: Client, message: Any) -> None:
+async def send(client: Client, message: Any, epoch: str) -> None:
     match message:
+        case {"resume": {"epoch": "$epoch"}}:
+            await client.send({**message, "resume": {**message["resume"], "epoch": epoch}})
         case {"$text": text}:
             await client.send(text)
         case {"$binary": data}:
@@ -98,14 +110,15 @@ async def test_conversation(name: str, nursery: trio.Nursery) -> None:
     async with contextlib.AsyncExitStack() as stack:
         gateway = await stack.enter_async_context(open_gateway(**golden.get("config", {})))
         for event in golden.get("before", ()):
-            assert act(gateway, event, nursery)
+            assert await act(gateway, event, nursery)
+        await trio.testing.wait_all_tasks_blocked()
         for _ in range(golden.get("others", 0)):
             await (await stack.enter_async_context(gateway.connect())).ask({"type": "ping"})
         client = await stack.enter_async_context(gateway.connect(golden.get("headers")))
         for message in golden["send"]:
-            await send(client, message)
+            await send(client, message, gateway.last.epoch)
         for number, expected in enumerate(golden["expect"]):
-            if not act(gateway, expected, nursery):
+            if not await act(gateway, expected, nursery):
                 got = await client.receive()
                 assert matches(expected, got, gateway.last.epoch), f"message {number}: {got} is not {expected}"
         if "close" in golden:

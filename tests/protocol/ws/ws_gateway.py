@@ -9,12 +9,18 @@ from typing import Any
 
 import attrs
 import trio
+from command_path import InlineJournal
+from inline_log import InlineLog
 
+from actors.account_board import AccountBoard
 from actors.boards import Catalog
+from actors.bulletin import Bulletin
+from actors.bulletin_keeper import BulletinKeeper
+from actors.channel_reader import Channels
+from actors.clients import Clients, WsStatistics
 from actors.hub import HUB_MAILBOX, Demand, Hub, HubStatistics, LastTicks
 from actors.messages import FeedState, HubMessage, TickBatch
 from actors.runtime import ActorSpec, Backoff, Pool, Ref, RestartWindow, Supervisor, supervise
-from actors.session import Clients, WsStatistics
 from quantmind.config.model import WebSocketConfig
 from quantmind.domain.quotes import Quote
 from quantmind.domain.symbols import usual_spec
@@ -22,11 +28,13 @@ from quantmind.edges.ws import WsListener, pool_capacity
 from quantmind.net.errors import PeerGone
 from quantmind.net.listen import ListenAddress
 from quantmind.net.ws import ClientConnection, connect
+from quantmind.records import Record
 from quantmind.wire.auth import Identity
 
 TOKENS = {
     "good-token": Identity("good", frozenset({"read"})),
     "all-token": Identity("all", frozenset({"read", "admin"})),
+    "ea-token": Identity("robot", frozenset({"ea"})),
 }
 
 
@@ -54,6 +62,13 @@ class WsGateway:
     last: LastTicks
     hub_statistics: HubStatistics
     demand: Demand
+    journal: InlineJournal
+    log: InlineLog
+    channels: Channels
+
+    @property
+    def bulletin(self) -> Bulletin:
+        return self.channels.bulletin
 
     @property
     def url(self) -> str:
@@ -69,6 +84,10 @@ class WsGateway:
 
     def feed(self, state: str, age_ms: int, broker: str = "demo") -> None:
         self.hub.tell_nowait(FeedState(broker, None, state, age_ms))
+
+    async def record(self, *records: Record) -> None:
+        """Write records, which channels then tell of."""
+        await self.journal.append(records)
 
     @contextlib.asynccontextmanager
     async def connect(self, headers: Mapping[str, str] | None = None) -> AsyncIterator[Client]:
@@ -111,9 +130,14 @@ class Client:
 
 @contextlib.asynccontextmanager
 async def open_gateway(
-    symbols: Iterable[str] = ("EURUSD", "GBPUSD", "USDJPY"), **config: Any
+    symbols: Iterable[str] = ("EURUSD", "GBPUSD", "USDJPY"), journal: InlineJournal | None = None, **config: Any
 ) -> AsyncIterator[WsGateway]:
     """A gateway with brokers demo and live in its catalog. Leaving the block stops it in order."""
+    journal = InlineJournal() if journal is None else journal
+    bulletin = Bulletin()
+    journal.on_commit = bulletin.take
+    log = InlineLog(journal.connection)
+    channels = Channels(bulletin, AccountBoard(), FakeClock(), log)
     settings = WebSocketConfig(**{"port": 0, **config})
     catalog = Catalog(("demo", "live"))
     catalog.set("demo", [usual_spec(name) for name in symbols])
@@ -137,12 +161,19 @@ async def open_gateway(
             clients=clients,
             clock=FakeClock(),
             epoch=lambda: last.epoch,
-            authenticate=TOKENS.get,
+            admit=lambda token, _peer: TOKENS.get(token),
+            stands=lambda identity: identity in TOKENS.values(),
+            channels=channels,
         )
 
     tree = Supervisor(
         "root",
-        [ActorSpec("hub", hub, mailbox=HUB_MAILBOX), supervise(pool), ActorSpec("ws", listener)],
+        [
+            ActorSpec("hub", hub, mailbox=HUB_MAILBOX),
+            ActorSpec("bulletin", lambda: BulletinKeeper(bulletin, journal)),
+            supervise(pool),
+            ActorSpec("ws", listener),
+        ],
         window=RestartWindow(most=100),
         backoff=Backoff(first=0.01, cap=0.01),
     )
@@ -150,7 +181,19 @@ async def open_gateway(
         await nursery.start(tree.run)
         try:
             yield WsGateway(
-                settings, catalog, address, clients, tree, pool, tree.ref("hub"), last, hub_statistics, demand
+                settings,
+                catalog,
+                address,
+                clients,
+                tree,
+                pool,
+                tree.ref("hub"),
+                last,
+                hub_statistics,
+                demand,
+                journal,
+                log,
+                channels,
             )
         finally:
             with trio.move_on_after(15, shield=True):

@@ -119,6 +119,7 @@ class Options:
     symbols = ("EURUSD",)
     count = None
     json = False
+    ca = None
 
     def __init__(self, path: Path) -> None:
         self.record = path

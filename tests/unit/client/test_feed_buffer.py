@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from quantmind.client.channel_events import AccountUpdate, ChannelSnapshot, RiskUpdate
 from quantmind.client.feed_buffer import FeedBuffer
 from quantmind.client.feed_events import (
     Connected,
@@ -96,6 +97,39 @@ def test_a_reset_begins_anew() -> None:
     buffer = FeedBuffer(3)
     buffer.extend([tick(8), SeqReset("A", "demo", 8, 2), tick(2), tick(3)])
     assert drained(buffer) == [SeqReset("A", "demo", 8, 2), Gap("A", "demo", 2, 2, conflated=True), tick(3)]
+
+
+def risk(seq: int) -> RiskUpdate:
+    return RiskUpdate("demo", seq, "t", {})
+
+
+def test_updates_of_channels_stay() -> None:
+    """Ticks make room for them; of accounts the newest stays, and a snapshot covers what was before it."""
+    buffer = FeedBuffer(10)
+    accounts = [AccountUpdate("demo", seq, "t", {}) for seq in (1, 2)]
+    snapshot = ChannelSnapshot("risk", 5, (), missed=True)
+    events = [risk(4), snapshot, risk(6), accounts[0], *map(tick, range(1, 6)), accounts[1], risk(7), tick(6)]
+    buffer.extend(events)
+    assert drained(buffer) == [
+        snapshot,
+        risk(6),
+        accounts[1],
+        risk(7),
+        Gap("A", "demo", 1, 5, conflated=True),
+        tick(6),
+    ]
+    assert not buffer.take_lost()
+
+
+def test_updates_that_fill_the_buffer_go_and_are_told() -> None:
+    """All of them, once: what is left of a channel would have a hole."""
+    buffer = FeedBuffer(10)
+    buffer.extend([ChannelSnapshot("risk", 1, ()), tick(1), *map(risk, range(2, 12))])
+    assert drained(buffer) == [tick(1)]
+    assert buffer.take_lost()
+    assert not buffer.take_lost()
+    buffer.extend([risk(20)])
+    assert drained(buffer) == [risk(20)]
 
 
 symbols = st.sampled_from("ABC")

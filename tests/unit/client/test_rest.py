@@ -188,7 +188,7 @@ def test_a_token_that_cannot_be_sent_is_not_shown(token):
     assert not token or token not in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["https://127.0.0.1:1", "127.0.0.1:1", "http://", "http://a/b", "ftp://a"])
+@pytest.mark.parametrize("url", ["httpx://127.0.0.1:1", "127.0.0.1:1", "http://", "http://a/b", "ftp://a"])
 def test_an_address_that_is_none(url):
     """Refused before anything goes there."""
     with pytest.raises(ValueError, match="is no address of a gateway"):
@@ -198,3 +198,21 @@ def test_an_address_that_is_none(url):
 def test_names_in_paths_are_encoded():
     """A broker's name can't reach another route."""
     assert position_path("a/../b", 7) == "/brokers/a%2F..%2Fb/positions/7"
+
+
+def test_what_became_of_commands_and_orders(serve):
+    """Any id is a path of its own; an order is settled with what is told, exact, and a lost answer is unknown."""
+    server = serve(
+        answer(200, {"state": "filled"}), answer(200, {"history": []}), answer(200, {"state": "filled"}), None
+    )
+    with RestClient(server.url, TOKEN) as client:
+        assert client.command_status("a/b c?", "alpha") == {"state": "filled"}
+        assert client.order("o1") == {"history": []}
+        client.settle("o1", "filled", "seen", ticket=5, price=Decimal("1.08510"))
+        with pytest.raises(OutcomeUnknown):
+            client.settle("o1", "not_sent", "seen", force=True)
+    assert server.heard[0].startswith(b"GET /commands/a%2Fb%20c%3F?ea_name=alpha HTTP/1.1")
+    assert server.heard[1].startswith(b"GET /orders/o1 HTTP/1.1")
+    assert server.heard[2].startswith(b"POST /orders/o1/settle HTTP/1.1")
+    assert server.heard[2].endswith(b'{"outcome":"filled","reason":"seen","ticket":5,"price":1.08510}')
+    assert server.heard[3].endswith(b'{"outcome":"not_sent","reason":"seen","force":true}')

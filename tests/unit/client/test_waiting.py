@@ -17,6 +17,7 @@ from quantmind.client.outcomes import (
     Approved,
     Beat,
     Done,
+    Ended,
     Failed,
     Filled,
     MultiplierSet,
@@ -153,6 +154,9 @@ def test_outcomes_of_orders() -> None:
     filled = outcome_of(order(), reply("success", **FILL))
     assert filled == Filled("r1", 5, 6, Decimal("1.0851"), Decimal("0.1"), retcode=10009, order_id="o")
     assert isinstance(outcome_of(order(), reply("success", **FILL, pending=True)), Placed)
+    ended = outcome_of(order(), reply("success", **{**FILL, "volume": 0, "price": None}, ended="expired"))
+    assert isinstance(ended, Ended), "it is no fill, of whatever volume"
+    assert ended.ended == "expired"
     assert isinstance(outcome_of(order(), reply("success", **{**FILL, "retcode": 10008})), Placed)
     assert isinstance(outcome_of(order(CloseRequest("EURUSD", 5)), reply("success", **FILL)), Filled)
     assert isinstance(outcome_of(order(CancelRequest(5)), reply("success", approved=True)), Done)
@@ -177,6 +181,7 @@ def test_outcomes_of_verdicts() -> None:
     rejected = outcome_of(ask, reply("rejected", reasons=[{"rule": "x", "message": "y", "limit": 1.5, "value": None}]))
     assert rejected == Rejected("r1", (Reason("x", "y", Decimal("1.5")),))
     assert str(rejected) == "x: y"
+    assert str(Rejected("r1", (Reason("x", "y"),), Decimal("0.05"))) == "x: y; 0.05 lots would pass"
 
 
 def test_outcomes_of_the_others() -> None:

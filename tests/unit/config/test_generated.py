@@ -1,4 +1,4 @@
-"""The schema and the tables of the documentation are those of the model."""
+"""The schema and the tables of the documentation are those of the model and of the presets."""
 
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import yaml
 from quantmind.config import Config
 from quantmind.config.document import with_tables
 from quantmind.config.generate import generate
+from quantmind.config.preset_table import with_presets
 from quantmind.config.schema import schema, schema_text
 from quantmind.config.settings import walk
 
@@ -29,16 +30,24 @@ def test_the_documentation_is_up_to_date():
     assert page == with_tables(page), OUTDATED
 
 
-def test_generate_writes_both(tmp_path):
-    """One command makes both anew, and a second run changes nothing."""
+def test_the_table_of_presets_is_up_to_date():
+    """The table in docs/presets.md is made from the presets' files."""
+    page = (ROOT / "docs" / "presets.md").read_text(encoding="utf-8")
+
+    assert page == with_presets(page), OUTDATED
+
+
+def test_generate_writes_all(tmp_path):
+    """One command makes all of it anew, and a second run changes nothing."""
     (tmp_path / "config").mkdir()
     (tmp_path / "docs").mkdir()
-    page = ROOT / "docs" / "configuration.md"
-    (tmp_path / "docs" / "configuration.md").write_bytes(page.read_bytes())
+    for name in ("configuration.md", "presets.md"):
+        (tmp_path / "docs" / name).write_bytes((ROOT / "docs" / name).read_bytes())
 
     generate(tmp_path)
 
-    assert (tmp_path / "docs" / "configuration.md").read_bytes() == page.read_bytes()
+    for name in ("configuration.md", "presets.md"):
+        assert (tmp_path / "docs" / name).read_bytes() == (ROOT / "docs" / name).read_bytes()
     assert (tmp_path / "config" / "brokers.schema.json").read_text(encoding="utf-8") == schema_text()
 
 
@@ -83,6 +92,14 @@ def test_the_examples_fit_the_schema(name):
         "gateway: {rest: {origins: ['*']}}",
         "gateway: {journal: {durable: 1}}",
         "risk: {accounts: {default: {max_volume: 0}}}",
+        "risk: {accounts: {default: {rules: {daily_los: {percent: 5}}}}}",
+        "risk: {accounts: {default: {rules: {daily_loss: {percent: 101}}}}}",
+        "risk: {accounts: {default: {rules: {max_open_per_symbol: 3}}}}",
+        "risk: {accounts: {default: {rules: {stop_required: {}}}}}",
+        "risk: {accounts: {default: {rules: {weekend: {close: Freitag}}}}}",
+        "risk: {accounts: {default: {rules: {symbols: {allow: [EUR/USD]}}}}}",
+        "risk: {accounts: {default: {rules: {profit_target: {}}}}}",
+        "risk: {accounts: {default: {reset: {time: '24:00'}}}}",
         "eas: {x: {on_dead_man: explode}}",
         "brokerz: {}",
     ],
@@ -99,6 +116,7 @@ def test_what_the_schema_refuses_the_loader_refuses_too(report, text):
         "brokers: {d: {type: mt5_mock, leverage: '${LEVERAGE:-1}', symbols: {EURUSD: , GBPUSD: {digits: null}}}}",
         "brokers: {d: {type: mt5_mock, account_id: 123, description: ''}}",
         "gateway:\nrisk:\neas: {}\nbrokers: {d: {type: mt5_mock}}",
+        "risk: {accounts: {d: {reset: , rules: {news: null, weekend: {}}}}}\nbrokers: {d: {type: mt5_mock}}",
     ],
 )
 def test_what_the_loader_takes_the_schema_takes_too(text):

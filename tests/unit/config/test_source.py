@@ -117,6 +117,23 @@ def test_the_largest_file_is_read_in_seconds(text):
     assert time.thread_time() - began < 20
 
 
+def test_a_key_beside_its_section_is_told_where_it_belongs(report):
+    """What is written one level too high is known by its whole name; one that two sections have is not guessed."""
+    assert report("state_dir: x\nport: 1\nrisk: {accounts: {demo: {daily_loss: {percent: 5}}}}")[:3] == [
+        '1: state_dir: unknown key; it belongs into "gateway"',
+        "2: port: unknown key; the keys here are brokers, eas, gateway, risk, tokens",
+        '3: risk.accounts.demo.daily_loss: unknown key; it belongs into "rules"',
+    ]
+
+
+@pytest.mark.parametrize("percent", ["5%", '"5%"', "5 %"])
+def test_a_percent_sign_is_too_much(report, percent):
+    """With or without quotes it is the sign that has to go."""
+    said = report(f"risk: {{accounts: {{demo: {{rules: {{margin: {{free_percent: {percent}}}}}}}}}}}")
+
+    assert any("free_percent" in line and line.endswith("write 5, without the sign") for line in said)
+
+
 def test_faults_that_do_not_end_the_reading_come_with_the_others(report):
     """Tags, strange keys and escapes are reported beside what else is wrong."""
     assert sorted(report('risk: !foo {}\neas: !!map {}\n[a]: 1\na: "\\0"\ngateway: {"<<": {}}')) == [

@@ -17,6 +17,8 @@ from quantmind.domain.risk import (
     Closing,
     Denied,
     EaLimits,
+    Mandate,
+    MandateMode,
     Market,
     Policy,
     Reason,
@@ -146,6 +148,48 @@ def test_odd_multipliers(text: str) -> None:
     assert isinstance(verdict, Approved if text == "2" else Denied)
 
 
+@given(steps, situations, multipliers)
+def test_the_mandate_caps_the_multiplier(volume: Decimal, at: Situation, cap: Decimal) -> None:
+    """The verdict is that of an EA whose own multiplier is the smaller of the two, and it names which one binds."""
+    mode = MandateMode.NORMAL if cap == 1 else MandateMode.REDUCED if cap else MandateMode.NONE
+    mandated = decide(opening(volume), attrs.evolve(at, mandate=Mandate(mode, cap, "owner", "a bad week", 1.0)))
+    alike = decide(opening(volume), attrs.evolve(at, ea=EaLimits(at.ea.max_volume, min(at.ea.multiplier, cap))))
+    assert type(mandated) is type(alike)
+    assert mandated.terms.risk_multiplier == min(at.ea.multiplier, cap)
+    assert mandated.terms.max_volume == alike.terms.max_volume
+    if "risk_multiplier" in spoke(alike) and cap:
+        binds = "mandate" if cap < at.ea.multiplier else "risk_multiplier"
+        (reason,) = (each for each in mandated.terms.reasons if each.rule in ("mandate", "risk_multiplier"))
+        assert reason.rule == binds
+        assert ("a bad week, by owner" in reason.message) == (binds == "mandate")
+
+
+@pytest.mark.parametrize(
+    ("proposal", "passes"),
+    [
+        (opening(), False),
+        (Close(ORIGIN, "demo", "EURUSD", 1), True),
+        (Modify(ORIGIN, "demo", 1, new_sl=Decimal("0.95")), True),
+        (Modify(ORIGIN, "demo", 1, new_sl=Decimal("0.80")), False),
+        (Cancel(ORIGIN, "demo", 9), True),
+    ],
+)
+def test_under_the_mandate_none_only_reductions_pass(proposal: Proposal, passes: bool) -> None:
+    """Whatever adds risk is refused by name, also a looser stop, which no multiplier touches."""
+    at = situation(position(1, sl=Decimal("0.90")), mandate=Mandate(MandateMode.NONE, Decimal(0)))
+    verdict = decide(proposal, at)
+    assert isinstance(verdict, Approved) is passes
+    assert spoke(verdict) == (set() if passes else {"mandate"})
+
+
+def test_an_odd_multiplier_breaks_nothing_under_a_mandate() -> None:
+    """An EA's multiplier that is no number counts as 0, mandate or not."""
+    half = Mandate(MandateMode.REDUCED, Decimal("0.5"))
+    verdict = decide(opening(), situation(ea=EaLimits(None, Decimal("NaN")), mandate=half))
+    assert isinstance(verdict, Denied)
+    assert verdict.terms.risk_multiplier == 0
+
+
 def raises(*_: object) -> Any:
     raise ZeroDivisionError("bug")
 
@@ -202,6 +246,7 @@ def test_only_the_judge_approves() -> None:
 REFUSING: dict[str, dict[str, Any]] = {
     "journal": {"blocked": "it is full"},
     "trading_state": {"state": TradingState.HALTED},
+    "mandate": {"mandate": Mandate(MandateMode.NONE, Decimal(0))},
     "no_unknown": {"unknowns": (UnknownOrder("o", "demo", "alpha", 7, "EURUSD", 99.0),)},
     "symbols": {"market": Market(None, Decimal(1), Decimal(1), 0.0)},
     "equity_fresh": {"sample": None},

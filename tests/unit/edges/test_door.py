@@ -10,12 +10,13 @@ from typing import Any
 import attrs
 import pytest
 import trio
-from command_path import TOKEN, WallClock
+from command_path import TOKEN, Notebook, WallClock
 from trio.testing import MockClock
 
 from actors.messages import HandleCommand
 from actors.runtime import ActorSpec, Inbox, MailboxPolicy, Overflow, Supervisor
 from quantmind.edges import door as module
+from quantmind.edges.command_log import CommandLog
 from quantmind.edges.door import ANSWER_WITHIN_S, Door
 from quantmind.edges.latency import Latencies
 from quantmind.wire.auth import Authenticator, Identity
@@ -55,7 +56,7 @@ async def hall(behave: Any, *, capacity: int = 8, max_in_flight: int = 4, **opti
         WallClock(),
         Latencies(5.0),
         max_in_flight,
-        **{"require_token": False, **options},
+        **{"require_token": False, "log": CommandLog("zmq", Notebook(), WallClock()), **options},
     )
     holder.append(Hall(door, root, behave=behave))
     async with trio.open_nursery() as nursery:
@@ -200,6 +201,81 @@ async def test_limits(autojump_clock: MockClock) -> None:
             place.door.submit(BEAT, place.heard.append)
         assert [reply["code"] for reply in place.heard] == ["busy"] * 4
         assert place.door.in_flight == 3
+
+
+def order(number: int, broker: str, **more: Any) -> bytes:
+    """An executed order of its own EA."""
+    opening = {"type": "trade_open", "symbol": "EURUSD", "side": "buy", "volume": 0.01, "execute": True}
+    named = {"ea_name": f"ea{number}", "magic": 7, "broker": broker, "request_id": f"r{number}"}
+    return json.dumps({**opening, **named, "token": TOKEN, "expires_at": WallClock().now() + 30, **more}).encode()
+
+
+async def test_a_broker_that_hangs_makes_no_order_of_another_busy(autojump_clock: MockClock) -> None:
+    """Its orders are `busy` once they have its part of the places; an order for another broker still goes in."""
+
+    async def hang(call: Any) -> None:
+        call.move()
+
+    async with hall(hang, capacity=100, max_in_flight=32, brokers=2) as place:
+        for number in range(40):
+            place.door.submit(order(number, "hangs"), place.heard.append, sender=number)
+        await trio.sleep(0.1)
+        assert place.door.in_flight == 14
+        assert {reply["code"] for reply in place.heard} == {"busy"}
+        assert place.door.statistics.no_place == {"broker": 26}
+        place.heard.clear()
+        place.door.submit(order(100, "works"), place.heard.append, sender=100)
+        assert (place.heard, place.door.in_flight) == ([], 15)
+        await trio.sleep(ANSWER_WITHIN_S + 1)
+        assert (len(place.heard), place.door.in_flight) == (15, 0)
+        place.heard.clear()
+        place.door.submit(order(200, "hangs"), place.heard.append, sender=200)
+        assert place.heard == []
+
+
+async def test_a_sender_that_floods_leaves_places_for_others(autojump_clock: MockClock) -> None:
+    """Beyond its quarter it is `busy`, whatever EA it names; a close of its own and others' commands still go in."""
+
+    async def hang(call: Any) -> None:
+        call.move()
+
+    async with hall(hang, capacity=100, max_in_flight=32) as place:
+        for number in range(20):
+            place.door.submit(order(number, "demo"), place.heard.append, sender="flood")
+        assert place.door.in_flight == 16
+        assert place.door.statistics.no_place == {"sender": 4}
+        place.heard.clear()
+        close = json.loads(order(50, "demo", type="trade_close", ticket=5))
+        for name in ("side", "volume"):
+            del close[name]
+        place.door.submit(json.dumps(close).encode(), place.heard.append, sender="flood")
+        place.door.submit(order(51, "demo"), place.heard.append, sender="other")
+        assert (place.heard, place.door.in_flight) == ([], 18)
+
+
+async def test_waiting_for_fewer_ends_with_decisions(autojump_clock: MockClock) -> None:
+    """What waits for a broker does not count, and what is answered counts no more."""
+    calls: list[Any] = []
+
+    async def keep(call: Any) -> None:
+        calls.append(call.move())
+
+    async with hall(keep, capacity=100, max_in_flight=32) as place:
+        for number in range(4):
+            place.door.submit(order(number, "demo"), place.heard.append, sender=number)
+        await trio.sleep(0.1)
+        with trio.move_on_after(1) as scope:
+            await place.door.wait_below(4)
+        assert scope.cancelled_caught
+        calls[0].commit()
+        with trio.fail_after(1):
+            await place.door.wait_below(4)
+        with trio.fail_after(1):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(place.door.wait_below, 3)
+                await trio.sleep(0.1)
+                calls[1].answer({"status": "success"})
+        assert len(place.heard) == 1
 
 
 async def test_after_the_end_everyone_has_an_answer(autojump_clock: MockClock) -> None:

@@ -13,6 +13,7 @@ import trio
 import zmq
 
 from quantmind.domain.quotes import Quote
+from quantmind.domain.tokens import digest_of
 from quantmind.edges import ingest
 from quantmind.edges.ingest import DOMAIN, IngestDoor, open_ingest, plain_judge
 from quantmind.net.errors import NetError
@@ -73,6 +74,10 @@ def unasked() -> Iterator[tuple[IngestDoor, FakeFeed]]:
         yield IngestDoor(open_ingest(context, HOST, 0, plain=False), {"demo": feed}, "demo"), feed
 
 
+def key_of(token: str) -> str:
+    return digest_of(token).hex()[:32]
+
+
 def asks(user: str, token: str, mechanism: str = "PLAIN") -> ZapRequest:
     return ZapRequest(DOMAIN, HOST, mechanism, (user.encode(), token.encode()))
 
@@ -80,9 +85,9 @@ def asks(user: str, token: str, mechanism: str = "PLAIN") -> ZapRequest:
 @pytest.mark.parametrize(
     ("request_", "verdict"),
     [
-        (asks("demo", "b-token"), Granted("demo")),
-        (asks("other", "b-token"), Granted("other")),
-        (asks("demo", "o-token"), Granted("demo")),
+        (asks("demo", "b-token"), Granted(f"demo/{key_of('b-token')}")),
+        (asks("other", "b-token"), Granted(f"other/{key_of('b-token')}")),
+        (asks("demo", "o-token"), Granted(f"demo/{key_of('o-token')}")),
         (asks("demo", "wrong"), Denied("unknown_token")),
         (asks("demo", ""), Denied("unknown_token")),
         (asks("", "b-token"), Denied("unknown_broker")),
@@ -102,18 +107,26 @@ def test_who_may_send(request_: ZapRequest, verdict: Granted | Denied):
 
 def test_a_token_of_another_broker():
     """A token that is bound to brokers sends for these alone."""
-
-    @attrs.frozen
-    class Bound(Identity):
-        brokers: tuple[str, ...] = ("other",)
-
-    class Tokens(Authenticator):
-        def identify(self, token: str) -> Identity | None:
-            return Bound("terminal", frozenset({"bridge"}))
-
-    judge = plain_judge(Tokens({}), ["demo", "other"])
+    bound = Identity("terminal", frozenset({"bridge"}), brokers=frozenset({"other"}), digest=digest_of("x"))
+    authenticator = Authenticator({}, identities=[bound])
+    judge = plain_judge(authenticator, ["demo", "other"])
     assert judge(asks("demo", "x")) == Denied("token_of_another_broker")
-    assert judge(asks("other", "x")) == Granted("other")
+    assert judge(asks("other", "x")) == Granted(f"other/{bound.key}")
+    assert authenticator.denials == {("ingest", "token_of_another_broker", "terminal"): 1}
+
+
+async def test_a_revoked_token_brings_no_more_ticks(unasked: tuple[IngestDoor, FakeFeed]):
+    """The connection that it opened stays, and what comes by it is dropped with the reason."""
+    authenticator = Authenticator({})
+    bound = Identity("terminal", frozenset({"bridge"}), brokers=frozenset({"demo"}), digest=digest_of("x"))
+    authenticator.replace([bound])
+    door, feed = unasked
+    door = IngestDoor(door.socket, {"demo": feed}, None, authenticator.key_stands)
+    door.take(incoming({}, f"demo/{bound.key}"))
+    authenticator.replace([])
+    door.take(incoming({}, f"demo/{bound.key}"))
+    assert len(feed.taken) == 1
+    assert door.statistics.dropped == {"demo": {"token_gone": 1}}
 
 
 def incoming(fields: dict[str, Any] | bytes, user: str = "demo", topic: bytes = b"tick.EURUSD") -> Incoming:

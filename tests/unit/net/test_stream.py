@@ -218,6 +218,73 @@ async def test_a_peer_that_reads_no_replies_is_dropped(pair):
                 pass
 
 
+async def test_many_frames_go_out_in_order_however_many(pair):
+    """Whole, ahead of ticks, behind what was pushed before; beyond `max_queued_bytes`, which bounds the rest."""
+    many = [text_frame(b"%d " % number + b"x" * 1000) for number in range(3000)]
+    with trio.fail_after(60):
+        pair.stream.push_many([])
+        pair.stream.push(text_frame(b"first"))
+        pair.stream.push_many(many)
+        assert pair.stream.queued_bytes > 2 * MIB
+        push_ticks(pair.stream, [tick("A", 1)])
+        pair.stream.push(text_frame(b"after"))
+        pair.stream.push_many(many[:10])
+        assert pair.stream.ending is None
+        texts = await pair.texts(3013)
+        assert texts[0] == "first"
+        assert [int(text.split()[0]) for text in texts[1:3001]] == list(range(3000))
+        assert texts[3001] == "after"
+        assert [int(text.split()[0]) for text in texts[3002:3012]] == list(range(10))
+        assert json.loads(texts[3012])["k"] == "A"
+        await pair.stream.flush()
+        assert pair.stream.queued_bytes == 0
+
+
+async def test_many_frames_do_not_make_room_for_others(pair):
+    """Once they are written, what waits is bounded as before; and none follow a Close frame."""
+    with trio.fail_after(60):
+        pair.stream.push_many([text_frame(b"x" * 1000)] * 3000)
+        await pair.texts(3000)
+        await pair.stream.flush()
+        fill(pair.stream)
+        for _ in range(18):
+            pair.stream.push(text_frame(b"x" * 60_000))
+        assert pair.stream.ending is Ending.OVERFLOW
+        pair.stream.push_many([text_frame(b"late")])
+        assert pair.stream.queued_bytes == 0
+
+
+async def test_waiting_for_control_frames(pair):
+    """It ends when those are written that waited then, though ticks still wait; and at the end."""
+    done: list[str] = []
+
+    async def wait(name: str) -> None:
+        await pair.stream.controls_written()
+        done.append(name)
+
+    with trio.fail_after(60):
+        await pair.stream.controls_written()
+        fill(pair.stream)
+        await pair.stream.controls_written()
+        pair.stream.push(text_frame(b"reply"))
+        push_ticks(pair.stream, [tick(f"K{number}", 1, 2000) for number in range(200)])
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait, "reply")
+            await trio.testing.wait_all_tasks_blocked()
+            assert not done
+            while (await pair.texts(1))[0] != "reply":
+                pass
+            await trio.sleep(0.001)
+        assert done == ["reply"]
+        pair.stream.push(text_frame(b"x" * 500_000))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait, "end")
+            await trio.testing.wait_all_tasks_blocked()
+            assert done == ["reply"]
+            pair.stream.drop()
+        assert done == ["reply", "end"]
+
+
 async def test_nothing_follows_a_close_frame(pair):
     """What comes after Close is dropped, and ticks that waited are too."""
     with trio.fail_after(60):

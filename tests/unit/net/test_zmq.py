@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
+import socket
 import threading
 import time
 
@@ -543,8 +545,8 @@ async def test_closing_wakes_whoever_waits(context, router):
 async def test_after_closing_nothing_is_sent_and_nothing_raised(context, router):
     """A reply that comes when the socket is down is unroutable; receiving is refused."""
     publisher = PubSocket.bind(context, HOST, 0)
-    for socket in (router, publisher):
-        socket.close()
+    for each in (router, publisher):
+        each.close()
     assert not router.reply((b"id", b""), b"late")
     publisher.publish(b"topic", b"late")
     assert router.statistics().unroutable == publisher.statistics().unroutable == 1
@@ -580,3 +582,66 @@ def test_leaving_the_context_never_hangs():
     context.close()
     context.close()
     assert time.monotonic() - start < 10
+
+
+def old_frame(body: bytes, *, more: bool = False) -> bytes:
+    """A frame of ZMTP 1.0: its length with the flags, the flags, the body."""
+    return bytes((len(body) + 1, more)) + body
+
+
+async def said_to(port: int, sent: bytes) -> bytes:
+    """What a peer that sends these bytes hears until its connection ends, which it must."""
+
+    def speak() -> bytes:
+        heard = b""
+        with socket.create_connection((HOST, port), timeout=20) as peer, contextlib.suppress(ConnectionError):
+            peer.sendall(sent)
+            while received := peer.recv(4096):
+                heard += received
+        return heard
+
+    return await trio.to_thread.run_sync(speak)
+
+
+OLD = {"1.0": old_frame(b"me"), "2.0": b"\xff" + bytes(7) + b"\x01\x7f\x01\x05\x00\x00"}
+"""How a peer of an old ZMTP begins."""
+
+
+@pytest.mark.parametrize("version", OLD)
+@pytest.mark.parametrize("kind", ["router", "pub", "sub"])
+async def test_peers_older_than_zmtp_3_are_turned_away(context, kind, version):
+    """Nothing that they say is heard: the body of a web page's request could be made to look like it."""
+    begins = OLD[version]
+    if kind == "router":
+        opened = RouterSocket.bind(context, HOST, 0)
+        await said_to(opened.port, begins + old_frame(b"hello"))
+    elif kind == "sub":
+        opened = SubSocket.bind(context, HOST, 0)
+        opened.subscribe(b"")
+        await said_to(opened.port, begins + old_frame(b"tick.E", more=True) + old_frame(b"{}"))
+    else:
+        publisher = PubSocket.bind(context, HOST, 0)
+        async with trio.open_nursery() as nursery:
+
+            async def publish() -> None:
+                while True:
+                    publisher.publish(b"tick.E", b"a price")
+                    await trio.sleep(0.01)
+
+            nursery.start_soon(publish)
+            assert b"a price" not in await said_to(publisher.port, begins + old_frame(b"\x01"))
+            nursery.cancel_scope.cancel()
+        return
+    assert opened.drain() == []
+    assert opened.statistics().received == 0
+
+
+async def test_a_request_of_a_web_page_holds_no_message(context, nursery):
+    """A body that is padded so that what stands before it ends at a frame of ZMTP 1.0 comes to nothing."""
+    router = RouterSocket.bind(context, HOST, 0)
+    nursery.start_soon(answer, router)
+    for shift in range(3):
+        body = bytes((2,)) * (600 + shift) + old_frame(b"a command")
+        head = f"POST /{shift}{'a' * 60} HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {len(body)}\r\n\r\n"
+        assert b"a command" not in await said_to(router.port, head.encode() + body)
+    assert router.statistics().received == 0

@@ -3,26 +3,47 @@
 from __future__ import annotations
 
 import contextlib
+import socket
+import struct
+import sys
 from collections.abc import AsyncIterator
 from functools import partial
+from typing import Any
 
 import pytest
 import trio
 import trio.testing
 
+from quantmind.testing.faults import Direction
 from quantmind.testing.proxy import FaultProxy, Faults, open_proxy
 
 Received = list[bytes]
+ENDS: list[str] = []
+"""How connections ended for the server."""
+
+
+def reset_on_close(stream: trio.SocketStream) -> None:
+    form = "hh" if sys.platform == "win32" else "ii"
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack(form, 1, 0))
 
 
 @contextlib.asynccontextmanager
 async def echo_behind(faults: Faults | None = None) -> AsyncIterator[FaultProxy]:
-    """A server that says back what it hears, behind a proxy."""
+    """A server that says back what it hears and resets whoever says `die`, behind a proxy."""
+    ENDS.clear()
 
     async def echo(stream: trio.SocketStream) -> None:
-        with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+        try:
             async for data in stream:
+                if data == b"die":
+                    reset_on_close(stream)
+                    stream.socket.close()
+                    return
                 await stream.send_all(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            ENDS.append("reset")
+        else:
+            ENDS.append("closed")
 
     async with trio.open_nursery() as nursery:
         (listener,) = await nursery.start(partial(trio.serve_tcp, echo, 0, host="127.0.0.1"))
@@ -35,6 +56,19 @@ async def echo_behind(faults: Faults | None = None) -> AsyncIterator[FaultProxy]
 
 async def client_of(proxy: FaultProxy) -> trio.SocketStream:
     return await trio.open_tcp_stream(proxy.host, proxy.port)
+
+
+async def exchange(stream: trio.SocketStream) -> None:
+    """Say one thing and hear it; the proxy has noted that by then."""
+    await stream.send_all(b"x")
+    assert await stream.receive_some() == b"x"
+    await trio.testing.wait_all_tasks_blocked()
+
+
+async def settled(proxy: FaultProxy) -> tuple[int, int]:
+    """How many connections are open and how many were cut, once nothing happens any more."""
+    await trio.testing.wait_all_tasks_blocked(0.05)
+    return proxy.statistics().open, proxy.statistics().cut
 
 
 async def read_exactly(stream: trio.SocketStream, size: int) -> bytes:
@@ -165,6 +199,174 @@ async def test_half_open() -> None:
         assert proxy.statistics().swallowed_bytes == 6
 
 
+@pytest.mark.parametrize(("by_reset", "end"), [(False, "closed"), (True, "reset")])
+async def test_a_time_out(by_reset: bool, end: str, mock_clock: trio.testing.MockClock) -> None:
+    """Nothing passes any more, what was sent is lost, and the connection ends when its time is over and not before."""
+    async with echo_behind() as proxy, await client_of(proxy) as stream:
+        await exchange(stream)
+        proxy.set_faults(timeout_s=5, cut_by_reset=by_reset)
+        await stream.send_all(b"lost")
+        mock_clock.jump(4.9)
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        assert (proxy.statistics().open, proxy.statistics().swallowed_bytes) == (1, 4)
+        mock_clock.jump(0.2)
+        assert await read_to_end(stream) == (b"", end)
+        assert await settled(proxy) == (0, 1)
+        assert [end] == ENDS
+
+
+async def test_a_time_out_takes_new_connections_too(mock_clock: trio.testing.MockClock) -> None:
+    """Each has its own time, from its beginning on."""
+    async with echo_behind(Faults(timeout_s=5)) as proxy, await client_of(proxy) as first:
+        await first.send_all(b"lost")
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        mock_clock.jump(3)
+        async with await client_of(proxy) as second:
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            mock_clock.jump(3)
+            assert await read_to_end(first) == (b"", "closed")
+            assert await settled(proxy) == (1, 1)
+            mock_clock.jump(2.1)
+            assert await read_to_end(second) == (b"", "closed")
+
+
+async def test_what_is_dying_dies(mock_clock: trio.testing.MockClock) -> None:
+    """Neither the end of the fault nor a longer time saves a connection that it has reached; new ones work."""
+    async with echo_behind() as proxy, await client_of(proxy) as stream:
+        await exchange(stream)
+        proxy.set_faults(timeout_s=5)
+        proxy.set_faults(timeout_s=3600)
+        proxy.restore()
+        async with await client_of(proxy) as other:
+            await exchange(other)
+            mock_clock.jump(5.1)
+            assert await read_to_end(stream) == (b"", "closed")
+            await exchange(other)
+
+
+@pytest.mark.parametrize(("by_reset", "end"), [(False, "closed"), (True, "reset")])
+async def test_an_idle_connection_is_forgotten(by_reset: bool, end: str, mock_clock: trio.testing.MockClock) -> None:
+    """Whoever says something in time keeps it, as often as that is needed; silence ends it."""
+    async with echo_behind(Faults(idle_s=2, cut_by_reset=by_reset)) as proxy, await client_of(proxy) as stream:
+        for _ in range(4):
+            await exchange(stream)
+            mock_clock.jump(1.9)
+            await trio.testing.wait_all_tasks_blocked(0.05)
+        await exchange(stream)
+        mock_clock.jump(2.1)
+        assert await read_to_end(stream) == (b"", end)
+        assert await settled(proxy) == (0, 1)
+
+
+async def test_an_idle_limit_counts_from_the_last_use(mock_clock: trio.testing.MockClock) -> None:
+    """Set later, it ends at once what has been silent for too long, and lifted in time it ends nothing."""
+    async with echo_behind() as proxy, await client_of(proxy) as stream, await client_of(proxy) as other:
+        await exchange(stream)
+        mock_clock.jump(3)
+        await exchange(other)
+        proxy.set_faults(idle_s=2)
+        assert await read_to_end(stream) == (b"", "closed")
+        proxy.restore()
+        mock_clock.jump(10)
+        await exchange(other)
+
+
+async def test_jitter_keeps_order(mock_clock: trio.testing.MockClock) -> None:
+    """Each piece has a lateness of its own, within bounds, and none overtakes another."""
+    sent = bytes(range(40))
+    async with echo_behind(Faults(jitter_s=1, slice_bytes=1, only="up")) as proxy, await client_of(proxy) as stream:
+        began, arrived = trio.current_time(), []
+        await stream.send_all(sent)
+        got = b""
+        async with trio.open_nursery() as nursery:
+
+            async def jump() -> None:
+                while True:
+                    await trio.testing.wait_all_tasks_blocked(0.005)
+                    mock_clock.jump(0.05)
+
+            nursery.start_soon(jump)
+            while len(got) < len(sent):
+                got += await stream.receive_some()
+                arrived.append(trio.current_time() - began)
+            nursery.cancel_scope.cancel()
+        assert got == sent
+        assert arrived[-1] <= 1.2
+        assert len({round(each, 2) for each in arrived}) > 2  # the latest so far holds up those behind it
+
+
+async def test_faults_of_one_direction(mock_clock: trio.testing.MockClock) -> None:
+    """The other one is as it was."""
+    async with echo_behind(Faults(latency_s=2, only="up")) as proxy, await client_of(proxy) as stream:
+        for only in ("up", "down"):
+            proxy.set_faults(only=only)
+            began = trio.current_time()
+            await stream.send_all(b"x")
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            mock_clock.jump(2)
+            assert await stream.receive_some() == b"x"
+            assert trio.current_time() - began == 2
+        proxy.restore(Faults(cut_after_bytes=5, only="down"))
+        await stream.send_all(b"12345678")
+        assert await read_to_end(stream) == (b"123", "closed")
+        assert proxy.statistics().passed_bytes == 4 + 8 + 3  # two of the five went down before
+
+
+async def test_an_answer_that_is_lost() -> None:
+    """Swallowed on its way down: the server has heard the request, and the client never hears of it."""
+    async with echo_behind(Faults(swallow=True, only="down")) as proxy, await client_of(proxy) as stream:
+        await stream.send_all(b"order")
+        with trio.move_on_after(0.2) as silent:
+            await stream.receive_some()
+        assert silent.cancelled_caught
+        statistics = proxy.statistics()
+        assert (statistics.passed_bytes, statistics.swallowed_bytes) == (5, 5)
+        async with await client_of(proxy) as other:
+            proxy.restore()
+            await exchange(other)
+            assert proxy.swallow_all("up") == 2
+            await other.send_all(b"lost")
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            assert proxy.statistics().swallowed_bytes == 9
+
+
+@pytest.mark.parametrize("lost", ["up", "down"])
+async def test_a_reset_passes_only_where_bytes_do(lost: Direction) -> None:
+    """It is news like any other: on a way where nothing passes it is lost."""
+    async with echo_behind() as proxy, await client_of(proxy) as leaves, await client_of(proxy) as stays:
+        for stream in (leaves, stays):
+            await exchange(stream)
+        if lost == "down":
+            await stays.send_all(b"die")
+        proxy.swallow_all(lost)
+        reset_on_close(leaves)
+        leaves.socket.close()
+        if lost == "up":
+            await trio.testing.wait_all_tasks_blocked(0.1)
+            assert ENDS == []
+        else:
+            while not ENDS:
+                await trio.sleep(0.01)
+            assert ENDS == ["reset"]
+            with trio.move_on_after(0.2) as silent:
+                await stays.receive_some()
+            assert silent.cancelled_caught
+
+
+async def test_an_end_for_a_side_that_has_gone() -> None:
+    """News of a reset was lost, and then the other side ends in order: nobody is there to hear it, and others go on."""
+    async with echo_behind() as proxy, await client_of(proxy) as stays:
+        async with await client_of(proxy) as leaves:
+            for stream in (leaves, stays):
+                await exchange(stream)
+            await leaves.send_all(b"die")
+            proxy.swallow_all("down")
+            await trio.testing.wait_all_tasks_blocked(0.1)
+        await trio.testing.wait_all_tasks_blocked(0.1)
+        async with await client_of(proxy) as new:
+            await exchange(new)
+
+
 async def test_refused_and_absent() -> None:
     """Whoever is refused is reset, and so is whoever comes while the server is not there."""
     async with echo_behind(Faults(refuse=True)) as proxy:
@@ -196,8 +398,20 @@ async def test_leaving_ends_every_connection() -> None:
         await stream.aclose()
 
 
-@pytest.mark.parametrize("wrong", [{"latency_s": -1}, {"bytes_per_s": 0}, {"slice_bytes": -3}, {"cut_after_bytes": 0}])
-async def test_faults_that_cannot_be(wrong: dict[str, float]) -> None:
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"latency_s": -1},
+        {"jitter_s": -0.1},
+        {"bytes_per_s": 0},
+        {"slice_bytes": -3},
+        {"cut_after_bytes": 0},
+        {"timeout_s": 0},
+        {"idle_s": float("nan")},
+        {"only": "both"},
+    ],
+)
+async def test_faults_that_cannot_be(wrong: dict[str, Any]) -> None:
     """A wrong value is named, and the faults stay as they were."""
     async with echo_behind() as proxy:
         with pytest.raises(ValueError, match=next(iter(wrong))):

@@ -20,13 +20,16 @@ import trio.testing
 
 from quantmind.adapters.journal import SqliteJournal, sqlite
 from quantmind.adapters.journal.schema import VERSION
+from quantmind.adapters.journal.writer import Writer
+from quantmind.domain.order_life import OrderState
 from quantmind.errors import JournalDown
-from quantmind.ports import Decision, Duplicate, Intent, Record, Released, Setting, Settled
+from quantmind.ports import OpenOrders
+from quantmind.records import Decision, Duplicate, Impossible, Intent, Record, Released, Setting, Settled
 
 
 @asynccontextmanager
 async def running(path: Path, **options: Any) -> AsyncIterator[SqliteJournal]:
-    journal = SqliteJournal(path, **options)
+    journal = SqliteJournal(path, **{"clock": lambda: 100.0, **options})
     with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
             opened = trio.Event()
@@ -89,7 +92,7 @@ async def test_everything_comes_back_after_a_reopen(file: Path) -> None:
         intent(),
         intent("o2", "r2", broker="other"),
         intent("o3", None),
-        Settled("o3", "filled", {"status": "success"}, 7.0),
+        Settled("o3", OrderState.FILLED, {"status": "success"}, 7.0),
         decision("d4", "r4"),
         decision("d5", "r5", reservation=None, approved=False),
         decision("d6", None),
@@ -115,6 +118,64 @@ async def test_everything_comes_back_after_a_reopen(file: Path) -> None:
         assert await journal.lookup("beta", "r1") is None
 
 
+async def test_what_became_of_a_request_id(file: Path) -> None:
+    """Orders and verdicts of one id, of each EA that used it, oldest first; a verdict is approved or denied."""
+    async with running(file) as journal:
+        await journal.append(
+            [
+                intent("o1", "r", at=2.0),
+                Settled("o1", OrderState.FILLED, {"ticket": 5}, 9.0),
+                decision("d1", "r", ea_name="beta", at=1.0),
+                decision("d2", "r", ea_name="gamma", approved=False, reservation=None, at=3.0),
+                intent("o2", "other"),
+            ]
+        )
+        found = await journal.remembered("r", None, 10)
+        assert [(each.order_id, each.kind, each.state.value, each.ea_name) for each in found] == [
+            ("d1", "decision", "approved", "beta"),
+            ("o1", "intent", "filled", "alpha"),
+            ("d2", "decision", "denied", "gamma"),
+        ]
+        assert found[1] == await journal.order("o1")
+        assert (found[0].settled_at, found[0].reply) == (1.0, {"status": "success", "max_volume": Decimal("0.10")})
+        assert await journal.remembered("r", None, 1) == found[:1]
+        assert await journal.remembered("r", "gamma", 10) == found[2:]
+        assert await journal.remembered("r", "delta", 10) == []
+
+
+async def test_open_orders_by_pages(file: Path) -> None:
+    """Unknown ones, those in the book, or both; of a broker or of all; after the last of the page before."""
+    async with running(file) as journal:
+        made = [intent(f"o{n}", f"r{n}", at=float(n // 2), broker="live" if n == 3 else "demo") for n in range(6)]
+        ends = [
+            Settled("o1", OrderState.UNKNOWN, {}, 9.0),
+            Settled("o2", OrderState.PLACED, {"pending": True}, 9.0),
+            Settled("o4", OrderState.FILLED, {}, 9.0),
+        ]
+        await journal.append([*made, *ends])
+
+        async def ids(**ask: Any) -> list[str]:
+            return [each.order_id for each in await journal.open_orders(OpenOrders(**ask))]
+
+        assert await ids() == ["o0", "o1", "o2", "o3", "o5"]
+        assert await ids(placed=False) == ["o0", "o1", "o3", "o5"]
+        assert await ids(unknown=False) == ["o2"]
+        assert await ids(broker="live") == ["o3"]
+        assert await ids(limit=2) == ["o0", "o1"]
+        assert await ids(after=(0.0, "o1"), limit=2) == ["o2", "o3"]
+        assert await ids(after=(1.0, "o3"), broker="demo") == ["o5"]
+
+
+async def test_a_key_says_whether_its_promise_is_over(file: Path) -> None:
+    """A released approval is told from one that still holds, and each key knows its symbol."""
+    async with running(file) as journal:
+        await journal.append(
+            [decision("d1", "r1"), decision("d2", "r2"), Released("d1", "over", 8.0), intent("o3", "r3")]
+        )
+        found = {item.request_id: (item.released, item.symbol) for item in await journal.known(10)}
+        assert found == {"r1": (True, "EURUSD"), "r2": (False, "EURUSD"), "r3": (False, "EURUSD")}
+
+
 async def test_a_key_acts_once(file: Path) -> None:
     """A second record of the same key is a duplicate, whatever kind it is, and leaves nothing behind."""
     async with running(file) as journal:
@@ -126,7 +187,7 @@ async def test_a_key_acts_once(file: Path) -> None:
         assert fresh is None
         assert [item.order_id for item in await journal.open_intents("demo")] == ["o1", "o3"]
         assert await journal.open_reservations() == []
-        await journal.append([Settled("o1", "filled", {"ticket": 5}, 9.0)])
+        await journal.append([Settled("o1", OrderState.FILLED, {"ticket": 5}, 9.0)])
         (late,) = await journal.append([intent("o4")])
         assert isinstance(late, Duplicate)
         assert late.known.reply == {"ticket": 5}
@@ -137,8 +198,10 @@ async def test_writing_again_changes_nothing(file: Path) -> None:
     async with running(file) as journal:
         for _ in range(2):
             assert await journal.append([intent(), decision("d2", "r2"), intent("o3", None)]) == [None] * 3
-        await journal.append([Settled("o1", "filled", {"n": 1}, 9.0)])
-        await journal.append([Settled("o1", "not_sent", {"n": 2}, 9.5)])
+        await journal.append([Settled("o1", OrderState.FILLED, {"n": 1}, 9.0)])
+        (impossible,) = await journal.append([Settled("o1", OrderState.NOT_SENT, {"n": 2}, 9.5)])
+        assert impossible == Impossible("o1", OrderState.FILLED, OrderState.NOT_SENT, {"n": 1})
+        assert journal.statistics.impossible == 1
         known = await journal.lookup("alpha", "r1")
         assert known is not None
         assert known.reply == {"n": 1}
@@ -178,7 +241,7 @@ async def test_sync_mode(file: Path, durable: bool) -> None:
     """Durable means that each commit is synced."""
     async with running(file, durable=durable) as journal:
         modes = await journal._do(
-            lambda c: (c.execute("PRAGMA synchronous").fetchone(), c.execute("PRAGMA journal_mode").fetchone())
+            lambda c, _: (c.execute("PRAGMA synchronous").fetchone(), c.execute("PRAGMA journal_mode").fetchone())
         )
         assert modes == ((2 if durable else 0,), ("wal",))
 
@@ -190,8 +253,8 @@ async def test_a_full_disk_is_a_state(file: Path) -> None:
     """A full disk: JournalDown for writers, readers go on, and it is up again by itself when there is room."""
     async with running(file) as journal:
         await journal.append([intent()])
-        pages = await journal._do(lambda c: c.execute("PRAGMA page_count").fetchone()[0])
-        await journal._do(lambda c: c.execute(f"PRAGMA max_page_count = {pages}").fetchone())
+        pages = await journal._do(lambda c, _: c.execute("PRAGMA page_count").fetchone()[0])
+        await journal._do(lambda c, _: c.execute(f"PRAGMA max_page_count = {pages}").fetchone())
         big = {"blob": "x" * 100_000}
         with pytest.raises(JournalDown, match="full"):
             await journal.append([intent("o2", "r2", body=big)])
@@ -199,6 +262,7 @@ async def test_a_full_disk_is_a_state(file: Path) -> None:
         assert "full" in journal.down
         assert await journal.lookup("alpha", "r2") is None
         assert len(await journal.open_intents("demo")) == 1
+        await journal._do(lambda c, _: c.execute("PRAGMA max_page_count = 1000000").fetchone())
         await until(lambda: journal.down is None)
         assert await journal.append([intent("o2", "r2", body=big)]) == [None]
 
@@ -206,7 +270,7 @@ async def test_a_full_disk_is_a_state(file: Path) -> None:
 async def test_reading_does_not_say_that_it_can_write(file: Path) -> None:
     """After a failed write only a write that worked says that it is up again."""
     async with running(file) as journal:
-        journal._down = "disk full"
+        journal._writer.down = "disk full"
         await journal.lookup("a", "b")
         assert journal.down == "disk full"
         await journal.append([intent()])
@@ -300,7 +364,7 @@ async def test_a_hanging_disk_is_down(file: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(sqlite, "HUNG_S", 0.2)
     release = threading.Event()
     async with running(file) as journal, trio.open_nursery() as nursery:
-        nursery.start_soon(journal._do, lambda _: release.wait(30))
+        nursery.start_soon(journal._do, lambda *_: release.wait(30))
         await until(lambda: journal.down is not None)
         assert "not answered" in str(journal.down)
         with pytest.raises(JournalDown, match="not answered"), trio.fail_after(15):
@@ -312,7 +376,7 @@ async def test_a_hanging_disk_is_down(file: Path, monkeypatch: pytest.MonkeyPatc
 
 async def test_a_writer_that_ends_is_seen(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the thread itself breaks, whoever waits hears it, and `run` raises so that its actor is restarted."""
-    monkeypatch.setattr(SqliteJournal, "_failed", lambda *_: 1 / 0)
+    monkeypatch.setattr(Writer, "_failed", lambda *_: 1 / 0)
     monkeypatch.setattr(threading, "excepthook", lambda _: None)
     journal = SqliteJournal(file)
     with pytest.RaisesGroup(JournalDown), trio.fail_after(20):
@@ -321,7 +385,7 @@ async def test_a_writer_that_ends_is_seen(file: Path, monkeypatch: pytest.Monkey
             nursery.start_soon(journal.run, opened.set)
             await opened.wait()
             with pytest.raises(JournalDown):
-                await journal._do(lambda c: c.execute("SELECT nonsense"))
+                await journal._do(lambda c, _: c.execute("SELECT nonsense"))
     with pytest.raises(JournalDown):
         await journal.append([intent()])
 
@@ -355,7 +419,7 @@ async def test_a_stop_writes_what_is_queued(file: Path) -> None:
             nursery.start_soon(journal.run, opened.set)
             await opened.wait()
             slow = threading.Event()
-            callers.start_soon(journal._do, lambda _: slow.wait(0.3))
+            callers.start_soon(journal._do, lambda *_: slow.wait(0.3))
             await trio.sleep(0.05)
             for n in range(100):
                 callers.start_soon(one, n)
@@ -384,7 +448,7 @@ async def test_cancelling_a_caller_leaves_the_record(file: Path) -> None:
     async with running(file) as journal:
         gate = threading.Event()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(journal._do, lambda _: gate.wait(10))
+            nursery.start_soon(journal._do, lambda *_: gate.wait(10))
             await trio.sleep(0.05)
             with trio.move_on_after(0.05) as scope:
                 await journal.append([intent()])
@@ -408,7 +472,7 @@ async def test_a_full_queue_is_said_at_once(file: Path, monkeypatch: pytest.Monk
             except JournalDown as exc:
                 heard.append(str(exc))
 
-        callers.start_soon(journal._do, lambda _: gate.wait(0.5))
+        callers.start_soon(journal._do, lambda *_: gate.wait(0.5))
         await trio.sleep(0.05)
         for n in range(6):
             callers.start_soon(one, n)

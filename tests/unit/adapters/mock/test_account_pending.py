@@ -77,6 +77,7 @@ def test_an_order_that_waits_says_so():
             expiration_msc=2500,
             magic=7,
             comment="dip",
+            tag="t",
         ),
     )
     assert (account.positions(), account.deals, account.margin) == ((), (), 0)

@@ -25,7 +25,7 @@ from quantmind.domain.orders import (
 from quantmind.domain.quotes import Quote
 from quantmind.domain.risk.approval import Terms, approve
 from quantmind.errors import BrokerUnavailable
-from quantmind.ports import Broker
+from quantmind.ports import Broker, Recovery
 
 ORIGIN = Origin("ea", 7, "r1")
 NAME = "20140508_eurusd_tick_quote.csv"
@@ -428,3 +428,23 @@ async def test_a_poll_can_fill_reject_and_stop_out(tmp_path):
     assert [deal.cause for deal in deals] == [Cause.CLIENT, Cause.STOP_OUT]
     assert (await broker.sample()).positions == ()
     await broker.aclose()
+
+
+async def test_switches_for_a_silent_feed_and_its_cure(autojump_clock):
+    """Some symbols or the whole feed fall silent until the step that cures them; a step that can't be done says so."""
+    two = {"EURUSD": SymbolOverrides(), "USDJPY": SymbolOverrides()}
+    broker = await connected(MockBrokerConfig(name="demo", symbols=two))
+    broker.faults.silent_symbols, broker.faults.cured_by = frozenset({"EURUSD"}), Recovery.RECONNECT
+    await broker.recover(Recovery.RESUBSCRIBE, ("EURUSD",))
+    await trio.sleep(1)
+    assert {quote.symbol for quote in (await broker.poll()).quotes} == {"USDJPY"}
+    broker.faults.poll_silent = True
+    broker.faults.recover_error = "no route"
+    with pytest.raises(BrokerUnavailable, match="no route"):
+        await broker.recover(Recovery.RECONNECT, ())
+    await trio.sleep(1)
+    assert (await broker.poll()).quotes == ()
+    broker.faults.recover_error = None
+    await broker.recover(Recovery.RECONNECT, ())
+    await trio.sleep(1)
+    assert {quote.symbol for quote in (await broker.poll()).quotes} == {"EURUSD", "USDJPY"}

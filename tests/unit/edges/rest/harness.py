@@ -4,28 +4,46 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import weakref
 from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
 from typing import Any
 
 import attrs
 import trio
+from command_path import InlineJournal, Notebook
+from failing_state import FailingState
+from unit.edges.rest.log_lines import LogLines
 
-from actors.boards import Boards, Catalog, Halt
+from actors.boards import Boards, Catalog
 from actors.clients import ClientInfo
-from actors.messages import HandleCommand, SetTradingState
+from actors.halts import Halt
+from actors.known import KnownCommands
+from actors.messages import HandleCommand, SettleOrder, SetTradingState, SupplyBaseline
+from actors.risk_board import Flattening, RiskStatus
+from actors.router import MAILBOX as ROUTER_MAILBOX
+from actors.router import Router
 from actors.runtime import ActorSpec, Call, Inbox, Supervisor
 from quantmind.config.model import RestConfig
-from quantmind.domain.accounts import Account, Cause, Deal, Entry, PendingOrder, Position, Sample
+from quantmind.domain.accounts import Account, Cause, Deal, PendingOrder, Position, Sample
+from quantmind.domain.accounts import Entry as DealEntry
 from quantmind.domain.orders import OrderType, Side
 from quantmind.domain.quotes import Quote
-from quantmind.domain.risk import TradingState
+from quantmind.domain.risk import Mandate, MandateMode, Policy, TradingState
+from quantmind.domain.risk.book import Baseline, RiskBook, Seen, lacks
+from quantmind.domain.risk.policy import BestDay, DailyLoss, MaxLoss, MinTradingDays, ProfitTarget, Rules
+from quantmind.domain.risk.resets import Reset
+from quantmind.domain.risk.watch import stand
+from quantmind.domain.risk.worst import Exposed, WorstCase
+from quantmind.domain.router_state import KnownEa, Regime, RouterState, TickMark
 from quantmind.domain.symbols import usual_spec
+from quantmind.edges.command_log import CommandLog
 from quantmind.edges.door import Door
 from quantmind.edges.http import HttpEdge
 from quantmind.edges.latency import Latencies
 from quantmind.edges.rest import RestApp, RestContext, make_app
 from quantmind.net.listen import close_listener, open_listener
+from quantmind.wire import replies
 from quantmind.wire.auth import SCOPES, Authenticator
 from quantmind.wire.market import Tick, make_tick
 
@@ -35,6 +53,19 @@ TOKENS = {OWNER: ("owner", frozenset(SCOPES))} | {
     f"{scope}-token-0123456789": (scope, frozenset({scope})) for scope in SCOPES
 }
 HEADERS = {"X-Token": OWNER}
+FIRM = Policy(
+    preset="ftmo-2step",
+    initial_capital=Decimal(10_000),
+    reset=Reset(0, "Europe/Prague"),
+    rules=Rules(
+        daily_loss=DailyLoss(percent=Decimal(5)),
+        max_loss=MaxLoss(percent=Decimal(10)),
+        profit_target=ProfitTarget(percent=Decimal(10)),
+        min_trading_days=MinTradingDays(days=4),
+        best_day=BestDay(percent=Decimal(50)),
+    ),
+)
+"""A firm's limits: a day may lose 500, everything 1,000."""
 JSON = {**HEADERS, "Content-Type": "application/json"}
 ORDER = b'{"symbol":"EURUSD","action_type":"BUY","volume":0.10,"stop_loss":1.08000}'
 APPROVED = {
@@ -72,7 +103,20 @@ class World:
     clients: list[ClientInfo] = attrs.field(factory=list)
     commands: list[HandleCommand] = attrs.field(factory=list)
     states: list[SetTradingState] = attrs.field(factory=list)
+    store: FailingState = attrs.field(factory=FailingState)
+    adopt_reply: Callable[[Any], dict[str, Any] | None] = lambda request: {
+        "status": "success",
+        "adopted": [{"ticket": 7, "by": request.by, "reason": request.reason}],
+    }
     reply: Callable[[HandleCommand], dict[str, Any] | None] = lambda _: dict(APPROVED)
+    baselines: list[SupplyBaseline] = attrs.field(factory=list)
+    baseline_reply: Callable[[SupplyBaseline], dict[str, Any] | None] = lambda request: {
+        "status": "success",
+        "broker": request.broker,
+        "missing": None,
+    }
+    settlements: list[SettleOrder] = attrs.field(factory=list)
+    settle_reply: Callable[[SettleOrder], dict[str, Any] | None] = lambda _: replies.error("in_hand", "wait")
     state_reply: Callable[[SetTradingState], dict[str, Any] | None] | None = None
 
     async def handle_commands(self, inbox: Inbox[Any]) -> None:
@@ -85,10 +129,28 @@ class World:
             else:
                 call.answer(reply)
 
+    async def settle(self, inbox: Inbox[Any]) -> None:
+        kept: list[Call[Any]] = []
+        async for call in inbox:
+            self.settlements.append(call.request)
+            reply = self.settle_reply(call.request)
+            if reply is None:
+                kept.append(call.move())
+            else:
+                call.answer(reply)
+
     async def govern(self, inbox: Inbox[Any]) -> None:
         kept: list[Call[Any]] = []
         async for call in inbox:
             request = call.request
+            if isinstance(request, SupplyBaseline):
+                self.baselines.append(request)
+                reply = self.baseline_reply(request)
+                if reply is None:
+                    kept.append(call.move())
+                else:
+                    call.answer(reply)
+                continue
             self.states.append(request)
             if self.state_reply is not None:
                 reply = self.state_reply(request)
@@ -99,8 +161,17 @@ class World:
                 continue
             brokers = self.boards.catalog.brokers if request.broker is None else (request.broker,)
             for broker in brokers:
-                self.boards.halts.set(broker, Halt(request.state, f"{request.reason} (by {request.by})", NOW))
+                cause = f"{request.reason} (by {request.by})"
+                self.boards.halts.set(broker, Halt(request.state, cause, NOW))
+                if request.flatten:
+                    self.boards.risk.flattening(broker, Flattening(broker, cause, NOW))
             call.answer({"status": "success", "state": request.state.value, "brokers": brokers})
+
+    async def keep_books(self, inbox: Inbox[Any]) -> None:
+        async for call in inbox:
+            reply = self.adopt_reply(call.request)
+            if reply is not None:
+                call.answer(reply)
 
     def put_tick(self, broker: str = "demo", symbol: str = "EURUSD", *, age_s: float = 0.0) -> None:
         spec = self.boards.catalog.spec(broker, symbol)
@@ -135,6 +206,7 @@ class World:
                 time_msc=int(NOW * 1000),
                 sl=Decimal("1.07000"),
                 magic=5,
+                tag=f"t{number}",
             )
             for number in range(positions)
         ]
@@ -151,6 +223,7 @@ class World:
                 expiration_msc=int(NOW * 1000) + 3_600_000 if number % 2 == 0 else None,
                 magic=5 + number,
                 comment="later",
+                tag=f"w{number}" if number % 2 == 0 else "",
             )
             for number in range(orders)
         ]
@@ -166,7 +239,7 @@ class World:
                 position=500 + number // 2,
                 symbol="EURUSD" if number % 4 < 2 else "XAUUSD",
                 side=Side.BUY if number % 2 == 0 else Side.SELL,
-                entry=Entry.IN if number % 2 == 0 else Entry.OUT,
+                entry=DealEntry.IN if number % 2 == 0 else DealEntry.OUT,
                 volume=Decimal("0.10"),
                 price=Decimal("1.08500"),
                 profit=Decimal(0) if number % 2 == 0 else Decimal("12.30"),
@@ -174,6 +247,7 @@ class World:
                 time_msc=int(NOW * 1000) + 1000 * (number // 3),
                 commission=Decimal("-0.35"),
                 magic=5,
+                tag=f"t{number}" if number < 2 else "",
             )
             for number in range(deals)
         )
@@ -189,9 +263,61 @@ class World:
         for number, name in enumerate(("beta", "alpha", "alpha")):
             heard = self.boards.eas.heard(name, 7 + number, NOW - 60)
             heard.connected_at, heard.last_heartbeat = NOW - 3600, NOW - 60
-            heard.symbol, heard.version, heard.broker = "EURUSD", "1.2", "demo"
+            heard.symbol, heard.version, heard.broker, heard.heartbeats = "EURUSD", "1.2", "demo", 1
             heard.balance = Decimal("10000.00")
         self.boards.multipliers.set("alpha", Decimal("0.5"))
+
+    def put_router(self) -> None:
+        board, said = self.boards.router, {"by": "owner", "since": NOW - 600}
+        regime = Regime("trend", {"XAUUSD": "range"}, reason="morning call", **said)
+        mandate = Mandate(MandateMode.REDUCED, Decimal("0.5"), reason="a bad week", **said)
+        board.set(RouterState(3, regime, mandate))
+        for name in ("alpha", "gone"):
+            board.eas[name, 7] = KnownEa(name, 7, NOW - 7200, NOW - 60, "EURUSD", "demo", "1.2")
+        board.heard.add(("alpha", 7))
+        msc = int(NOW * 1000)
+        board.ticks["demo", "EURUSD"] = TickMark(msc - 1000, NOW - 1, NOW - 20, (msc - 90_000, NOW - 80))
+        board.ticks["demo", "XAUUSD"] = TickMark(before=(msc - 90_000, NOW - 80))
+
+    def put_risk(
+        self,
+        broker: str = "demo",
+        *,
+        policy: Policy = FIRM,
+        balance: str = "10000.00",
+        equity: str = "10000.00",
+        worst: WorstCase | None = None,
+        promised: str | None = "0",
+        day_known: bool = True,
+    ) -> None:
+        """An account as the governor looked at it now, on its second trading day, which began with 10,050."""
+        link = self.boards.links.of(broker)
+        if link.sample is None:
+            self.put_sample(broker, positions=0)
+        assert link.sample is not None
+        account = attrs.evolve(link.sample.account, balance=Decimal(balance), equity=Decimal(equity))
+        link.sample = attrs.evolve(link.sample, account=account)
+        day = policy.reset.last(NOW)
+        baseline = Baseline(day, Decimal(10_050), Decimal(10_050), "seen at the reset") if day_known else None
+        seen = Seen(NOW, account.balance, account.equity, True)
+        high = Decimal(10_050) if day_known else None
+        book = RiskBook(day, baseline, seen, high, high, 2, day, Decimal(40), Decimal(50))
+        self.boards.risk.put(
+            broker,
+            RiskStatus(
+                policy=policy,
+                book=book if policy.keeps_book else None,
+                standings=stand(policy, book, account.balance, account.equity),
+                worst=WorstCase(account.equity) if worst is None else worst,
+                promised=None if promised is None else Decimal(promised),
+                exposed=Exposed(),
+                lacks=lacks(book, policy, NOW) if policy.keeps_book else None,
+                trades_today=3,
+                next_reset=policy.reset.next(NOW),
+                multiplier=Decimal(1),
+                at=NOW,
+            ),
+        )
 
     def put_client(self) -> None:
         info = ClientInfo(
@@ -202,6 +328,7 @@ class World:
             scopes=("read",),
             subscriptions=1,
             symbols=("EURUSD",),
+            channels=("orders",),
             messages=3,
             messages_sent=40,
             bytes_sent=9000,
@@ -222,21 +349,36 @@ def make_world(*, brokers: tuple[str, ...] = ("demo",), max_in_flight: int = 64,
         [
             ActorSpec("commands", lambda: worlds[0].handle_commands),
             ActorSpec("governor", lambda: worlds[0].govern),
+            ActorSpec("bookkeeper", lambda: worlds[0].keep_books),
+            ActorSpec(
+                "router",
+                lambda: Router(boards.router, worlds[0].store, FixedClock(), boards.eas.all, dict),
+                mailbox=ROUTER_MAILBOX,
+            ),
+            *(ActorSpec(f"executor:{broker}", lambda: worlds[0].settle) for broker in brokers),
         ],
     )
+    journal = InlineJournal()
     authenticator = Authenticator(dict(TOKENS))
     latencies = Latencies(5.0)
-    door = Door("http", supervisor.ref("commands"), authenticator, FixedClock(), latencies, max_in_flight, True)
+    log = CommandLog("http", Notebook(), FixedClock())
+    door = Door("http", supervisor.ref("commands"), authenticator, FixedClock(), latencies, max_in_flight, True, log)
     context = RestContext(
         boards=boards,
         ticks=ticks,
         door=door,
         governor=supervisor.ref("governor"),
+        bookkeepers={broker: supervisor.ref("bookkeeper") for broker in brokers},
+        router=supervisor.ref("router"),
+        log=LogLines(journal=journal),
         snapshot=supervisor.snapshot,
         authenticator=authenticator,
         clock=FixedClock(),
         settings=RestConfig(**settings),
         latencies=latencies,
+        journal=journal,
+        known=KnownCommands(),
+        executors={broker: supervisor.ref(f"executor:{broker}") for broker in brokers},
         clients=lambda: worlds[0].clients,
         version="0.1.0",
         parts={"websocket": lambda: {"clients": 3}},
@@ -244,6 +386,7 @@ def make_world(*, brokers: tuple[str, ...] = ("demo",), max_in_flight: int = 64,
     )
     world = World(boards, ticks, context, make_app(context), supervisor)
     worlds.append(world)
+    weakref.finalize(world, journal.connection.close)
     return world
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import socket
@@ -375,11 +376,11 @@ async def test_listener_outlives_a_crash(monkeypatch):
     """What connects while the edge restarts is served by its next incarnation."""
     real, crashed = http.accept_connections, trio.Event()
 
-    async def crash_once(listener, handle):
+    async def crash_once(listener, handle, pace):
         if not crashed.is_set():
             crashed.set()
             raise RuntimeError("planted")
-        await real(listener, handle)
+        await real(listener, handle, pace)
 
     monkeypatch.setattr(http, "accept_connections", crash_once)
     async with open_server() as served:
@@ -438,19 +439,40 @@ class FakeInbox:
         await self.stop.wait()
 
 
-async def test_more_connections_than_allowed_are_turned_away():
-    """The newest is closed; the others go on."""
+async def test_one_connection_too_many_takes_the_place_of_the_longest_quiet():
+    """It is served, and of those that ask for nothing the one that was quiet longest is closed; the others go on."""
     async with open_server(edge={"max_connections": 3}) as served:
         kept = [await served.connect() for _ in range(3)]
-        for client in kept:
+        for client in (kept[1], kept[0], kept[2]):
             await client.send(request("GET", "/health")[0])
             assert await client.reply() is not None
         extra = await served.connect()
+        await extra.send(request("GET", "/health")[0])
         with trio.fail_after(PATIENCE_S):
-            assert await extra.ended()
-        assert served.edge.statistics.turned_away == 1
+            assert await extra.reply() is not None
+            assert await kept[1].ended()
+        assert (served.edge.statistics.made_room, served.edge.statistics.turned_away) == (1, 0)
         await kept[0].send(request("GET", "/health")[0])
         assert await kept[0].reply() is not None
+
+
+async def test_who_showed_a_token_keeps_its_place():
+    """However many strangers come, with nothing to say or half a head, a known connection stays and new ones get in."""
+    async with open_server(edge={"max_connections": 8}) as served:
+        known = await served.connect()
+        await known.send(request("GET", "/", token=OWNER)[0])
+        assert (await known.reply()).status == 200
+        strangers = [await served.connect() for _ in range(20)]
+        for stranger in strangers[10:]:
+            with contextlib.suppress(trio.BrokenResourceError):
+                await stranger.send(b"GET / HT")
+        operator = await served.connect()
+        with trio.fail_after(PATIENCE_S):
+            for client in (operator, known):
+                await client.send(request("GET", "/", token=OWNER)[0])
+                assert (await client.reply()).status == 200
+        assert served.edge.statistics.turned_away == 0
+        assert served.edge.statistics.made_room >= 14
 
 
 async def test_connection_close_is_honoured_and_http_1_0_answered():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from decimal import Decimal
 
 import pytest
@@ -16,29 +17,43 @@ from hypothesis import strategies as st
 from trio.testing import MockClock
 from unit.edges.rest.harness import OWNER, open_world
 
+from quantmind.domain.order_life import NEXT, OrderState
 from quantmind.edges.rest import ROUTES
+from quantmind.records import KINDS
 from quantmind.wire import commands
 from quantmind.wire.problems import TITLES, HttpProblem, trade_problem
 from quantmind.wire.rest import (
     deal_after,
     ea_after,
+    flag_of,
+    kinds_of,
     magic_of,
     moment_of,
+    open_state_of,
+    order_after,
     page,
     page_limit,
     parse_query,
+    percent_in,
     refuse_token,
+    request_id_in_path,
+    seq_of,
     ticket_after,
     ticket_in_path,
     timeframe_of,
 )
 from quantmind.wire.rest_bodies import (
+    BaselineSaid,
+    RouterChange,
     StateChange,
     check_command,
     close_command,
+    decode_baseline,
     decode_close,
     decode_order_change,
     decode_position_change,
+    decode_router_state,
+    decode_settlement,
     decode_state,
     decode_trade,
     modify_command,
@@ -58,6 +73,10 @@ FIELDS += [
     "state",
     "reason",
     "flatten",
+    "balance",
+    "equity",
+    "highest_balance",
+    "highest_equity",
     "type",
     "ea_name",
     "magic",
@@ -123,6 +142,40 @@ def test_trade_bodies(raw):
     assert decoded.volume == sent["volume"]
 
 
+MONEY = st.one_of(st.none(), st.integers(-3, 10**15), st.decimals(-10, 10**6, places=2).map(float), LEAVES)
+BASELINES = st.one_of(
+    BODIES,
+    st.fixed_dictionaries(
+        {"balance": MONEY, "reason": st.text(max_size=5) | st.just("seen")},
+        optional=dict.fromkeys(("equity", "highest_balance", "highest_equity", "broker"), MONEY),
+    ).map(lambda value: json.dumps(value).encode()),
+    st.builds(
+        lambda number, name: f'{{"reason":"x","balance":1,"{name}":{number}}}'.encode(), NUMBERS, st.just("equity")
+    ),
+)
+
+
+@BRIEF
+@given(BASELINES)
+@example(b'{"balance":1E+999999999,"reason":"x"}')
+@example(b'{"balance":10000,"balance":9000,"reason":"x"}')
+def test_baseline_bodies(raw):
+    """Money above 0, exactly as it was written, with a reason; or a problem."""
+    try:
+        said = decode_baseline(raw)
+    except HttpProblem as problem:
+        sound(problem)
+        return
+    assert isinstance(said, BaselineSaid)
+    assert 1 <= len(said.reason) <= 200
+    sent = json.loads(raw, parse_float=Decimal, parse_int=Decimal)
+    for name in ("balance", "equity", "highest_balance", "highest_equity"):
+        value = getattr(said, name)
+        assert value == sent.get(name)
+        assert value is None or (value.is_finite() and value > 0)
+    assert said.balance is not None
+
+
 @BRIEF
 @given(BODIES)
 def test_state_bodies(raw):
@@ -134,6 +187,103 @@ def test_state_bodies(raw):
         return
     assert isinstance(change, StateChange)
     assert 1 <= len(change.reason) <= 200
+
+
+SETTLEMENTS = st.one_of(
+    BODIES,
+    st.fixed_dictionaries(
+        {"outcome": st.sampled_from([state.value for state in OrderState]) | LEAVES, "reason": st.text() | LEAVES},
+        optional={
+            "ticket": st.integers(-1, 2**65) | LEAVES,
+            **{name: st.decimals().map(str) | LEAVES for name in ("price", "volume", "profit")},
+            "force": LEAVES,
+            "by": LEAVES,
+        },
+    ).map(lambda value: json.dumps(value).encode()),
+    st.builds(
+        lambda outcome, name, number: f'{{"outcome":"{outcome}","reason":"r","{name}":{number}}}'.encode(),
+        st.sampled_from(["filled", "partly_filled", "not_sent", "placed"]),
+        st.sampled_from(["ticket", "price", "volume", "profit", "force", "reason"]),
+        NUMBERS,
+    ),
+)
+
+
+SHARES = st.one_of(NUMBERS, st.decimals(-2, 2, places=3).map(str), st.sampled_from(["0", "1", "0.5", "null"]))
+PARTS = st.one_of(
+    VALUES.map(json.dumps),
+    st.builds(
+        lambda mode, name, number: f'{{"mode":{json.dumps(mode)},"{name}":{number}}}',
+        st.sampled_from(["normal", "reduced", "none", "REDUCED", "", None, 1]),
+        st.sampled_from(["max_multiplier", "max", "mode"]),
+        SHARES,
+    ),
+    st.dictionaries(
+        st.sampled_from(["label", "symbols", "mode", "by"]),
+        st.none()
+        | st.text(max_size=40)
+        | st.dictionaries(st.text(max_size=40), st.text(max_size=40) | LEAVES, max_size=3),
+        max_size=3,
+    ).map(json.dumps),
+)
+STATES = st.one_of(
+    BODIES,
+    st.dictionaries(
+        st.sampled_from(["regime", "mandate", "reason", "revision"]) | st.text(max_size=5),
+        PARTS | st.just('"why"') | SHARES,
+        max_size=4,
+    ).map(lambda body: ("{" + ",".join(f"{json.dumps(name)}:{part}" for name, part in body.items()) + "}").encode()),
+)
+
+
+@BRIEF
+@given(SETTLEMENTS)
+@example(b'{"outcome":"filled","reason":"r","volume":1E+999999999}')
+@example(b'{"outcome":"filled","reason":"r","profit":-1.5,"ticket":5}')
+def test_settlement_bodies(raw):
+    """What an order may have become, with a reason and numbers that make sense, or a problem."""
+    try:
+        word = decode_settlement(raw)
+    except HttpProblem as problem:
+        sound(problem)
+        return
+    sent = json.loads(raw, parse_float=Decimal, parse_int=Decimal)
+    assert word.state in NEXT[OrderState.UNKNOWN]
+    assert word.state.value == sent["outcome"]
+    assert 1 <= len(word.reason) <= 200
+    assert word.reason.isprintable()
+    assert word.force is sent.get("force", False)
+    for name in ("ticket", "price", "volume", "profit"):
+        assert getattr(word, name) == sent.get(name)
+    assert all(value is None or value > 0 for value in (word.ticket, word.price, word.volume))
+    if word.state not in (OrderState.FILLED, OrderState.PARTLY_FILLED):
+        assert (word.price, word.volume, word.profit) == (None, None, None)
+
+
+@given(STATES)
+@example(b'{"mandate":{"mode":"reduced","max_multiplier":1E+999999999},"reason":"why"}')
+@example(b'{"mandate":{"mode":"none","mode":"normal"},"reason":"why"}')
+@example(b'{"regime":{"label":"\\ud800"},"reason":"why"}')
+@example(b'{"revision":99999999999999999999,"reason":"why","mandate":{"mode":"none"}}')
+def test_router_state_bodies(raw):
+    """A change with who and why whose mandate caps by what it says, or a problem."""
+    try:
+        change = decode_router_state(raw, by="owner", now=1.0)
+    except HttpProblem as problem:
+        sound(problem)
+        return
+    assert isinstance(change, RouterChange)
+    sent = json.loads(raw, parse_float=Decimal, parse_int=Decimal)
+    assert (change.regime is None, change.mandate is None) == ("regime" not in sent, "mandate" not in sent)
+    for said in (change.regime, change.mandate):
+        assert said is None or (said.by, said.reason, said.since) == ("owner", sent["reason"].strip(), 1.0)
+    if change.mandate is not None:
+        given_number = sent["mandate"].get("max_multiplier")
+        only = {"normal": 1, "none": 0}.get(sent["mandate"]["mode"], given_number)
+        assert change.mandate.cap == only
+        assert given_number in (None, only)
+    if change.regime is not None:
+        assert all(1 <= len(label) <= 32 and label.isprintable() for label in change.regime.symbols.values())
 
 
 @BRIEF
@@ -200,11 +350,12 @@ def test_change_bodies(raw):
         assert decoded.price == sent.get("price")
 
 
+NAMES = ["limit", "after", "broker", "match", "token", "x", "before", "newest", "kind", "since", "request_id"]
 QUERIES = st.one_of(
     st.binary(max_size=100),
-    st.lists(
-        st.tuples(st.sampled_from(["limit", "after", "broker", "match", "token", "x"]), st.text(max_size=8)), max_size=4
-    ).map(lambda pairs: "&".join(f"{name}={value}" for name, value in pairs).encode("utf-8", "surrogatepass")),
+    st.lists(st.tuples(st.sampled_from(NAMES), st.text(max_size=8)), max_size=4).map(
+        lambda pairs: "&".join(f"{name}={value}" for name, value in pairs).encode("utf-8", "surrogatepass")
+    ),
 )
 
 
@@ -230,7 +381,10 @@ NEAR_VALUES = st.one_of(
     st.from_regex(r"-?[0-9]{1,22}[.@][A-Za-z0-9]{0,22}", fullmatch=True),
     st.datetimes().map(lambda moment: f"{moment.isoformat()}Z"),
     st.integers().map(str),
-    st.sampled_from(["M1", "h4", "D1", "2026-11-23T09:00:00+02:00", "2026-11-23 09:00:00Z", "0001-01-01T00:00:00Z"]),
+    st.lists(st.sampled_from([*KINDS, "intents", ""]), max_size=20).map(",".join),
+    st.sampled_from(
+        ["M1", "true", "h4", "D1", "2026-11-23T09:00:00+02:00", "2026-11-23 09:00:00Z", "0001-01-01T00:00:00Z"]
+    ),
 )
 
 
@@ -239,10 +393,16 @@ NEAR_VALUES = st.one_of(
 def test_values_of_queries(text):
     """Each reader gives a value or a problem, whatever the text."""
     readers = {
-        "after": (ticket_after, deal_after, ea_after, lambda query: moment_of(query, "after")),
+        "after": (ticket_after, deal_after, ea_after, order_after, lambda query: moment_of(query, "after")),
         "magic": (magic_of,),
+        "stop_percent": (lambda query: percent_in(query, "stop_percent"),),
         "timeframe": (timeframe_of,),
+        "before": (lambda query: seq_of(query, "before"),),
+        "newest": (lambda query: flag_of(query, "newest"),),
+        "kind": (lambda query: kinds_of(query, KINDS),),
         "ticket": (lambda query: ticket_in_path(query["ticket"]),),
+        "state": (open_state_of,),
+        "request_id": (lambda query: request_id_in_path(query["request_id"]),),
     }
     for name, each in readers.items():
         for read in each:
@@ -274,14 +434,10 @@ def test_every_reply_has_a_status(status, code, message):
 
 
 HEADER = st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=20)
+PLACES = {"<symbol>": "EURUSD", "<broker>": "demo", "<ticket>": "100"}
 VISIBLE = st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="?#")
 PATHS = st.one_of(
-    st.sampled_from(
-        [
-            route.rule.replace("<symbol>", "EURUSD").replace("<broker>", "demo").replace("<ticket>", "100")
-            for route in ROUTES
-        ]
-    ),
+    st.sampled_from([re.sub(r"<[\w:]+>", lambda place: PLACES.get(place[0], "x1"), route.rule) for route in ROUTES]),
     st.text(VISIBLE, max_size=20).map(lambda text: "/" + text),
 )
 WHOLE = settings(

@@ -9,8 +9,9 @@ import pytest
 import trio
 from unit.edges.rest.harness import HEADERS, JSON, ORDER, make_world, open_world
 
+from actors.router import MAILBOX
 from actors.runtime import NotDelivered
-from quantmind.edges.rest import lookups, writes
+from quantmind.edges.rest import lookups, risk, writes
 from quantmind.wire.commands import Trade
 
 
@@ -173,6 +174,55 @@ async def test_a_command_without_an_answer_is_429_in_bounded_time(autojump_clock
         assert response.headers["Idempotency-Key"] == "k"
 
 
+async def test_what_is_no_command_is_counted():
+    """A body of /command that can't be understood is in /status, as it is over ZeroMQ."""
+    async with open_world() as world:
+        client = world.app.test_client()
+        for body in (b"nonsense", b'{"type":"trade_open"}'):
+            assert (await client.post("/command", headers=JSON, data=body)).status_code == 422
+        beat = b'{"type":"heartbeat","ea_name":"alpha","magic":7}'
+        assert (await client.post("/command", headers=JSON, data=beat)).status_code == 200
+        commands = json.loads(await (await client.get("/status", headers=HEADERS)).get_data())["commands"]
+        assert (commands["received"], commands["malformed"], commands["heartbeats"]) == (3, 2, 1)
+
+
+CHANGE = b'{"mandate":{"mode":"none"},"reason":"enough"}'
+
+
+async def test_a_router_that_crashes_at_a_change_is_504(autojump_clock):
+    """Whether it was set is not known, and the answer says where to look and what holds now."""
+    async with open_world() as world:
+        world.store.hangs = True
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_fail_soon, world)
+            response = await world.app.test_client().put("/state", headers=JSON, data=CHANGE)
+        problem = json.loads(await response.get_data())
+        assert (response.status_code, problem["code"], problem["mandate"]["mode"]) == (504, "unknown", "none")
+        assert "GET /state" in problem["detail"]
+
+
+async def _fail_soon(world) -> None:
+    await trio.sleep(0.1)
+    assert world.supervisor.fail("router", RuntimeError("planted"))
+
+
+async def test_a_router_that_has_too_much_to_do_is_busy(autojump_clock):
+    """Nothing was set, and the same request may be sent again."""
+    async with open_world() as world:
+        world.store.hangs = True
+        statuses = []
+
+        async def change() -> None:
+            response = await world.app.test_client().put("/state", headers=JSON, data=CHANGE)
+            statuses.append((response.status_code, response.headers.get("Retry-After")))
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(MAILBOX.capacity + 10):
+                nursery.start_soon(change)
+        assert (429, "1") in statuses
+        assert {status for status, _ in statuses} == {429, 503, 504}
+
+
 async def test_a_governor_without_an_answer_is_504_in_bounded_time(autojump_clock):
     """Whether the state was set is not known; what it is now is said."""
     async with open_world() as world:
@@ -181,7 +231,7 @@ async def test_a_governor_without_an_answer_is_504_in_bounded_time(autojump_cloc
         body = b'{"state":"halted","reason":"news"}'
         response = await world.app.test_client().post("/risk/state", headers=JSON, data=body)
         assert response.status_code == 504
-        assert trio.current_time() - started == pytest.approx(writes.STATE_WITHIN_S, abs=0.2)
+        assert trio.current_time() - started == pytest.approx(risk.SET_WITHIN_S, abs=0.2)
         assert json.loads(await response.get_data())["states"][0]["state"] == "active"
 
 

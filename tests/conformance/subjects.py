@@ -1,0 +1,16 @@
+"""Every subject that the cases are run with. A later adapter adds its own here, and changes no case."""
+
+from __future__ import annotations
+
+from conformance.mock_subject import mock_kind
+from conformance.subject import Capability, Kind
+
+SUBJECTS: tuple[Kind, ...] = (
+    mock_kind("mock-hedging", "hedging"),
+    mock_kind("mock-netting", "netting"),
+    mock_kind("mock-hedging-kept", "hedging", persist=True),
+    mock_kind("mock-netting-kept", "netting", persist=True),
+    # Stand-ins for brokers that refuse a used tag, so that their cases are tried before such a broker is there.
+    mock_kind("mock-unique-tags", "hedging", uniqueness=Capability.UNIQUE_TAGS),
+    mock_kind("mock-unique-waiting-tags", "netting", uniqueness=Capability.UNIQUE_WAITING_TAGS),
+)

@@ -1,0 +1,57 @@
+"""The page about this suite says what the suite does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from conformance.cases import all_cases, rule_of
+from conformance.subject import Capability, needs_of
+from conformance.subjects import SUBJECTS
+
+PAGE = (Path(__file__).parents[2] / "docs" / "conformance.md").read_text(encoding="utf-8")
+CASES = all_cases()
+
+
+def rows(first: str) -> list[list[str]]:
+    """The cells of the table rows whose first cell looks like this."""
+    found = re.findall(rf"^\| ({first}) \|(.*)\|$", PAGE, re.MULTILINE)
+    return [[head, *(cell.strip() for cell in rest.split("|"))] for head, rest in found]
+
+
+def test_the_table_is_that_of_the_cases() -> None:
+    """Each case stands in it once, in order, with its rule and with what it needs."""
+    expected = [
+        [number, rule_of(case), ", ".join(f"`{each.name}`" for each in Capability if each in needs_of(case))]
+        for number, case in CASES.items()
+    ]
+    assert rows(r"BC-\d{3}") == expected
+
+
+def test_the_capabilities_are_those_of_the_suite() -> None:
+    """Each stands in their table once, in order, with what it means."""
+    assert rows(r"`[A-Z_]+`") == [[f"`{each.name}`", each.value] for each in Capability]
+
+
+def test_each_case_is_run() -> None:
+    """A case that no subject can take would never have been tried."""
+    untried = [
+        number
+        for number, case in CASES.items()
+        if not any(each.takes(needs_of(case)) and each.lacks(needs_of(case)) is None for each in SUBJECTS)
+    ]
+    assert untried == []
+
+
+def test_each_capability_is_asked_for() -> None:
+    """One that no case needs says nothing of an adapter."""
+    asked = {each for case in CASES.values() for each in needs_of(case)}
+    assert asked == set(Capability)
+
+
+def test_a_skip_names_what_is_missing() -> None:
+    """The reason has the subject's name, the capability's, and what that means."""
+    netting = next(each for each in SUBJECTS if each.name == "mock-netting")
+    reason = netting.lacks([Capability.CLOSE_BY, Capability.PENDING])
+    assert reason == "mock-netting has no CLOSE_BY (two opposite positions close against each other)"
+    assert netting.lacks([Capability.PENDING]) is None
