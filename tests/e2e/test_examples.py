@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway_process import TOKEN, GatewayProcess, running, write_config
+from gateway_process import TOKEN, GatewayProcess, running, until, write_config
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 WALK = {"type": "random_walk", "seed": 1, "ticks_per_s": 200}
@@ -117,7 +117,7 @@ def test_operator_with_curl(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
         assert '"rule":"trading_state"' in done.stdout
         nothing_is_open(gateway)
-        assert gateway.get("/status")["brokers"][0]["trading"]["state"] == "active"
+        until(lambda: gateway.get("/status")["brokers"][0]["trading"]["state"] == "active")
         deals = gateway.get("/deals")["items"]
         assert {deal["entry"] for deal in deals} <= {"in", "out"}
         assert sum(deal["entry"] == "in" for deal in deals) == 1, "one order for two requests"

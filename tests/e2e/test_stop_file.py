@@ -51,7 +51,7 @@ def test_touch_stop(tmp_path: Path) -> None:
         status, _ = gateway.post("/risk/state", {"state": "active", "reason": "all is well"})
         assert status == 200
         time.sleep(1.5)
-        assert trading(gateway) == ["active", "active"]
+        until(lambda: trading(gateway) == ["active", "active"], 5.0)
 
 
 def test_stop_while_it_was_down(tmp_path: Path) -> None:

@@ -165,8 +165,7 @@ def test_a_gateway_takes_over_where_the_old_one_ended(old: Path) -> None:
         eventually(lambda: orders(old).values(), lambda states: "intent" not in states)
         cut_off = _ask(gateway, "cut-off", {"type": "trade_open", "side": "buy", "volume": 0.2, "execute": True})
         assert "the broker has never had it" in cut_off["message"]
-        states = {item["trading"]["broker"]: item["trading"]["state"] for item in gateway.get("/status")["brokers"]}
-        assert states == {"demo": "active", "other": "halted"}
+        eventually(lambda: _states(gateway), lambda states: states == {"demo": "active", "other": "halted"})
         beat = gateway.post("/command", {"type": "heartbeat", "ea_name": "beta", "symbol": "EURUSD", "broker": "demo"})
         assert beat[1]["risk_multiplier"] == 0.5
         assert gateway.get("/deals?broker=demo")["items"] == [], "nothing was sent again"
@@ -197,6 +196,11 @@ def test_a_disk_that_fails_while_a_gateway_takes_over(old: Path, tmp_path: Path)
 def _replies(file: Path, table: str) -> list[tuple[str, str]]:
     with contextlib.closing(sqlite3.connect(file)) as connection:
         return connection.execute(f"SELECT request_id, reply FROM {table} WHERE reply IS NOT NULL").fetchall()
+
+
+def _states(gateway: Any) -> dict[str, str]:
+    """The trading state of each broker. It lags behind what the state is made of by a quarter of a second."""
+    return {item["trading"]["broker"]: item["trading"]["state"] for item in gateway.get("/status")["brokers"]}
 
 
 def _ask(gateway: Any, request_id: str, fields: dict[str, Any]) -> dict[str, Any]:
