@@ -190,8 +190,13 @@ async def read_books(gateway: GatewayProcess, told: Told) -> None:
         while True:
             told.deals, told.positions = await items(rest, "/deals"), await items(rest, "/positions")
             told.account = await ask(rest, "/account")
-            outs = sum(deal["entry"] == "out" for deal in told.deals)
-            if len(told.deals) - outs == len(told.book.opened) and len(told.positions) == len(told.book.opened) - outs:
+            out = {deal["position"] for deal in told.deals if deal["entry"] == "out"}
+            # Both may lag by the same close: what the traders were told must be in them.
+            if (
+                len(told.deals) - len(out) == len(told.book.opened)
+                and len(told.positions) == len(told.book.opened) - len(out)
+                and told.book.closed.keys() <= out
+            ):
                 break
             await trio.sleep(0.1)
 
