@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from examples import examples
 from hypothesis import HealthCheck, settings
 
 # In CI the examples are the same each time that code and tests are: what lands must not hang on luck. Locally, and so
@@ -16,7 +17,7 @@ settings.register_profile("local", deadline=None, max_examples=100, derandomize=
 settings.register_profile(
     "ci",
     deadline=None,
-    max_examples=10_000,
+    max_examples=examples(2_000, 2_000),
     derandomize=SAME,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

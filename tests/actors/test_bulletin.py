@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import itertools
 import logging
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,6 +25,7 @@ from channel_records import (
 )
 from channel_world import Client, World
 from command_path import InlineJournal
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -372,7 +372,7 @@ class Play:
                 assert client.has_all()
 
 
-@settings(max_examples=400 if os.environ.get("CI") else 100)
+@settings(max_examples=examples(200, 100))
 @given(STEPS, WRITTEN, st.booleans())
 def test_nothing_is_lost_or_told_twice(steps: list[Any], written: list[Record], patient: bool) -> None:
     """What a client adds up is the truth after each line, whoever comes, goes, stands still or comes back, whatever is

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +27,7 @@ from command_path import (
     opening,
     order,
 )
+from examples import examples
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from rest_path import executor_of
@@ -385,7 +385,7 @@ ANOTHER_BODY = [
     (("ask", "a", "limit", True), ("fill",), ("sleep", 6.0), ("ask", "a", "limit", True)),
 ]
 """The id of a filled order is used for another one, which nobody can look up: that this one was not sent is true."""
-EXAMPLES = 300 if os.environ.get("CI") else 60
+EXAMPLES = examples(150, 60)
 
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quantmind.cli.positions import table
 from quantmind.cli.trading import _key_of, amount, moment
 
-MANY = settings(max_examples=1_000 if os.environ.get("CI") else 200, deadline=None)
+MANY = settings(max_examples=examples(1_000, 200), deadline=None)
 WORDS = st.one_of(
     st.text(max_size=30), st.decimals().map(str), st.from_regex(r"[0-9]{0,8}[.smhdT:Z+-]?[0-9]{0,4}", fullmatch=True)
 )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,7 +23,7 @@ from quantmind.client.feed_events import (
     Tick,
 )
 
-HISTORIES = 1_000 if os.environ.get("CI") else 200
+HISTORIES = examples(1_000, 200)
 
 
 def tick(seq: int, symbol: str = "A") -> Tick:

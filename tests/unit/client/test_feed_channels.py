@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -326,7 +326,7 @@ TEXTS = st.one_of(
 )
 
 
-@settings(max_examples=10_000 if os.environ.get("CI") else 500, deadline=None)
+@settings(max_examples=examples(2_000, 500), deadline=None)
 @given(st.lists(st.one_of(TEXTS, st.sampled_from(["lost", "dropped"])), max_size=12))
 def test_arbitrary_messages_of_channels(texts: list[str]) -> None:
     """They make events or a fault, and nothing else; lines are told in order."""

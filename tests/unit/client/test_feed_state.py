@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import Any
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,8 +25,8 @@ from quantmind.client.feed_events import (
 from quantmind.client.feed_state import MAX_SYMBOLS, NAMES_PER_MESSAGE, PING, FeedState, GatewayFault
 from quantmind.wire import ws_messages
 
-EXAMPLES = 10_000 if os.environ.get("CI") else 500
-HISTORIES = 1_000 if os.environ.get("CI") else 200
+EXAMPLES = examples(2_000, 500)
+HISTORIES = examples(1_000, 200)
 
 
 def tick(seq: int, symbol: str = "EURUSD", *, snapshot: bool = False, broker: str = "demo") -> str:

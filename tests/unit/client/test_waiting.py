@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -43,7 +43,7 @@ from quantmind.client.requests import (
 from quantmind.client.waiting import Question, Waiting
 from quantmind.wire.commands import Trade, decode
 
-EXAMPLES = 10_000 if os.environ.get("CI") else 500
+EXAMPLES = examples(2_000, 500)
 
 
 def order(request: Request | None = None, *, execute: bool = True, expires_at: float = 100.0) -> Command:

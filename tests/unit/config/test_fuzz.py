@@ -3,11 +3,11 @@
 With CI=true the five random tests try 13,000 inputs together, locally 1,000.
 """
 
-import os
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +18,6 @@ from quantmind.config.settings import Maybe, Section, settings_of, walk
 
 ROOT = Path(__file__).parents[3]
 GOLDEN = Path(__file__).parent / "golden"
-CI = os.environ.get("CI") == "true"
 SEEDS = [
     *((ROOT / "config" / f"{name}.yaml").read_text(encoding="utf-8") for name in ("brokers", "replay")),
     *(path.read_text(encoding="utf-8") for path in sorted(GOLDEN.glob("*.yaml"))),
@@ -26,12 +25,12 @@ SEEDS = [
 PASSWORD = "s3cr3t"
 
 fuzz = settings(
-    max_examples=5_000 if CI else 200,
+    max_examples=examples(1_000, 200),
     deadline=timedelta(seconds=5),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
-dear = settings(fuzz, max_examples=1_000 if CI else 200)
+dear = settings(fuzz, max_examples=examples(1_000, 200))
 """For texts that take long to make."""
 
 

@@ -1,10 +1,10 @@
 """The trading conditions of a paper account: how each is written, what contradicts another, what becomes of it."""
 
-import os
 from datetime import time
 from decimal import Decimal
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +18,7 @@ from quantmind.config.tree import Scalar
 from quantmind.domain.orders import Filling
 from quantmind.domain.symbols import Execution, TradeMode
 
-EXAMPLES = 10_000 if os.environ.get("CI") else 500
+EXAMPLES = examples(2_000, 500)
 ONE = "brokers: {demo: {type: mt5_mock, %s}}"
 SYMBOL = "brokers: {demo: {type: mt5_mock, %s, symbols: {EURUSD: {%s}}}}"
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from datetime import timedelta
 
 import pytest
+from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -14,9 +14,8 @@ from quantmind.config.cross_tokens import token_warnings
 from quantmind.config.token_file import parse_tokens, text_of
 from quantmind.domain.tokens import hash_of
 
-CI = os.environ.get("CI") == "true"
 fuzz = settings(
-    max_examples=5_000 if CI else 200,
+    max_examples=examples(1_000, 200),
     deadline=timedelta(seconds=5),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

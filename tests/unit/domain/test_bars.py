@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quantmind.domain.bars import KEPT, RESTART_AFTER, Bar, BarSeries, Timeframe, aggregate, points
 
-MANY = settings(max_examples=1_000 if os.environ.get("CI") else 200, deadline=None)
+MANY = settings(max_examples=examples(1_000, 200), deadline=None)
 MINUTE = 60_000
 T0 = 1_795_392_000_000
 """A midnight."""

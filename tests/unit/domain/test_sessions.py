@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quantmind.domain.sessions import ALWAYS, DAYS, Sessions, parse_days, parse_hours, weekly
 
-EXAMPLES = 1_000 if os.environ.get("CI") else 200
+EXAMPLES = examples(1_000, 200)
 NEW_YORK = ZoneInfo("America/New_York")
 LONDON = ZoneInfo("Europe/London")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket as tcp
 import threading
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import attrs
 import pytest
 import trio
 import zmq
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +21,7 @@ from quantmind.net.zap import Denied, Granted, ZapHandler, ZapRequest, ZapSocket
 from quantmind.net.zmq import DealerSocket, FeedSocket, Incoming, PlainLogin, RouterSocket, SubSocket, ZmqContext
 
 HOST = "127.0.0.1"
-EXAMPLES = 10_000 if os.environ.get("CI") else 500
+EXAMPLES = examples(2_000, 500)
 QUIET_S = 0.5
 """Long enough for a handshake on loopback that succeeds."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import socket
 import threading
@@ -13,6 +12,7 @@ import pytest
 import trio
 import trio.testing
 import zmq
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -143,7 +143,7 @@ async def test_every_shape_of_message_is_answered(context, router, nursery):
 frame = st.one_of(st.just(b""), st.binary(max_size=20))
 
 
-@settings(max_examples=10_000 if os.environ.get("CI") == "true" else 200, deadline=None)
+@settings(max_examples=examples(2_000, 200), deadline=None)
 @given(identity=st.binary(min_size=1, max_size=5), rest=st.lists(frame, max_size=MOST_FRAMES + 3))
 def test_any_frames_give_a_route_and_either_body_or_fault(identity, rest):
     """The route always begins with the identity; a body is the one frame after it and never empty."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from decimal import Decimal
 from typing import Any
 
@@ -28,6 +27,7 @@ from channel_records import (
     waiting,
 )
 from command_path import InlineJournal
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from inline_log import write
@@ -322,7 +322,7 @@ def test_an_account() -> None:
 # --- what holds ------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=1000 if os.environ.get("CI") else 100)
+@settings(max_examples=examples(1_000, 100))
 @given(st.lists(RECORDS, max_size=30))
 def test_lines_folded_are_what_the_record_says(records: list[Record]) -> None:
     """Whoever adds the lines up has exactly what is loaded from the tables."""

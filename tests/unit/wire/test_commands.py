@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,7 +23,7 @@ from quantmind.wire.commands import (
 )
 from quantmind.wire.guards import CommandFault, too_deep
 
-EXAMPLES = 10_000 if os.environ.get("CI") else 500
+EXAMPLES = examples(2_000, 500)
 HANGS_S = 5.0
 """CPU seconds on one message that no message needs, and that a number taken at its word would: 1E+999999999."""
 CODES = {"invalid_json", "invalid_message", "unknown_type", "unknown_field"}

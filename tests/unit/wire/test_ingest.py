@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from typing import Any
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quantmind.domain.quotes import Quote
 from quantmind.wire.ingest import MAX_TICK_BYTES, IngestFault, decode_tick, encode_tick
 
-EXAMPLES = 10_000 if os.environ.get("CI") else 500
+EXAMPLES = examples(2_000, 500)
 HANGS_S = 5.0
 """CPU seconds on one message that no message needs, and that a number taken at its word would: 1E+999999999."""
 REASONS = {

@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 import pytest
+from examples import examples
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -26,7 +27,7 @@ from quantmind.wire.ws_messages import (
 
 THOROUGH = settings(settings.get_profile("ci" if os.environ.get("CI") else "local"))
 # Objects take ten times as long to make as bytes do.
-OBJECTS = settings(THOROUGH, max_examples=3_000 if os.environ.get("CI") else 100)
+OBJECTS = settings(THOROUGH, max_examples=examples(1_000, 100))
 CODES = {"invalid_json", "invalid_message", "unknown_type", "no_symbols", "unknown_channel"}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import attrs
 import pytest
 from channel_records import day, flattening, hold, mandate
+from examples import examples
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from unit.adapters.journal.random_journal import (
@@ -35,7 +35,7 @@ from quantmind.adapters.journal.verify import Noted
 from quantmind.errors import JournalDown
 from quantmind.records import Decision, Entry, Event, Holding, Released, Setting
 
-EXAMPLES = 100 if os.environ.get("CI") else 40
+EXAMPLES = examples(100, 40)
 BRIEF = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 NUMBERS = itertools.count()
 

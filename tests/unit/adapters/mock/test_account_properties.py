@@ -1,11 +1,8 @@
 """Whatever is done to a paper account, it adds up to the last cent, and no shortcut of it shows."""
 
-import os
-
+from examples import examples
 from hypothesis import settings
 from paper_account_machine import PaperAccountMachine
 
-PaperAccountMachine.TestCase.settings = settings(
-    max_examples=600 if os.environ.get("CI") else 60, stateful_step_count=40, deadline=None
-)
+PaperAccountMachine.TestCase.settings = settings(max_examples=examples(300, 60), stateful_step_count=40, deadline=None)
 TestPaperAccount = PaperAccountMachine.TestCase

@@ -1,9 +1,9 @@
 """A paper account that is read back from its file goes on as the one that was never away."""
 
-import os
 import tempfile
 from pathlib import Path
 
+from examples import examples
 from hypothesis import settings
 from hypothesis.stateful import rule
 from paper_account_machine import PaperAccountMachine, make
@@ -44,6 +44,6 @@ class RestartedAccountMachine(PaperAccountMachine):
 
 
 RestartedAccountMachine.TestCase.settings = settings(
-    max_examples=200 if os.environ.get("CI") else 25, stateful_step_count=40, deadline=None
+    max_examples=examples(200, 25), stateful_step_count=40, deadline=None
 )
 TestRestartedAccount = RestartedAccountMachine.TestCase

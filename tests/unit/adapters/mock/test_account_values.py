@@ -1,10 +1,10 @@
 """The pure rules under the account: guards, cushions, shares of cost and swap, netting against hedging."""
 
-import os
 from decimal import Decimal
 from fractions import Fraction
 
 import attrs
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +21,7 @@ from quantmind.domain.orders import Close, Open, OrderType, Origin, Placed, Side
 from quantmind.domain.quotes import Quote
 from quantmind.domain.symbols import usual_spec
 
-EXAMPLES = 1_000 if os.environ.get("CI") else 200
+EXAMPLES = examples(1_000, 200)
 ORIGIN = Origin("ea", 1)
 EURUSD = usual_spec("EURUSD")
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from decimal import Decimal
 
 import attrs
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,7 +28,7 @@ from quantmind.domain.orders import Filling, OrderType, Refused, Side
 from quantmind.domain.sessions import weekly
 from quantmind.domain.symbols import Execution, TradeMode, usual_spec
 
-EXAMPLES = 1_000 if os.environ.get("CI") else 200
+EXAMPLES = examples(1_000, 200)
 EURUSD = usual_spec("EURUSD")
 INSTANT = attrs.evolve(EURUSD, execution=Execution.INSTANT)
 PRICE = Price(Decimal("1.08500"), Decimal("1.08510"), 1)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import attrs
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,7 +19,7 @@ from quantmind.domain.symbols import usual_spec
 from quantmind.errors import BrokerUnavailable
 from quantmind.wire.ingest import IngestFault
 
-EXAMPLES = 1_000 if os.environ.get("CI") else 200
+EXAMPLES = examples(1_000, 200)
 NOW = 1_795_424_400.0
 NOW_MSC = round(NOW * 1000)
 SPECS = [usual_spec("EURUSD"), usual_spec("USDJPY")]

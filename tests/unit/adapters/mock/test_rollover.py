@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime, time
 from zoneinfo import ZoneInfo
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quantmind.adapters.mock.rollover import LAST_MSC, Night, Rollover
 
-EXAMPLES = 1_000 if os.environ.get("CI") else 200
+EXAMPLES = examples(1_000, 200)
 NEW_YORK = ZoneInfo("America/New_York")
 USUAL = Rollover()
 WEEK_MSC = 7 * 86_400_000

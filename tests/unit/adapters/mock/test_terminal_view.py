@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import os
 from decimal import Decimal
 
 import attrs
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +21,7 @@ from quantmind.adapters.mock.terms import Terms
 from quantmind.domain.quotes import Quote
 from quantmind.domain.symbols import Execution, TradeMode, usual_spec
 
-EXAMPLES = 1_000 if os.environ.get("CI") else 200
+EXAMPLES = examples(1_000, 200)
 NOW_MSC = 1_795_424_400_000  # 2026-11-23T09:00:00Z
 NOW = NOW_MSC // 1000
 EURUSD = usual_spec("EURUSD")

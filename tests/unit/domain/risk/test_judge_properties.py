@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from decimal import Decimal
 from typing import Any
 
 import attrs
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from risk_world import INITIAL, ORIGIN, SIDES, SPECS, SYMBOLS, D, World, allowances, daily_losses, max_losses
@@ -40,7 +40,7 @@ from quantmind.domain.risk.rules import throttles
 from quantmind.domain.risk.state import Closing, Group
 from quantmind.domain.risk.worst import Span, WorstCase
 
-CASES = 800 if os.environ.get("CI") else 200
+CASES = examples(800, 200)
 
 
 def judged(proposal: Proposal, at: Situation) -> Approved | Denied:

@@ -11,10 +11,10 @@ follows the equity within the day is held to the floor that was in force at the 
 
 from __future__ import annotations
 
-import os
 from decimal import Decimal
 from typing import Any
 
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from risk_world import DAY, ORIGIN, SIDES, SPECS, SYMBOLS, World, worlds
@@ -230,7 +230,7 @@ END = {
 }
 
 
-@settings(max_examples=int(os.environ.get("EX", "1500")) if os.environ.get("CI") else 300, deadline=None)
+@settings(max_examples=examples(800, 300), deadline=None)
 @given(worlds, steps, endings)
 def test_no_sequence_of_approvals_takes_equity_through_a_floor(
     world: World, sequence: list[tuple[str, int, int, int]], ending: list[str]

@@ -1,17 +1,17 @@
 """Whatever is sent: the decoders give a value or a problem, and the app never answers 500.
 
-With CI set the decoders see 10,000 inputs each, else 500.
+See `examples` for how many inputs each decoder sees.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 from decimal import Decimal
 
 import pytest
 import trio
+from examples import examples
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock
@@ -59,7 +59,7 @@ from quantmind.wire.rest_bodies import (
     modify_command,
 )
 
-EXAMPLES = 2_500 if os.environ.get("CI") else 200
+EXAMPLES = examples(700, 200)
 """Of each kind of body and query, which share one decoder; a command's own is fuzzed in tests/unit/wire."""
 BRIEF = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -440,9 +440,7 @@ PATHS = st.one_of(
     st.sampled_from([re.sub(r"<[\w:]+>", lambda place: PLACES.get(place[0], "x1"), route.rule) for route in ROUTES]),
     st.text(VISIBLE, max_size=20).map(lambda text: "/" + text),
 )
-WHOLE = settings(
-    max_examples=300 if os.environ.get("CI") else 40, deadline=None, suppress_health_check=list(HealthCheck)
-)
+WHOLE = settings(max_examples=examples(150, 40), deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @WHOLE

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import gzip
-import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
+from examples import examples
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sample_recordings import SAMPLES, SPECS, START_MSC, ZONES, name_of, recording, zipped
@@ -18,7 +18,7 @@ from quantmind.adapters.mock.recordings import histdata, lean, mt5, parse_zone, 
 from quantmind.adapters.mock.recordings.errors import Fault
 from quantmind.adapters.mock.recordings.text import Parse, Raw
 
-EXAMPLES = 10_000 if os.environ.get("CI") else 500
+EXAMPLES = examples(2_000, 500)
 MOST_TAKES = 3000
 """Of 64 lines each, far more than any of these files has: reading must end."""
 fuzz = settings(

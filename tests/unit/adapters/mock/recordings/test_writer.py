@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import gzip
-import os
 from pathlib import Path
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sample_recordings import SPECS, START_MSC, TICKS, read_all, recording
@@ -16,7 +16,7 @@ from quantmind.adapters.mock.recordings.writer import MOST_BACK_MS, RecordError,
 from quantmind.domain.quotes import Quote
 from quantmind.domain.symbols import usual_spec
 
-EXAMPLES = 1_000 if os.environ.get("CI") else 200
+EXAMPLES = examples(1_000, 200)
 NAMES = ["day.ticks", "day.ticks.gz"]
 
 
