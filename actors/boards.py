@@ -82,6 +82,13 @@ class Prices:
         for quote in quotes:
             self._by_key[broker, quote.symbol] = PricedAt(quote, at)
 
+    def confirm_again(self, broker: str, symbols: Iterable[str], at: float) -> None:
+        """The last prices of these symbols still hold; of those that never had one nothing is said."""
+        for symbol in symbols:
+            priced = self._by_key.get((broker, symbol))
+            if priced is not None:
+                self._by_key[broker, symbol] = PricedAt(priced.quote, at)
+
     def confirm_all(self, broker: str, at: float) -> None:
         """The feed is up and its quiet symbols are as they were."""
         for key, priced in self._by_key.items():

@@ -209,9 +209,14 @@ class Poller:
             logger.debug("drop.crossed broker=%s count=%d", name, crossed)
         if newest:
             self.boards.prices.confirm(name, newest.values(), asked_at)
-            self._watch.heard(newest, asked_at)
+        confirmed = [symbol for symbol in poll.confirmed if symbol in self._last]
+        if confirmed:
+            self.boards.prices.confirm_again(name, confirmed, asked_at)
+        heard = [*newest, *confirmed]
+        if heard:
+            self._watch.heard(heard, asked_at)
             if self._link.silent:
-                for symbol in newest:
+                for symbol in heard:
                     self._link.silent.pop(symbol, None)
             self._enter("live")
         if changed:

@@ -46,6 +46,8 @@ class Poll:
     crossed: int = 0
     ended: bool = False
     """A replay that has reached its end; the last prices stay confirmed."""
+    confirmed: Sequence[str] = ()
+    """Symbols of which nothing new was said, and whose last price still holds: the broker has said so."""
 
 
 class Recovery(enum.Enum):
