@@ -1,0 +1,220 @@
+"""A line to a worker: requests out, replies back, each within its time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+import attrs
+import msgspec
+import trio
+
+from quantmind.errors import QuantMindError
+from quantmind.net.errors import NetError
+from quantmind.net.zmq import DealerSocket, ZmqContext
+from quantmind.wire import bridge
+from quantmind.wire.bridge import AnyRequest, BridgeFault
+
+CONNECT_EVERY_S: Final = 0.01
+"""A worker that listens is reached within this."""
+LOOK_EVERY_S: Final = 0.1
+"""While nothing comes, how often it is looked whether the worker is still there."""
+HIGH_WATER: Final = 256
+"""Requests that wait to be sent: two lanes of orders, a poll, a sample and what was given up."""
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class NotSent(QuantMindError):
+    """The request did not go out: nobody is connected."""
+
+
+class Refusal(QuantMindError):
+    """The worker answered that it did not do it. `code` is one of the bridge's."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class AnswerLost(QuantMindError):
+    """The request went out, and its answer will not come; what it did is not known."""
+
+
+class Stuck(AnswerLost):
+    """The worker has not answered within the time that the request had."""
+
+
+@attrs.define(eq=False)
+class _Outstanding:
+    """A request that went out. `deadline` is when its worker is stuck, whoever still waits for it."""
+
+    deadline: float
+    reply: bridge.Reply | None = None
+    lost: str | None = None
+
+    @property
+    def settled(self) -> bool:
+        return self.reply is not None or self.lost is not None
+
+
+@attrs.define(eq=False)
+class Line:
+    """A connection to one worker, which answers in the order that it is asked.
+
+    A worker does one thing at a time, so a request has its own time after that of those before it. A reply that
+    overtakes another one proves that the other is lost. Several tasks may ask at once; whoever waits reads for all.
+
+    Args:
+        alive: whether the worker has not ended.
+    """
+
+    _socket: DealerSocket
+    _alive: Callable[[], bool]
+    _outstanding: dict[str, _Outstanding] = attrs.field(factory=dict, init=False)
+    _last: int = attrs.field(default=0, init=False)
+    _reading: bool = attrs.field(default=False, init=False)
+    _news: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _closed: str | None = attrs.field(default=None, init=False)
+    faults: int = attrs.field(default=0, init=False)
+    """Messages from the worker that were no reply to anything."""
+
+    @classmethod
+    def to(cls, context: ZmqContext, host: str, port: int, alive: Callable[[], bool] = lambda: True) -> Line:
+        """Begin to connect; `ask` fails with NotSent until it is."""
+        return cls(
+            DealerSocket.connect(
+                context,
+                host,
+                port,
+                max_message_bytes=bridge.MAX_REPLY_BYTES,
+                high_water=HIGH_WATER,
+                only_connected=True,
+            ),
+            alive,
+        )
+
+    @property
+    def closed(self) -> bool:
+        return self._closed is not None
+
+    def next_id(self) -> str:
+        """An id that no request of this line had."""
+        self._last += 1
+        return str(self._last)
+
+    async def ask(self, request: AnyRequest, kind: type[T], within_s: float) -> T:
+        """Send a request once and return what its reply has.
+
+        Cancelled, the request may still be carried out, and its time goes on for those behind it.
+
+        Raises:
+            NotSent: nothing went out.
+            Refusal: the worker says that it did not do it.
+            AnswerLost: it went out, and nobody will hear what came of it; `Stuck`: since its time is over.
+        """
+        one = self._send(request, within_s)
+        try:
+            with trio.move_on_at(one.deadline):
+                await self._wait(one)
+        finally:
+            if one.settled:
+                self._outstanding.pop(request.id, None)
+        if one.reply is None:
+            if one.lost is not None:
+                raise AnswerLost(one.lost)
+            raise Stuck(f"the worker has not answered {_name(request)} within {within_s:g} s")
+        if one.reply.error is not None:
+            raise Refusal(one.reply.code, one.reply.error)
+        try:
+            return bridge.read(one.reply.data, kind)
+        except BridgeFault as fault:
+            raise AnswerLost(f"the worker's answer to {_name(request)} can't be read: {fault}") from None
+
+    async def reach(self, request: AnyRequest, kind: type[T], within_s: float) -> T:
+        """The same, tried until somebody is connected. Raises as `ask` does."""
+        end = trio.current_time() + within_s
+        while True:
+            try:
+                return await self.ask(request, kind, max(0.0, end - trio.current_time()))
+            except NotSent:
+                if self.closed or trio.current_time() >= end:
+                    raise
+            await trio.sleep(CONNECT_EVERY_S)
+
+    def close(self, why: str) -> None:
+        """Let go; whoever waits hears that the answer is lost. Safe to repeat."""
+        if self._closed is not None:
+            return
+        self._closed = why
+        self._socket.close()
+        for one in self._outstanding.values():
+            if not one.settled:
+                one.lost = why
+        self._tell()
+
+    # --- inside ------------------------------------------------------------------------------------------------
+
+    def _send(self, request: AnyRequest, within_s: float) -> _Outstanding:
+        if self._closed is not None:
+            raise NotSent(self._closed)
+        payload = bridge.encode(request)
+        if len(payload) > bridge.MAX_REQUEST_BYTES:
+            raise NotSent(f"{_name(request)} has {len(payload)} bytes, at most {bridge.MAX_REQUEST_BYTES} are sent")
+        try:
+            sent = self._socket.send(payload)
+        except NetError as error:
+            raise NotSent(str(error)) from error
+        if not sent:
+            raise NotSent("no worker is connected")
+        before = max((one.deadline for one in self._outstanding.values() if not one.settled), default=-math.inf)
+        one = _Outstanding(max(before, trio.current_time()) + within_s)
+        self._outstanding[request.id] = one
+        return one
+
+    async def _wait(self, one: _Outstanding) -> None:
+        while not one.settled:
+            if self._reading:
+                await self._news.wait()
+                continue
+            self._reading = True
+            batch = []
+            try:
+                with trio.move_on_after(LOOK_EVERY_S) as silence:
+                    batch = await self._socket.receive_batch()
+            except trio.ClosedResourceError:
+                continue  # whoever closed it has said so to everybody
+            finally:
+                self._reading = False
+                self._tell()  # whoever waited for this one to read may have to read now
+            for incoming in batch:
+                self._take(incoming.body)
+            if silence.cancelled_caught and not self._alive():
+                self.close("the worker has ended")
+
+    def _take(self, body: bytes | None) -> None:
+        try:
+            reply = bridge.decode_reply(b"" if body is None else body)
+        except BridgeFault:
+            self.faults += 1
+            return
+        one = self._outstanding.get(reply.id)
+        if one is None or one.settled:
+            self.faults += 1
+            return
+        one.reply = reply
+        number = int(reply.id)
+        for request_id, earlier in list(self._outstanding.items()):
+            if int(request_id) < number and not earlier.settled:
+                earlier.lost = "its answer was lost: a later one has come"
+            if int(request_id) <= number:  # whoever still waits has hold of it
+                del self._outstanding[request_id]
+
+    def _tell(self) -> None:
+        news, self._news = self._news, trio.Event()
+        news.set()
+
+
+def _name(request: AnyRequest) -> str:
+    return str(request.__struct_config__.tag)
