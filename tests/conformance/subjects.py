@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from conformance.mock_subject import mock_kind
+from conformance.mt5_subject import mt5_kind
 from conformance.subject import Capability, Kind
 
 SUBJECTS: tuple[Kind, ...] = (
@@ -10,6 +11,8 @@ SUBJECTS: tuple[Kind, ...] = (
     mock_kind("mock-netting", "netting"),
     mock_kind("mock-hedging-kept", "hedging", persist=True),
     mock_kind("mock-netting-kept", "netting", persist=True),
+    mt5_kind("mt5-hedging", "hedging"),
+    mt5_kind("mt5-netting", "netting"),
     # Stand-ins for brokers that refuse a used tag, so that their cases are tried before such a broker is there.
     mock_kind("mock-unique-tags", "hedging", uniqueness=Capability.UNIQUE_TAGS),
     mock_kind("mock-unique-waiting-tags", "netting", uniqueness=Capability.UNIQUE_WAITING_TAGS),

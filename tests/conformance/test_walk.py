@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +12,7 @@ import trio
 from conformance.cutting import cut_at
 from conformance.desk import ORIGIN, Desk, approved, new_tag
 from conformance.subject import Capability, Kind, Loss
+from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -144,7 +144,7 @@ async def walk(kind: Kind, steps: list[Any]) -> None:
 
 
 @settings(
-    max_examples=40 if os.environ.get("CI") else 15,
+    max_examples=examples(40, 15),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
