@@ -441,6 +441,7 @@ def _poller(
     parts: Parts, name: str, hub: Callable[[], Ref[Any]], governor: Ref[Any], bookkeeper: Ref[Any], demand: Demand
 ) -> ActorSpec:
     broker, gateway = parts.brokers[name], parts.config.gateway
+    poll_ms = getattr(parts.config.brokers[name], "poll_interval_ms", None) or gateway.poll_interval_ms
     feed = getattr(parts.config.brokers[name], "feed", None)
     replay = feed if isinstance(feed, ReplayFeed) else None
     waits = replay is not None and replay.start == "first_subscriber"
@@ -452,7 +453,7 @@ def _poller(
             governor=governor,
             boards=parts.boards,
             clock=parts.clock,
-            poll_interval_s=gateway.poll_interval_ms / 1000,
+            poll_interval_s=poll_ms / 1000,
             account_interval_s=gateway.account_interval_ms / 1000,
             bookkeeper=bookkeeper,
             lossless=replay is not None,

@@ -22,11 +22,13 @@ from quantmind.adapters import mock
 from quantmind.adapters.calendar_file import CalendarFile
 from quantmind.adapters.guarded import GuardedBroker
 from quantmind.adapters.journal import Bounds, LogReader, SqliteJournal
+from quantmind.adapters.mt5.build import build as build_mt5
 from quantmind.adapters.state import JournalState
 from quantmind.adapters.state_folder import StateFolder
 from quantmind.adapters.stop_file import StopFile
 from quantmind.adapters.token_file import TOKENS_FILE, TokenWatch, identities_of
 from quantmind.config import BrokerConfig, Config, MockBrokerConfig
+from quantmind.config.brokers import Mt5BrokerConfig
 from quantmind.config.cross_ingest import ingest_brokers
 from quantmind.config.kinds import is_loopback
 from quantmind.config.policies import ea_limits, policies
@@ -312,6 +314,13 @@ def _broker(name: str, config: BrokerConfig, folder: StateFolder) -> Broker:
             raise StartError(str(exc), EXIT_UNAVAILABLE) from exc
         except ValueError as exc:
             raise StartError(str(exc), EXIT_USAGE) from exc
+    if isinstance(config, Mt5BrokerConfig):
+        try:
+            return build_mt5(
+                config, name=name, sent_file=folder.sent_orders(name), clock_file=folder.server_clock(name)
+            )
+        except ValueError as exc:
+            raise StartError(f"broker {name}: {exc}", EXIT_USAGE) from exc
     raise StartError(f"broker {name}: type {config.type} is not implemented yet", EXIT_USAGE)
 
 

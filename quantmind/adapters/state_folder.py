@@ -121,6 +121,14 @@ class StateFolder:
         """Where the account of a paper broker is kept."""
         return self.path / f"paper-{broker}.sqlite3"
 
+    def sent_orders(self, broker: str) -> Path:
+        """Where the worker of a terminal keeps what it has sent."""
+        return self.path / f"mt5-{broker}.sent"
+
+    def server_clock(self, broker: str) -> Path:
+        """Where the worker of a terminal keeps what it has measured of the server's clock."""
+        return self.path / f"mt5-{broker}.clock"
+
     @property
     def token_file(self) -> Path:
         return self.path / TOKEN_FILE

@@ -293,10 +293,62 @@ class Mt5BrokerConfig(BrokerConfig):
     server: str | None = setting(Maybe(Text(most=64)), "Name of the broker's trade server.", default=None)
     timeout_ms: int = setting(Whole(1, 600_000), "How long to wait for the terminal.", default=60_000)
     portable: bool = setting(Flag(), "Whether the terminal runs in portable mode.", default=False)
+    symbols: tuple[str, ...] = setting(
+        ListOf(SYMBOL, "symbols"),
+        "Symbols to follow, by the names that are used here; none: those in the terminal's Market Watch.",
+        default=(),
+    )
     symbol_suffix: str = setting(
         Text("up to 15 letters, digits and . _ # & -", "[A-Za-z0-9._#&-]{0,15}", empty=True),
         "What the broker appends to symbol names, as in `EURUSD.r`.",
         default="",
+    )
+    symbol_names: Mapping[str, str] = setting(
+        MapOf(SYMBOL, SYMBOL, "symbol"),
+        "The terminal's own name of a symbol, where it can't be told from currencies and description, as in "
+        "`{US30: DJ30.cash}`.",
+        default=dict,
+        default_text="{}",
+    )
+    server_zone: str | None = setting(
+        Maybe(
+            Text(
+                "UTC, an offset as +02:00, new_york_close, or a name as Europe/Athens",
+                r"UTC|[+-][01][0-9]:[0-5][0-9]|new_york_close|[A-Za-z]+(/[A-Za-z0-9_+-]+){0,2}",
+            )
+        ),
+        "The time zone of the trade server's clock; null: measured from live ticks.",
+        default=None,
+    )
+    sessions: Mapping[str, str] | None = setting(
+        _SESSIONS,
+        "Hours in which its symbols trade; `{}`: always. Left out, currencies and metals trade from Sunday to Friday, "
+        "17:00 in New York, and others always.",
+        default=None,
+        default_text="by the kind of symbol",
+    )
+    sessions_zone: str = setting(ZoneName(), "Time zone of `sessions`; its summer time counts.", default="UTC")
+    order_timeout_s: float = setting(
+        Number(least=0.5, most=18),
+        "A request to trade that takes longer has an unknown outcome, and the worker that hangs in it is ended.",
+        default=10.0,
+    )
+    query_timeout_s: float = setting(
+        Number(least=0.5, most=9),
+        "A question to the terminal that takes longer fails, and the worker that hangs in it is ended.",
+        default=8.0,
+    )
+    settle_after_s: float = setting(
+        Number(least=1, most=3600),
+        "So long after it went out a request that the terminal does not know may still get through, in seconds; its "
+        "outcome is unknown until then.",
+        default=60.0,
+    )
+    module: str = setting(
+        Text("a Python module", r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*", most=100),
+        "The module that speaks to the terminal: `MetaTrader5`, `mt5linux`, or `quantmind.testing.mt5` for the "
+        "terminal that is made up.",
+        default="MetaTrader5",
     )
     poll_interval_ms: int | None = setting(
         Maybe(Whole(1, 60_000)), "How often prices are read; null: `gateway.poll_interval_ms`.", default=None

@@ -41,7 +41,7 @@ PENDING: Final = (
     Pending(
         "brokers.*.type",
         'set the broker\'s "enabled: false", or its type to mt5_mock',
-        ("mt5", "mt5_socket", "binance_spot", "binance_futures"),
+        ("mt5_socket", "binance_spot", "binance_futures"),
     ),
 )
 

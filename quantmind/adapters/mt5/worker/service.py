@@ -22,6 +22,8 @@ from quantmind.wire import bridge
 logger: Final = logging.getLogger("quantmind.mt5.worker")
 
 MOST_DEALS: Final = 10_000
+IDENTITY_EVERY_S: Final = 1.0
+"""How often it is looked whose account the prices are of; orders and samples look each time."""
 
 
 class Service:
@@ -45,7 +47,8 @@ class Service:
         self._feed = Feed(self.world, now, monotonic)
         self._trader = Trader(self.world, sent)
         self._finder = Finder(self.world, sent, now, settings.absent_after_s)
-        self._now = now
+        self._now, self._monotonic = now, monotonic
+        self._looked_at = -IDENTITY_EVERY_S
 
     def handle(self, request: bridge.AnyRequest) -> msgspec.Struct:
         """Do it.
@@ -81,6 +84,9 @@ class Service:
                 }
                 return bridge.Symbols(symbols=specs, terminal_names=others)
             case bridge.TicksGet():
+                if self._monotonic() - self._looked_at >= IDENTITY_EVERY_S:
+                    world.account()
+                    self._looked_at = self._monotonic()
                 return self._feed.after(request.after)
             case bridge.FeedRestart():
                 self._feed.begin_again(request.symbols)

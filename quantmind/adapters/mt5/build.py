@@ -1,0 +1,102 @@
+"""From a configuration to a broker: its worker's settings, and when its symbols trade."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import trio
+
+from quantmind.adapters.mt5.broker import BridgedBroker, Limits
+from quantmind.adapters.mt5.host import WorkerProcess
+from quantmind.adapters.mt5.terminal.server_clock import parse_server_zone
+from quantmind.adapters.mt5.worker.settings import Settings
+from quantmind.config.brokers import Mt5BrokerConfig
+from quantmind.config.hours import zone_of
+from quantmind.domain.sessions import Sessions, weekly
+from quantmind.domain.symbols import usual_spec
+
+CONNECT_SPARE_S: Final = 10.0
+"""Beyond `timeout_ms`, which the package itself waits for its terminal."""
+_FOREX: Final[Mapping[str, str]] = {"sun": "17:00-24:00", "mon-thu": "00:00-24:00", "fri": "00:00-17:00"}
+_NEW_YORK: Final = "America/New_York"
+_CFD: Final = 1
+"""The contract of a symbol whose name is of no currencies and no metal."""
+
+
+def build(
+    config: Mt5BrokerConfig,
+    *,
+    name: str | None = None,
+    sent_file: Path | None = None,
+    clock_file: Path | None = None,
+    monotonic: Callable[[], float] = trio.current_time,
+) -> BridgedBroker:
+    """Make the broker that a configuration describes; no worker is started before `connect`.
+
+    Args:
+        sent_file: where its worker keeps what it sent.
+        clock_file: where its worker keeps what it measured of the server's clock.
+
+    Raises:
+        ValueError: the configuration contradicts itself.
+    """
+    name = config.name if name is None else name
+    settings = settings_of(config, sent_file=sent_file, clock_file=clock_file)
+    return BridgedBroker(
+        name,
+        WorkerProcess(name, settings),
+        Limits(
+            connect_s=config.timeout_ms / 1000 + CONNECT_SPARE_S,
+            order_s=config.order_timeout_s,
+            query_s=config.query_timeout_s,
+        ),
+        sessions_of(config),
+        monotonic,
+    )
+
+
+def settings_of(
+    config: Mt5BrokerConfig, *, sent_file: Path | None = None, clock_file: Path | None = None
+) -> dict[str, Any]:
+    """What its worker is told, but for the credential, as plain values.
+
+    Raises:
+        ValueError: there is no such time zone.
+    """
+    if config.server_zone is not None:
+        parse_server_zone(config.server_zone)
+    settings = Settings(
+        token="",
+        module=config.module,
+        path=None if config.path is None else str(config.path),
+        login=config.login,
+        password=None if config.password is None else config.password.reveal(),
+        server=config.server,
+        timeout_ms=config.timeout_ms,
+        portable=config.portable,
+        symbols=config.symbols,
+        symbol_suffix=config.symbol_suffix,
+        symbol_names=dict(config.symbol_names),
+        server_zone=config.server_zone,
+        sent_file=None if sent_file is None else str(sent_file),
+        clock_file=None if clock_file is None else str(clock_file),
+        absent_after_s=config.settle_after_s,
+    )
+    plain: dict[str, Any] = msgspec.to_builtins(settings)
+    return plain
+
+
+def sessions_of(config: Mt5BrokerConfig) -> Callable[[str], Sessions]:
+    """The hours of a symbol: the configuration's, or those that are usual for its kind.
+
+    The package does not say them. Currencies and metals trade from Sunday to Friday, 17:00 in New York; of anything
+    else nobody knows, so it is taken to be open.
+    """
+    if config.sessions is not None:
+        hours = weekly(config.sessions, zone_of(config.sessions_zone))
+        return lambda _: hours
+    forex, always = weekly(_FOREX, zone_of(_NEW_YORK)), Sessions()
+    return lambda symbol: always if usual_spec(symbol).contract_size == _CFD else forex
