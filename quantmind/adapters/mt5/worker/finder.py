@@ -25,6 +25,8 @@ LOOK_BACK_S: Final = 8 * 86_400.0
 """How far back history is searched for a tag that nobody wrote down."""
 BEFORE_S: Final = 600.0
 """And before the time at which one was sent: clocks differ."""
+CLOCKS_S: Final = 30.0
+"""By so much at most, where something without our tag is held for ours."""
 
 
 @attrs.define(eq=False)
@@ -66,7 +68,7 @@ class Finder:
         changed_to = self._by_what_holds(known)
         if changed_to is not None:
             return changed_to
-        return self._surely_absent(known)
+        return None if self._may_be_there(known) else self._surely_absent(known)
 
     def _surely_absent(self, known: Sent | None) -> Absent | None:
         since = self.sent.since if known is None else known.at
@@ -94,6 +96,27 @@ class Finder:
             return waiting(waits)
         row = world.order_row(placed.order)
         return placed if row is None else ended(row, world.deals_of_order(placed.order), world.digits_of(row))
+
+    # A broker may cut or overwrite comments: what has no tag of ours and is otherwise what was asked for may be it, and
+    # nobody can prove that it is not. A person settles that.
+    def _may_be_there(self, known: Sent) -> bool:
+        request: Mapping[str, Any] = known.what["request"]
+        if request["action"] not in (Action.DEAL, Action.PENDING, Action.CLOSE_BY):
+            return False
+        rows = [*self.world.calls.orders_get(), *self.world.order_rows_since(known.at - BEFORE_S)]
+        return any(self._alike(row, request, known.at) for row in rows)
+
+    def _alike(self, row: Any, request: Mapping[str, Any], at: float) -> bool:
+        if unpack(str(row.comment))[0] or str(row.symbol) != request["symbol"]:
+            return False
+        if self.world.clock.to_utc_msc(int(row.time_setup_msc)) / 1000 < at - CLOCKS_S:
+            return False
+        if int(row.magic) != request.get("magic", 0):
+            return False
+        if request["action"] == Action.CLOSE_BY:
+            return bool(int(row.position_id) == request["position"])
+        same = int(row.type) == request["type"]
+        return bool(same and lots(row.volume_initial, "volume_initial") == lots(request["volume"], "volume"))
 
     # Changes and cancellations leave no tag: they were carried out if what they asked for is so.
     def _by_what_holds(self, known: Sent) -> Placed | None:
