@@ -23,12 +23,13 @@ from quantmind.adapters.calendar_file import CalendarFile
 from quantmind.adapters.guarded import GuardedBroker
 from quantmind.adapters.journal import Bounds, LogReader, SqliteJournal
 from quantmind.adapters.mt5.build import build as build_mt5
+from quantmind.adapters.mt5.build import build_socket as build_mt5_socket
 from quantmind.adapters.state import JournalState
 from quantmind.adapters.state_folder import StateFolder
 from quantmind.adapters.stop_file import StopFile
 from quantmind.adapters.token_file import TOKENS_FILE, TokenWatch, identities_of
 from quantmind.config import BrokerConfig, Config, MockBrokerConfig
-from quantmind.config.brokers import Mt5BrokerConfig
+from quantmind.config.brokers import Mt5BrokerConfig, Mt5SocketBrokerConfig
 from quantmind.config.cross_ingest import ingest_brokers
 from quantmind.config.kinds import is_loopback
 from quantmind.config.policies import ea_limits, policies
@@ -307,20 +308,19 @@ def _host(host: str) -> str:
 
 
 def _broker(name: str, config: BrokerConfig, folder: StateFolder) -> Broker:
-    if isinstance(config, MockBrokerConfig):
-        try:
-            return mock.build(config, name=name, account_file=folder.paper_account(name))
-        except mock.AccountFileError as exc:
-            raise StartError(str(exc), EXIT_UNAVAILABLE) from exc
-        except ValueError as exc:
-            raise StartError(str(exc), EXIT_USAGE) from exc
-    if isinstance(config, Mt5BrokerConfig):
-        try:
-            return build_mt5(
-                config, name=name, sent_file=folder.sent_orders(name), clock_file=folder.server_clock(name)
-            )
-        except ValueError as exc:
-            raise StartError(f"broker {name}: {exc}", EXIT_USAGE) from exc
+    try:
+        match config:
+            case MockBrokerConfig():
+                return mock.build(config, name=name, account_file=folder.paper_account(name))
+            case Mt5BrokerConfig():
+                sent, clock = folder.sent_orders(name), folder.server_clock(name)
+                return build_mt5(config, name=name, sent_file=sent, clock_file=clock)
+            case Mt5SocketBrokerConfig():
+                return build_mt5_socket(config, name=name)
+    except mock.AccountFileError as exc:
+        raise StartError(str(exc), EXIT_UNAVAILABLE) from exc
+    except ValueError as exc:
+        raise StartError(f"broker {name}: {exc}", EXIT_USAGE) from exc
     raise StartError(f"broker {name}: type {config.type} is not implemented yet", EXIT_USAGE)
 
 

@@ -1,6 +1,6 @@
 """The command `quantmind`: run the gateway, check a configuration, look at live ticks, trade by hand, see what
 became of orders, read the journal and judge it again, set the mandate, see limits and the rules of prop firms, halt and
-release accounts, give out tokens and take them back, make keys.
+release accounts, give out tokens and take them back, make keys, run the worker of a terminal.
 
 Exit codes: 0 done or stopped as asked, 1 refused and nothing done, 2 wrong usage or configuration, 69 an address is
 taken or a needed service is absent, 70 gave up after restarts, 75 the outcome of an order is not known.
@@ -25,6 +25,8 @@ from quantmind.cli.journal import add_journal, named_file, read_configured, read
 from quantmind.cli.keys import add_parser as add_keys_parser
 from quantmind.cli.keys import keys
 from quantmind.cli.keys import needs_config as keys_need_config
+from quantmind.cli.mt5_worker import add_parser as add_mt5_worker_parser
+from quantmind.cli.mt5_worker import mt5_worker
 from quantmind.cli.positions import positions
 from quantmind.cli.replay import add_parser as add_replay_parser
 from quantmind.cli.replay import needs_config as replay_needs_config
@@ -58,6 +60,7 @@ COMMANDS: Final[dict[str, Callable[[Config, argparse.Namespace], int]]] = {
     "journal": read_configured,
     "rules": rules_of_broker,
     "token": token,
+    "mt5-worker": mt5_worker,
 }
 
 DEFAULT_CONFIG = Path("brokers.yaml")
@@ -148,6 +151,7 @@ def _parser() -> argparse.ArgumentParser:
     add_token_parser(commands, common, _common(argparse.SUPPRESS))
     add_keys_parser(commands, common)
     add_replay_parser(commands, common)
+    add_mt5_worker_parser(commands, common)
     return parser
 
 

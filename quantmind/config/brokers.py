@@ -374,6 +374,14 @@ class Mt5SocketBrokerConfig(BrokerConfig):
     timeout: float = setting(Number(above=0, most=600), "How long to wait for an answer, in seconds.", default=5.0)
     max_retries: int = setting(Whole(0, 100), "How often a request that may be repeated is repeated.", default=3)
     token: Secret | None = setting(Maybe(SecretText()), "Token with scope bridge; use ${NAME}.", default=None)
+    sessions: Mapping[str, str] | None = setting(
+        _SESSIONS,
+        "Hours in which its symbols trade; `{}`: always. Left out, currencies and metals trade from Sunday to Friday, "
+        "17:00 in New York, and others always.",
+        default=None,
+        default_text="by the kind of symbol",
+    )
+    sessions_zone: str = setting(ZoneName(), "Time zone of `sessions`; its summer time counts.", default="UTC")
 
 
 @attrs.frozen(kw_only=True)

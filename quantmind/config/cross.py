@@ -2,10 +2,11 @@
 
 from decimal import Decimal
 
-from quantmind.config.brokers import MockBrokerConfig, ReplayFeed, SymbolOverrides
+from quantmind.config.brokers import MockBrokerConfig, Mt5SocketBrokerConfig, ReplayFeed, SymbolOverrides
 from quantmind.config.check import Checker
 from quantmind.config.cross_doors import check_doors
 from quantmind.config.cross_ingest import check_ingest
+from quantmind.config.cross_mt5 import check_socket
 from quantmind.config.cross_paper import check_conditions
 from quantmind.config.cross_risk import check_risk
 from quantmind.config.cross_tokens import check_tokens
@@ -26,6 +27,8 @@ def check_together(config: Config, checker: Checker) -> None:
         if isinstance(broker, MockBrokerConfig):
             _symbols(name, broker, checker)
             check_conditions(name, broker, checker)
+        elif isinstance(broker, Mt5SocketBrokerConfig):
+            check_socket(name, broker, checker)
 
 
 def _enabled(checker: Checker) -> None:

@@ -22,7 +22,7 @@ from conformance.mock_subject import START, STARTS, SYMBOLS
 from conformance.subject import Capability, Executed, Kind, Loss
 
 from quantmind.adapters.mt5.broker import BridgedBroker
-from quantmind.adapters.mt5.host import Place
+from quantmind.adapters.mt5.host import Elsewhere, Host, Place
 from quantmind.adapters.mt5.worker.serve import serve
 from quantmind.adapters.mt5.worker.settings import Settings
 from quantmind.config.brokers import MockBrokerConfig
@@ -90,15 +90,20 @@ class TaskHost:
 
 @attrs.define(eq=False)
 class Mt5Subject:
-    """A made-up terminal whose market is moved by hand. Its ground truth is the terminal's own."""
+    """A made-up terminal whose market is moved by hand. Its ground truth is the terminal's own.
+
+    `apart`: the worker is somebody else's (mt5_socket), and lives on when the adapter is killed.
+    """
 
     folder: Path
     margin_mode: str
     nursery: trio.Nursery
+    apart: bool = False
     starts: Mapping[str, Decimal] = attrs.field(factory=lambda: dict(STARTS), init=False)
     adapter: BridgedBroker = attrs.field(init=False)
     terminal: FakeTerminal = attrs.field(init=False)
     _host: TaskHost = attrs.field(init=False)
+    _where: Place | None = attrs.field(default=None, init=False)
     _began: float = attrs.field(factory=time.monotonic, init=False)
     _passed: float = attrs.field(default=0.0, init=False)
     _wall_back: float = attrs.field(default=0.0, init=False)
@@ -117,6 +122,18 @@ class Mt5Subject:
         )
         self.terminal = FakeTerminal(config, clock=self._server_time)
         self.terminal.serve(self.folder)
+        settings = Settings(
+            token=TOKEN,
+            path=str(self.folder / "terminal64.fake"),
+            sent_file=str(self.folder / "sent"),
+            parent=False,
+            absent_after_s=ABSENT_AFTER_S,
+        )
+        self._host = TaskHost(partial(self._run, settings), self.nursery)
+
+    async def begin(self) -> None:
+        """Make the adapter; a worker that is apart runs before it."""
+        self._where = await self._host.start() if self.apart else None
         self._begin()
 
     @property
@@ -164,7 +181,8 @@ class Mt5Subject:
     async def restart(self) -> None:
         """Adapter and worker are gone in the middle of whatever they did; terminal and account are not."""
         self._past.append(self.adapter)
-        self._host.end()
+        if not self.apart:
+            self._host.end()
         self._begin()
 
     async def executed(self) -> Sequence[Executed]:
@@ -176,21 +194,14 @@ class Mt5Subject:
         """Let everything go."""
         for adapter in (*self._past, self.adapter):
             await adapter.aclose()
+        self._host.end()
         self.terminal.close()
 
     # --- inside ------------------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
-        settings = Settings(
-            token=TOKEN,
-            path=str(self.folder / "terminal64.fake"),
-            sent_file=str(self.folder / "sent"),
-            parent=False,
-            absent_after_s=ABSENT_AFTER_S,
-        )
-        run = partial(self._run, settings)
-        self._host = TaskHost(run, self.nursery)
-        self.adapter = BridgedBroker("paper", self._host, monotonic=self.monotonic)
+        host: Host = self._host if self._where is None else Elsewhere(self._where)
+        self.adapter = BridgedBroker("paper", host, monotonic=self.monotonic)
 
     async def _run(self, settings: Settings, announce: Any) -> None:
         await serve(settings, announce, module=self._module(), clock=self.wall, answers=self._answer)
@@ -218,13 +229,14 @@ def last_tag(file: Path) -> str:
     return next(str(line["tag"]) for line in reversed(lines) if "what" in line)
 
 
-def mt5_kind(name: str, margin_mode: str) -> Kind:
+def mt5_kind(name: str, margin_mode: str, *, apart: bool = False) -> Kind:
     """A kind of terminal."""
 
     @contextlib.asynccontextmanager
     async def open_subject(folder: Path) -> AsyncIterator[Mt5Subject]:
         async with trio.open_nursery() as nursery:
-            subject = Mt5Subject(folder, margin_mode, nursery)
+            subject = Mt5Subject(folder, margin_mode, nursery, apart)
+            await subject.begin()
             try:
                 yield subject
             finally:

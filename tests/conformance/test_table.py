@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from conformance.cases import all_cases, rule_of
 from conformance.subject import Capability, needs_of
@@ -31,6 +33,30 @@ def test_the_table_is_that_of_the_cases() -> None:
 def test_the_capabilities_are_those_of_the_suite() -> None:
     """Each stands in their table once, in order, with what it means."""
     assert rows(r"`[A-Z_]+`") == [[f"`{each.name}`", each.value] for each in Capability]
+
+
+BROKERS = {
+    "`mt5_mock`": ("mock-hedging", "mock-netting", "mock-hedging-kept", "mock-netting-kept"),
+    "`mt5`": ("mt5-hedging", "mt5-netting"),
+    "`mt5_socket`": ("mt5-socket-hedging", "mt5-socket-netting"),
+}
+
+
+def passed_by(case: Callable[..., Any], names: Sequence[str]) -> str:
+    """Of which accounts of a broker it is run: all, or those of a mode, or none."""
+    kinds = [each for each in SUBJECTS if each.name in names]
+    takers = [each.name for each in kinds if each.lacks(needs_of(case)) is None]
+    modes = {mode for mode in ("hedging", "netting") if any(mode in name for name in takers)}
+    return "yes" if len(modes) == 2 else next(iter(modes), "–")
+
+
+def test_the_table_says_which_broker_passes_what() -> None:
+    """Each case with each broker: whether it is run with hedging and netting accounts, or what it lacks."""
+    expected = [
+        [f"{number}:", *(passed_by(case, names) for names in BROKERS.values())] for number, case in CASES.items()
+    ]
+    assert rows(r"BC-\d{3}:") == expected
+    assert "| case | " + " | ".join(BROKERS) + " |" in PAGE
 
 
 def test_each_case_is_run() -> None:

@@ -54,6 +54,8 @@ class BridgedBroker:
         host: who runs the worker.
         sessions_of: the hours of a symbol.
         monotonic: seconds of the gateway's clock, for the age of samples.
+        account: the number of the account that it must be; None: whichever the worker has.
+        retries: so often a question whose answer was lost is asked again. An order never is.
     """
 
     name: str
@@ -61,6 +63,8 @@ class BridgedBroker:
     limits: Limits = attrs.field(factory=Limits)
     sessions_of: Callable[[str], Sessions] = lambda _: ALWAYS_OPEN
     monotonic: Callable[[], float] = trio.current_time
+    account: str | None = None
+    retries: int = 0
     welcome: bridge.Welcome | None = attrs.field(default=None, init=False)
     """What the worker said of the account when it was reached last."""
     terminal_names: Mapping[str, str] = attrs.field(factory=dict, init=False)
@@ -94,6 +98,11 @@ class BridgedBroker:
             line = await self._reach_worker()
             hello = bridge.Hello(id=line.next_id(), protocol=bridge.PROTOCOL, token=self._token, anew=self._anew)
             welcome = await line.reach(hello, bridge.Welcome, self.limits.connect_s)
+            if self.account is not None and str(welcome.account) != self.account:
+                raise BrokerUnavailable(
+                    f"the worker has account {welcome.account}, and `account_id` says {self.account}: correct one of "
+                    "them"
+                )
             asked = bridge.SymbolsGet(id=line.next_id())
             symbols = await line.ask(asked, bridge.Symbols, self.limits.query_s)
         except Refusal as refusal:
@@ -234,14 +243,18 @@ class BridgedBroker:
 
     async def _ask(self, make: Callable[[str], bridge.AnyRequest], kind: type[T], within_s: float | None = None) -> T:
         await trio.lowlevel.checkpoint()
-        line = self._open_line()
-        try:
-            return await line.ask(make(line.next_id()), kind, self.limits.query_s if within_s is None else within_s)
-        except Stuck as error:
-            await self._end_worker(error)
-            raise BrokerUnavailable(f"broker {self.name}: {error}; it is started again") from None
-        except (NotSent, AnswerLost, Refusal) as error:
-            raise BrokerUnavailable(f"broker {self.name}: {error}") from None
+        left = self.retries
+        while True:
+            line = self._open_line()
+            try:
+                return await line.ask(make(line.next_id()), kind, self.limits.query_s if within_s is None else within_s)
+            except Stuck as error:
+                await self._end_worker(error)
+                raise BrokerUnavailable(f"broker {self.name}: {error}; it is started again") from None
+            except (NotSent, AnswerLost, Refusal) as error:
+                if not left or not isinstance(error, AnswerLost):
+                    raise BrokerUnavailable(f"broker {self.name}: {error}") from None
+            left -= 1
 
     async def _end_worker(self, why: Exception) -> None:
         self._connected = False

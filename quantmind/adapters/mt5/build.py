@@ -10,11 +10,12 @@ import msgspec
 import trio
 
 from quantmind.adapters.mt5.broker import BridgedBroker, Limits
-from quantmind.adapters.mt5.host import WorkerProcess
+from quantmind.adapters.mt5.host import Elsewhere, Place, WorkerProcess
 from quantmind.adapters.mt5.terminal.server_clock import parse_server_zone
 from quantmind.adapters.mt5.worker.settings import Settings
-from quantmind.config.brokers import Mt5BrokerConfig
+from quantmind.config.brokers import Mt5BrokerConfig, Mt5SocketBrokerConfig
 from quantmind.config.hours import zone_of
+from quantmind.config.kinds import is_loopback
 from quantmind.domain.sessions import Sessions, weekly
 from quantmind.domain.symbols import usual_spec
 
@@ -58,6 +59,36 @@ def build(
     )
 
 
+def build_socket(
+    config: Mt5SocketBrokerConfig, *, name: str | None = None, monotonic: Callable[[], float] = trio.current_time
+) -> BridgedBroker:
+    """Make the broker of a worker that is run by hand, `quantmind mt5-worker`; it is reached at `connect`.
+
+    Raises:
+        ValueError: the configuration does not say where it is, or has no token.
+    """
+    name = config.name if name is None else name
+    if config.vps_host is None:
+        raise ValueError("vps_host is missing: name the host of the worker, such as 127.0.0.1")
+    if config.token is None:
+        raise ValueError("token is missing: give the one that the worker was started with, as ${NAME}")
+    if not is_loopback(config.vps_host):
+        raise ValueError(
+            f"vps_host {config.vps_host} is not loopback: what is said to a worker is not encrypted; lead a tunnel "
+            "to it, such as ssh -L 5555:127.0.0.1:5555, and name 127.0.0.1"
+        )
+    place = Place(config.vps_host, config.vps_port, config.token.reveal())
+    return BridgedBroker(
+        name,
+        Elsewhere(place),
+        Limits(connect_s=config.timeout + CONNECT_SPARE_S, order_s=config.timeout, query_s=config.timeout),
+        sessions_of(config),
+        monotonic,
+        account=config.account_id,
+        retries=config.max_retries,
+    )
+
+
 def settings_of(
     config: Mt5BrokerConfig, *, sent_file: Path | None = None, clock_file: Path | None = None
 ) -> dict[str, Any]:
@@ -89,7 +120,7 @@ def settings_of(
     return plain
 
 
-def sessions_of(config: Mt5BrokerConfig) -> Callable[[str], Sessions]:
+def sessions_of(config: Mt5BrokerConfig | Mt5SocketBrokerConfig) -> Callable[[str], Sessions]:
     """The hours of a symbol: the configuration's, or those that are usual for its kind.
 
     The package does not say them. Currencies and metals trade from Sunday to Friday, 17:00 in New York; of anything

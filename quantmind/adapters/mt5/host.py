@@ -55,6 +55,31 @@ class Host(Protocol):
         ...
 
 
+@attrs.frozen(eq=False)
+class Elsewhere:
+    """A worker that somebody else runs: it can be reached, and not be ended."""
+
+    place: Place
+
+    @property
+    def alive(self) -> bool:
+        """True: nobody here can know better."""
+        return True
+
+    async def start(self) -> Place:
+        """Where it listens."""
+        await trio.lowlevel.checkpoint()
+        return self.place
+
+    async def kill(self) -> None:
+        """Nothing: whoever runs it may."""
+        await trio.lowlevel.checkpoint()
+
+    async def aclose(self) -> None:
+        """Nothing."""
+        await trio.lowlevel.checkpoint()
+
+
 @attrs.define(eq=False)
 class WorkerProcess:
     """A worker as a child process. It ends by itself when this process does: its standard input is closed then.
