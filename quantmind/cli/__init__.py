@@ -1,6 +1,6 @@
 """The command `quantmind`: run the gateway, check a configuration, look at live ticks, trade by hand, see what
 became of orders, read the journal and judge it again, set the mandate, see limits and the rules of prop firms, halt and
-release accounts, give out tokens and take them back, make keys, run the worker of a terminal.
+release accounts, give out tokens and take them back, make keys, look at a new machine, run the worker of a terminal.
 
 Exit codes: 0 done or stopped as asked, 1 refused and nothing done, 2 wrong usage or configuration, 69 an address is
 taken or a needed service is absent, 70 gave up after restarts, 75 the outcome of an order is not known.
@@ -20,6 +20,8 @@ import attrs
 from quantmind import __version__
 from quantmind.cli import halting, records
 from quantmind.cli.check import check
+from quantmind.cli.doctor import add_parser as add_doctor_parser
+from quantmind.cli.doctor import doctor
 from quantmind.cli.gateway import feed_address
 from quantmind.cli.journal import add_journal, named_file, read_configured, read_journal
 from quantmind.cli.keys import add_parser as add_keys_parser
@@ -60,6 +62,7 @@ COMMANDS: Final[dict[str, Callable[[Config, argparse.Namespace], int]]] = {
     "journal": read_configured,
     "rules": rules_of_broker,
     "token": token,
+    "doctor": doctor,
     "mt5-worker": mt5_worker,
 }
 
@@ -151,6 +154,7 @@ def _parser() -> argparse.ArgumentParser:
     add_token_parser(commands, common, _common(argparse.SUPPRESS))
     add_keys_parser(commands, common)
     add_replay_parser(commands, common)
+    add_doctor_parser(commands, common)
     add_mt5_worker_parser(commands, common)
     return parser
 

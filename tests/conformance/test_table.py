@@ -35,6 +35,7 @@ def test_the_capabilities_are_those_of_the_suite() -> None:
     assert rows(r"`[A-Z_]+`") == [[f"`{each.name}`", each.value] for each in Capability]
 
 
+NONE = "\N{EN DASH}"
 BROKERS = {
     "`mt5_mock`": ("mock-hedging", "mock-netting", "mock-hedging-kept", "mock-netting-kept"),
     "`mt5`": ("mt5-hedging", "mt5-netting"),
@@ -47,7 +48,7 @@ def passed_by(case: Callable[..., Any], names: Sequence[str]) -> str:
     kinds = [each for each in SUBJECTS if each.name in names]
     takers = [each.name for each in kinds if each.lacks(needs_of(case)) is None]
     modes = {mode for mode in ("hedging", "netting") if any(mode in name for name in takers)}
-    return "yes" if len(modes) == 2 else next(iter(modes), "–")
+    return "yes" if len(modes) == 2 else next(iter(modes), NONE)
 
 
 def test_the_table_says_which_broker_passes_what() -> None:

@@ -172,3 +172,15 @@ def _refusal(world: Terminals, name: str) -> list[str] | None:
     if status == 200:
         raise AssertionError(reply)
     return [reason["rule"] for reason in reply.get("reasons", ())] or None
+
+
+def test_ctrl_c_is_the_gateway_s(tmp_path: Path) -> None:
+    """A terminal sends it to both: the worker stays until the gateway has ended in order."""
+    with terminals(tmp_path, "mt5") as world:
+        pid = world.workers("mt5")[-1]
+        os.kill(pid, signal.SIGINT)
+        time.sleep(0.5)
+        assert world.trade("mt5")[0] == 200
+        assert world.gateway.stop(signal.SIGINT) == 0
+        wait_until_gone(pid)
+        assert world.workers("mt5") == [pid]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import sys
 from functools import partial
 
@@ -31,14 +32,26 @@ def main() -> int:
 
 
 def run(settings: Settings) -> int:
-    """Serve with these settings; the process's exit code."""
+    """Serve with these settings; the process's exit code.
+
+    As somebody's child it leaves Ctrl-C to its parent, which a terminal sends to both: an order may be in hand.
+    """
+    if settings.parent:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    exit_code = 0
+    try:
+        exit_code = _serve(settings)
+    except* KeyboardInterrupt:
+        pass
+    return exit_code
+
+
+def _serve(settings: Settings) -> int:
     try:
         trio.run(partial(serve, settings, lambda port: say(port=port, pid=os.getpid())))
     except (NoModule, SentFileError, NetError) as exc:
         say(error=str(exc))
         return EXIT_UNAVAILABLE
-    except KeyboardInterrupt:
-        return 0
     return 0
 
 
