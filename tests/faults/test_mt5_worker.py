@@ -184,3 +184,26 @@ def test_ctrl_c_is_the_gateway_s(tmp_path: Path) -> None:
         assert world.gateway.stop(signal.SIGINT) == 0
         wait_until_gone(pid)
         assert world.workers("mt5") == [pid]
+
+
+def test_what_waits_behind_an_order_that_hangs_was_not_sent(tmp_path: Path) -> None:
+    """A close that waits for it hears so when the worker is ended, and goes out when it is sent again."""
+    with terminals(tmp_path, "mt5", order_timeout_s=LIMIT_S) as world:
+        status, opened = world.trade("mt5")
+        assert status == 200, opened
+        path = f"/brokers/mt5/positions/{opened['ticket']}/close"
+        until(lambda: world.gateway.get("/positions?broker=mt5")["items"])
+        faults = world.terminals["mt5"].faults
+        faults.frozen_s, faults.frozen_after = 60.0, True
+        hanging = threading.Thread(target=world.trade, args=("mt5",))
+        hanging.start()
+        until(lambda: world.terminals["mt5"].calls[-1] == "order_send")
+        status, reply = world.gateway.post(path, {})
+        faults.frozen_s = 0.0
+        hanging.join()
+        assert status == 503, reply
+        assert "not connected" in str(reply) or "nothing was sent" in str(reply)
+        until(lambda: _ready(world), 60.0)
+        status, reply = world.gateway.post(path, {})
+        assert status == 200, reply
+        assert sum(each.ticket == opened["ticket"] for each in world.terminals["mt5"].executed()) == 2

@@ -75,6 +75,7 @@ class BridgedBroker:
     _connected: bool = attrs.field(default=False, init=False)
     _anew: bool = attrs.field(default=False, init=False)
     _batch: int = attrs.field(default=0, init=False)
+    _turn: trio.Lock = attrs.field(factory=trio.Lock, init=False)
 
     @property
     def paced(self) -> bool:
@@ -162,9 +163,16 @@ class BridgedBroker:
         if not 0 < len(tag) <= LONGEST_TAG:
             raise ValueError(f"the tag {tag!r} has {len(tag)} characters, a broker keeps 1 to {LONGEST_TAG}")
         await trio.lowlevel.checkpoint()
-        line = self._open_line()
+        self._open_line()
         if isinstance(order.proposal, Open) and order.proposal.side is None:
             return Refused(int(Retcode.INVALID), "an order that is sent needs a side")
+        # A terminal does one thing at a time. What waits here and not there was surely not sent, whatever becomes of
+        # the order before it.
+        async with self._turn:
+            return await self._send_once(order, tag)
+
+    async def _send_once(self, order: Approved, tag: str) -> Outcome:
+        line = self._open_line()
         request = bridge.request_of(order, tag, line.next_id())
         try:
             bridge.check(request)
