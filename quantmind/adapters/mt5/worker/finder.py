@@ -81,8 +81,9 @@ class Finder:
 
     def _row_of(self, tag: str, known: Sent | None) -> Any | None:
         since = self.now() - LOOK_BACK_S if known is None else min(known.at, self.now()) - BEFORE_S
-        rows = self.world.order_rows_since(since)
-        return next((row for row in rows if unpack(str(row.comment))[0] == tag), None)
+        rows = [row for row in self.world.order_rows_since(since) if unpack(str(row.comment))[0] == tag]
+        # A broker may give the comment to what it closes by itself, too: the first one is the order's own.
+        return min(rows, key=lambda row: int(row.ticket), default=None)
 
     # The terminal has said so. A broker may have overwritten the comment since, so it is looked up by its number.
     def _as_answered(self, known: Sent) -> Placed | None:
