@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -66,12 +67,19 @@ class Terminals:
 
 @contextlib.contextmanager
 def terminals(
-    folder: Path, *names: str, beside: dict[str, Any] | None = None, risk: dict[str, Any] | None = None, **settings: Any
+    folder: Path,
+    *names: str,
+    beside: dict[str, Any] | None = None,
+    risk: dict[str, Any] | None = None,
+    env: dict[str, str] | None = None,
+    **settings: Any,
 ) -> Iterator[Terminals]:
     """A running gateway with a terminal for each name; each makes up prices and trades on them.
 
     Args:
         beside: further brokers.
+        risk: the section `risk`.
+        env: of the gateway, beside its usual one.
         settings: of each broker of type mt5.
     """
     with contextlib.ExitStack() as stack:
@@ -87,11 +95,9 @@ def terminals(
             brokers[name] = {"type": "mt5", "module": "quantmind.testing.mt5", "path": str(path), **settings}
         path = write_config(folder, {**brokers, **(beside or {})}, poll_interval_ms=50)
         if risk is not None:
-            import json
-
             whole = json.loads(path.read_text(encoding="utf-8"))
             path.write_text(json.dumps({**whole, "risk": risk}), encoding="utf-8")
-        gateway = stack.enter_context(running(path))
+        gateway = stack.enter_context(running(path, env=env))
         world = Terminals(gateway, made)
         for name in names:
             world.active(name)

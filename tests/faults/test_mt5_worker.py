@@ -207,3 +207,19 @@ def test_what_waits_behind_an_order_that_hangs_was_not_sent(tmp_path: Path) -> N
         status, reply = world.gateway.post(path, {})
         assert status == 200, reply
         assert sum(each.ticket == opened["ticket"] for each in world.terminals["mt5"].executed()) == 2
+
+
+def test_a_password_is_seen_by_nobody(tmp_path: Path) -> None:
+    """Neither in the arguments of a process nor in a log, a status or a file of the state folder."""
+    password = "hunter2-hunter2"
+    with terminals(tmp_path, "mt5", password="${MT5_PASSWORD}", env={"MT5_PASSWORD": password}) as world:
+        for pid in (world.workers("mt5")[-1], world.gateway.process.pid):
+            shown = Path(f"/proc/{pid}/cmdline").read_bytes()
+            assert b"quantmind" in shown
+            assert password.encode() not in shown
+        assert world.trade("mt5")[0] == 200
+        files = [path for path in (tmp_path / "state").rglob("*") if path.is_file()]
+        assert any(path.name.endswith(".sent") for path in files)
+        assert not [path for path in files if password.encode() in path.read_bytes()]
+        assert password not in "\n".join(world.gateway.log)
+        assert password not in str(world.gateway.get("/status"))
