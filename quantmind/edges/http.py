@@ -212,13 +212,18 @@ class HttpEdge:
                         logger.debug("refuse.connection reason=%s", gone)
                         return
                 # Its types know TLS streams only, its code both.
-                await _Connection(app, config, context, ConnectionState({}), stream).run()  # type: ignore[arg-type]
+                connection = _Connection(app, config, context, ConnectionState({}), stream)  # type: ignore[arg-type]
+                try:
+                    await connection.run()
+                finally:
+                    connection.let_go()
         except* Exception:
             self.statistics.failed += 1
             logger.exception("fail.connection")
         finally:
             self.statistics.stalled += stream.stalled
             stream.abort()
+            stream.place.close = _nothing
             self._live.discard(stream)
             self._places.leave(stream.place)
             self.statistics.connections -= 1
@@ -251,8 +256,21 @@ class HttpEdge:
         return app
 
 
+class _Parser(h11.Connection):
+    # An error of h11 holds itself by its traceback, and all of the connection with it: without one it goes at once.
+    def next_event(self) -> Any:
+        try:
+            return super().next_event()
+        except h11.RemoteProtocolError as error:
+            raise error.with_traceback(None) from None
+
+
 class _Http1(H11Protocol):
     # Leaves out the ways to HTTP/2: an offer to upgrade is not taken up, and its preface is a wrong request.
+    def __init__(self, app: Any, config: Config, *others: Any) -> None:
+        super().__init__(app, config, *others)
+        self.connection = _Parser(h11.SERVER, max_incomplete_event_size=config.h11_max_incomplete_size)
+
     async def _check_protocol(self, event: h11.Request) -> None:
         pass
 
@@ -286,6 +304,14 @@ class _Connection(TCPServer):
             pass  # it was over before it began
         finally:
             await self._close()
+
+    def let_go(self) -> None:
+        """Forget everything, for it is over.
+
+        Hypercorn's objects hold each other. Those of a thousand connections that came and went would lie about until
+        the collector looks at all that there is, and everybody waits for that: up to two seconds were seen.
+        """
+        self.__dict__.clear()
 
     async def protocol_send(self, event: Event) -> None:
         if self._gone and isinstance(event, Updated):
@@ -349,6 +375,10 @@ class _Stream:
         """Close at once; whoever sends or receives is told, and what else is done for the client ends."""
         self.socket.close()
         self.scope.cancel()
+
+
+def _nothing() -> None:
+    """It is closed."""
 
 
 def _address(raw: socket.socket) -> str:

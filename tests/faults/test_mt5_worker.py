@@ -21,6 +21,8 @@ LIMIT_S = 2.0
 BACK_WITHIN_S = 5.0
 """A worker is back so long after the limit of the call that it hung in, with a margin for a busy machine."""
 MARGIN_S = 5.0
+SHORT = {"failures": 5, "open_s": 2}
+"""The breaker, which kills may well open: not for a minute each time."""
 KILLS = 12
 LONG_KILLS = 150
 FREE = {"accounts": {"default": {"max_open_positions": 10_000}}}
@@ -117,7 +119,7 @@ def test_kills_at_any_moment_of_an_order(tmp_path: Path, kills: int) -> None:
     """Kill -9 of the worker while orders are under way: none is carried out twice, and no fill is lost."""
     seed = random.randrange(2**32)
     rng = random.Random(seed)
-    with terminals(tmp_path, "mt5", settle_after_s=1, order_timeout_s=LIMIT_S, risk=FREE) as world:
+    with terminals(tmp_path, "mt5", settle_after_s=1, order_timeout_s=LIMIT_S, breaker=SHORT, risk=FREE) as world:
         terminal = world.terminals["mt5"]
         terminal.faults.delay_s = 0.004  # a call takes its time, so that kills come in the middle of one
         asked: dict[str, tuple[int, Any]] = {}
@@ -129,7 +131,7 @@ def test_kills_at_any_moment_of_an_order(tmp_path: Path, kills: int) -> None:
                 asked[reply["request_id"]] = (status, reply)
             timer.join()
             until(lambda n=number: len(world.workers("mt5")) > n, 60.0)
-            until(lambda: _ready(world), 60.0)
+            _wait_until_ready(world)
         terminal.faults.delay_s = 0.0
         states = {request_id: until(lambda r=request_id: _settled(world, r), 60.0) for request_id in asked}
         done = terminal.executed()
@@ -155,6 +157,13 @@ def test_a_killed_gateway_leaves_no_worker(tmp_path: Path) -> None:
         world.gateway.process.send_signal(signal.SIGKILL)
         world.gateway.process.wait()
         wait_until_gone(pid)
+
+
+def _wait_until_ready(world: Terminals) -> None:
+    try:
+        until(lambda: _ready(world), 60.0)
+    except AssertionError:
+        raise AssertionError(f"it is not ready: {world.broker('mt5')}\n{''.join(world.gateway.log[-80:])}") from None
 
 
 def _ready(world: Terminals) -> bool:

@@ -26,6 +26,7 @@ LIVE_WITHIN_S: Final = 5.0
 MOST_CHANGES: Final = 64
 LATEST_S: Final = 1e11
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NEW_YORK: Final = "America/New_York"
 _ATHENS: Final = "Europe/Athens"
 _OFFSET: Final = re.compile(r"([+-])([01][0-9]):([0-5][0-9])\Z")
@@ -86,7 +87,8 @@ class NewYorkClose(tzinfo):
 
 def offset_of(zone: tzinfo, utc_s: float) -> int:
     """How far a zone's clocks are ahead of UTC at a time, in seconds."""
-    offset = datetime.fromtimestamp(utc_s, zone).utcoffset()
+    # Not `fromtimestamp`: Windows has none before 1970, and a terminal may well say 0.
+    offset = (_EPOCH + timedelta(seconds=utc_s)).astimezone(zone).utcoffset()
     return 0 if offset is None else int(offset.total_seconds())
 
 
@@ -115,7 +117,7 @@ class ServerClock:
     """Of each symbol: when it was looked at last (Unix seconds), and the newest time it had (server's)."""
     _other: tuple[int, int] = attrs.field(default=(0, 0), init=False)
     """An offset that the last ticks say, and how many of them."""
-    _bucket: tuple[int, int] = attrs.field(default=(-1, 0), init=False)
+    _bucket: tuple[int | None, int] = attrs.field(default=(None, 0), init=False)
     """The half hour of the server that was converted last, and its offset."""
 
     @_rule.default
@@ -218,7 +220,7 @@ class ServerClock:
 
     # A rule is one that says what was measured, whenever it was.
     def _judge(self) -> None:
-        self._bucket = (-1, 0)
+        self._bucket = (None, 0)
         assert self._measured_s is not None
         samples = [*self._changes, (self._confirmed_at, self._measured_s)]
         for rule in (NewYorkClose(), zoneinfo.ZoneInfo(_ATHENS)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import logging
 import socket
@@ -18,6 +19,9 @@ from quantmind.net.listen import close_listener, open_listener
 
 PATIENCE_S = 20.0
 """How long a test waits for what must come; no measure of speed."""
+
+A_ROUTE = 8
+"""The objects that Werkzeug leaves of each look for a route: a small function that calls itself."""
 
 BODY = b'{"side": "buy", "symbol": "000", "volume": 5e-324}'
 ROUTES = ["/health", "/", "/status", "/trade", "/command", "/nowhere", "/ticks/EURUSD", "/ticks/NOPE"]
@@ -625,3 +629,29 @@ async def test_nothing_is_logged_for_an_ordinary_day(caplog):
         await client.aclose()
         await until_gone(served)
     assert [record.name for record in caplog.records if not record.name.startswith("actors")] == []
+
+
+@pytest.mark.parametrize("sends", [b"", b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", b"nonsense\r\n\r\n"])
+async def test_connections_that_came_and_went_leave_nothing_for_the_collector(sends):
+    """Objects that hold each other lie about until it has looked at all that there is, and everybody waits for that."""
+    async with open_server() as served:
+
+        async def come_and_go() -> None:
+            client = await served.connect()
+            if sends:
+                await client.send(sends)
+                with trio.fail_after(PATIENCE_S):
+                    await client.reply()
+            await client.aclose()
+            await until_gone(served)
+
+        await come_and_go()
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(20):
+                await come_and_go()
+            left = gc.collect()
+        finally:
+            gc.enable()
+        assert left <= 20 * A_ROUTE, f"{left} objects"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from examples import examples
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from quantmind.adapters.mt5.terminal.server_clock import (
@@ -197,6 +197,8 @@ def test_our_own_clock_may_jump() -> None:
 
 
 @MANY
+@example(39_600, "-11:30")
+@example(0, "Europe/Athens")
 @given(st.integers(0, 2**33), st.sampled_from([None, "new_york_close", "Europe/Athens", "UTC", "-11:30"]))
 def test_there_and_back(utc: int, zone: str | None) -> None:
     """Except for the hour that autumn has twice, which is one hour off at most."""
