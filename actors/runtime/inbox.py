@@ -103,6 +103,7 @@ class Inbox(Generic[M]):
     def finish(self) -> None:
         """The incarnation is over: no call that it has taken stays without an answer."""
         self._stop = True
+        self._on_ready = _ignore  # it holds the incarnation, which holds this: nothing is left for the collector
         in_hand, self._in_hand = self._in_hand, None
         if in_hand is not None:
             in_hand.put_down(self)

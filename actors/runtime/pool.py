@@ -127,6 +127,7 @@ class Pool(Family):
     def _forget(self, slot: Slot) -> None:
         if self._slots.get(slot.spec.name) is slot:
             del self._slots[slot.spec.name]
+            slot.run = None  # which holds the slot: children come and go, and leave nothing for the collector
 
     def _after_run(self) -> None:
         self.retire(f"the pool {self.name} has ended")

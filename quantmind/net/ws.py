@@ -119,7 +119,7 @@ class _Reader(Generic[T]):
                     self.value = await start(nursery)
                     self.opened.set()
         except* _PEER_FAULTS as faults:
-            self.fault = _leaf(faults)
+            self.fault = _bare(_leaf(faults))
             logger.debug("fault.connection error=%r", self.fault)
         finally:
             self.done.set()
@@ -130,6 +130,16 @@ def _leaf(group: BaseExceptionGroup[Exception]) -> Exception:
     error: Exception | BaseExceptionGroup[Exception] = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
+    return error
+
+
+# An error of h11 is held by a frame that its own traceback holds: it, and all that it came through, would be left for
+# the collector.
+def _bare(error: Exception) -> Exception:
+    each: BaseException | None = error
+    while each is not None:
+        each.__traceback__ = None
+        each = each.__context__
     return error
 
 
@@ -386,6 +396,10 @@ class ServerConnection:
             if not self._peer_closed:
                 await self._stream.drain()
 
+    def let_go(self) -> None:
+        """Nothing reads any more: break the ring of reader, request and stream, so that they go at once."""
+        self._reader.value = None
+
     @contextlib.asynccontextmanager
     async def served(self) -> AsyncIterator[Self]:
         """Run the connection's tasks round the block; see `serve_connection`."""
@@ -420,8 +434,12 @@ async def serve_connection(
     was called before), gives the peer at most `close_timeout_s` to read it, ends both tasks and closes the socket.
     When cancelled it gives the peer no time. Exceptions of the block come out as they are.
     """
-    async with ServerConnection(raw, limits, pace).served() as connection:
-        yield connection
+    connection = ServerConnection(raw, limits, pace)
+    try:
+        async with connection.served():
+            yield connection
+    finally:
+        connection.let_go()
 
 
 class ClientConnection:

@@ -1,6 +1,7 @@
 """Children that come and go."""
 
 import functools
+import gc
 
 import attrs
 import pytest
@@ -231,3 +232,23 @@ async def test_a_supervisor_may_be_a_child_of_a_pool(pool, autojump_clock):
         "pool/conn/reader",
         "pool/conn/writer",
     ]
+
+
+async def test_children_that_came_and_went_leave_nothing_for_the_collector(pool):
+    """A pool may have hundreds in a second: objects that hold each other would make the collector hold everybody up."""
+
+    async def come_and_go(name):
+        assert await pool.start_nowait(child(name)).ask(Do("bye")) == 0
+        while len(pool):
+            await trio.lowlevel.checkpoint()
+
+    await come_and_go("first")
+    gc.collect()
+    gc.disable()
+    try:
+        for number in range(20):
+            await come_and_go(f"x{number}")
+        left = gc.collect()
+    finally:
+        gc.enable()
+    assert left < 20, f"{left} objects"

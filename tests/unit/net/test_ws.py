@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import random
 
@@ -472,3 +473,34 @@ def leaves(group):
             yield from leaves(error)
         else:
             yield error
+
+
+@pytest.mark.parametrize("goes", ["rudely", "politely", "before it asks"])
+async def test_connections_that_came_and_went_leave_nothing_for_the_collector(server, echo_handler, goes):
+    """Objects that hold each other lie about until it has looked at all that there is, and everybody waits for that."""
+    came = 0
+
+    async def come_and_go(served) -> None:
+        nonlocal came
+        async with served.peer() as peer:
+            if goes != "before it asks":
+                await peer.upgrade()
+            if goes == "politely":
+                await peer.send(CLOSE, b"\x03\xe8")
+                assert await peer.close_code() == 1000
+        came += 1
+        await served.wait_ended(came)
+
+    async with server(echo_handler) as served:
+        await come_and_go(served)
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(20):
+                await come_and_go(served)
+            for kept in (served.connections, served.ended, served.gone, served.scopes):
+                kept.clear()
+            left = gc.collect()
+        finally:
+            gc.enable()
+    assert left < 20, f"{left} objects"
