@@ -11,6 +11,7 @@ import attrs
 from actors.commands import Routing
 from actors.parts import Parts
 from actors.runtime import ActorSpec, MailboxPolicy, Overflow, Ref
+from quantmind.edges.bridges import BridgeGate
 from quantmind.edges.command_log import CommandLog
 from quantmind.edges.door import Door
 from quantmind.edges.ingest import DOMAIN, IngestDoor, ZapDoor, plain_judge
@@ -59,13 +60,18 @@ class Guarded:
     specs: list[ActorSpec]
     status: dict[str, Callable[[], Mapping[str, Any]]]
     doors: tuple[Door, ...]
+    bridges: BridgeGate | None = None
+    """For the open command port, too."""
 
 
 def guarded_doors(parts: Parts, commands: Ref[Any], latencies: Latencies, turns: Turns) -> Guarded:
     doors = parts.doors
+    bridges = BridgeGate(parts.berths, parts.authenticator, parts.clock) if parts.berths else None
     judges = judges_of(doors.secure, parts.authenticator, parts.brokers)
     handler = None if doors.zap is None else ZapHandler(doors.zap, judges)
     specs, status = _ingest(parts, handler, judges, turns)
+    if bridges is not None:
+        status["bridges"] = bridges.snapshot
     if doors.tls is not None:
         certificates = doors.tls.certificates
         specs.insert(0, ActorSpec("tls", lambda: CertificateWatch(certificates), mailbox=QUIET))
@@ -74,7 +80,7 @@ def guarded_doors(parts: Parts, commands: Ref[Any], latencies: Latencies, turns:
     for each in doors.secure:
         if isinstance(each.socket, RouterSocket):
             door = command_doors[each.name] = make_door(parts, "zmq", commands, latencies, require_token=True)
-            specs.append(_secure_commands(each.name, each.socket, door, judges[each.name], turns))
+            specs.append(_secure_commands(each.name, each.socket, door, judges[each.name], bridges, turns))
     if handler is not None:
         specs.insert(0, ActorSpec("zmq_auth", lambda: ZapDoor(handler), mailbox=QUIET))
     if handler is not None and doors.secure:
@@ -83,14 +89,16 @@ def guarded_doors(parts: Parts, commands: Ref[Any], latencies: Latencies, turns:
             "connections": attrs.asdict(connections),
             "endpoints": {each.name: _secure_status(each, command_doors.get(each.name)) for each in doors.secure},
         }
-    return Guarded(specs, status, tuple(command_doors.values()))
+    return Guarded(specs, status, tuple(command_doors.values()), bridges)
 
 
-def _secure_commands(name: str, socket: RouterSocket, door: Door, judge: Judge, turns: Turns) -> ActorSpec:
+def _secure_commands(
+    name: str, socket: RouterSocket, door: Door, judge: Judge, bridges: BridgeGate | None, turns: Turns
+) -> ActorSpec:
     def make() -> ZmqCommands:
         if isinstance(judge, TokenJudge):
-            return ZmqCommands(socket, door, judge.token_of, turns=turns)
-        return ZmqCommands(socket, door, turns=turns)
+            return ZmqCommands(socket, door, judge.token_of, bridges=bridges, turns=turns)
+        return ZmqCommands(socket, door, bridges=bridges, turns=turns)
 
     return ActorSpec(f"zmq_{name}", make, mailbox=QUIET)
 

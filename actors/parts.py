@@ -13,6 +13,7 @@ from actors.recorder import Writer
 from quantmind.config import Config
 from quantmind.domain.clock import Clock
 from quantmind.domain.risk import EaLimits, Policy
+from quantmind.edges.bridges import BridgeInlet
 from quantmind.edges.ingest import TickInlet
 from quantmind.edges.secure import SecureSocket
 from quantmind.net.listen import ListenAddress
@@ -80,5 +81,7 @@ class Parts:
     """The file of tokens in the state folder; None: there are those of `authenticator` only."""
     inlets: Mapping[str, TickInlet] = attrs.field(factory=dict)
     """The feeds of brokers whose ticks come in by `doors.ingest`."""
+    berths: Mapping[str, BridgeInlet] = attrs.field(factory=dict)
+    """The places of brokers whose bridges come by themselves, by a command port."""
     bulletin: Bulletin = attrs.field(factory=Bulletin)
     """Told of each commit by the journal's `on_commit`."""

@@ -300,7 +300,11 @@ def build_tree(parts: Parts) -> Tree:
             supervise(sessions),
             ActorSpec("ws", make_listener, mailbox=QUIET),
             ActorSpec("http", make_http, mailbox=QUIET),
-            ActorSpec("zmq_commands", lambda: ZmqCommands(parts.doors.commands, zmq_door, turns=turns), mailbox=QUIET),
+            ActorSpec(
+                "zmq_commands",
+                lambda: ZmqCommands(parts.doors.commands, zmq_door, bridges=guarded.bridges, turns=turns),
+                mailbox=QUIET,
+            ),
             *guarded.specs,
         ],
         Strategy.ONE_FOR_ONE,

@@ -8,6 +8,7 @@ import logging
 import signal
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import attrs
 import trio
@@ -22,6 +23,9 @@ from quantmind.adapters import mock
 from quantmind.adapters.calendar_file import CalendarFile
 from quantmind.adapters.guarded import GuardedBroker
 from quantmind.adapters.journal import Bounds, LogReader, SqliteJournal
+from quantmind.adapters.mt5.berth import Berth
+from quantmind.adapters.mt5.broker import BridgedBroker
+from quantmind.adapters.mt5.build import berths
 from quantmind.adapters.mt5.build import build as build_mt5
 from quantmind.adapters.mt5.build import build_socket as build_mt5_socket
 from quantmind.adapters.state import JournalState
@@ -129,6 +133,7 @@ def open_gateway(
             stop_file=StopFile(folder.stop_file),
             calendar=None if news_file is None else CalendarFile(news_file),
             inlets=mock.inlets(brokers),
+            berths=_berths(brokers, boards),
             bulletin=bulletin,
             version=__version__,
             addresses=lambda: addresses,
@@ -322,6 +327,18 @@ def _broker(name: str, config: BrokerConfig, folder: StateFolder) -> Broker:
     except ValueError as exc:
         raise StartError(f"broker {name}: {exc}", EXIT_USAGE) from exc
     raise StartError(f"broker {name}: type {config.type} is not implemented yet", EXIT_USAGE)
+
+
+# What a bridge says unasked makes its account be looked at soon, as an order of ours does.
+def _berths(brokers: dict[str, Broker], boards: Boards) -> dict[str, Berth]:
+    for name, broker in brokers.items():
+        if isinstance(broker, BridgedBroker):
+            broker.on_event = partial(_look_soon, boards, name)
+    return berths(brokers)
+
+
+def _look_soon(boards: Boards, name: str) -> None:
+    boards.links.of(name).changed.set()
 
 
 def _guarded(broker: Broker, config: BrokerConfig, boards: Boards) -> GuardedBroker:

@@ -6,7 +6,7 @@ from quantmind.config.brokers import MockBrokerConfig, Mt5SocketBrokerConfig, Re
 from quantmind.config.check import Checker
 from quantmind.config.cross_doors import check_doors
 from quantmind.config.cross_ingest import check_ingest
-from quantmind.config.cross_mt5 import check_socket
+from quantmind.config.cross_mt5 import check_berths, check_socket
 from quantmind.config.cross_paper import check_conditions
 from quantmind.config.cross_risk import check_risk
 from quantmind.config.cross_tokens import check_tokens
@@ -29,6 +29,7 @@ def check_together(config: Config, checker: Checker) -> None:
             check_conditions(name, broker, checker)
         elif isinstance(broker, Mt5SocketBrokerConfig):
             check_socket(name, broker, checker)
+    check_berths(config.brokers, checker)
 
 
 def _enabled(checker: Checker) -> None:

@@ -38,7 +38,6 @@ class Pending:
 
 PENDING: Final = (
     Pending("brokers.*.vps_data_port", "leave it out: a worker gives its ticks on its command port"),
-    Pending("brokers.*.mode", "use type mt5, or mode connect to a `quantmind mt5-worker`", ("listen",)),
     Pending("gateway.commands.http_port", "use gateway.rest for commands over HTTP", explicit=True),
     Pending(
         "brokers.*.type",

@@ -10,6 +10,7 @@ import attrs
 import trio
 
 from actors.runtime import Inbox
+from quantmind.edges.bridges import BridgeGate
 from quantmind.edges.door import Door
 from quantmind.net.turns import Pace, Turns
 from quantmind.net.zmq import Incoming, PeerLimits, RouterSocket
@@ -59,6 +60,8 @@ class ZmqCommands:
     door: Door
     token_of: TokenOf = _no_token
     """With which token the sender was let in; None where connections show none."""
+    bridges: BridgeGate | None = None
+    """Takes what bridges of terminals say; None: no broker waits for one."""
     turns: Turns = attrs.field(factory=Turns)
     """What goes beyond the door's share takes turns there."""
 
@@ -100,8 +103,18 @@ class ZmqCommands:
 
         if incoming.body is None:
             self.door.refuse("invalid_message", f"{incoming.fault}; send one JSON object in one frame", answer)
+        elif self._is_of_a_bridge(incoming.body, incoming):
+            return
         elif len(incoming.body) > MAX_COMMAND_BYTES:
             message = f"the message has {len(incoming.body)} bytes, at most {MAX_COMMAND_BYTES} are taken"
             self.door.refuse("invalid_message", message, answer)
         else:
             self.door.submit(incoming.body, answer, token=self.token_of(incoming.user), sender=route)
+
+    def _is_of_a_bridge(self, body: bytes, incoming: Incoming) -> bool:
+        if self.bridges is None:
+            return False
+        route = incoming.route
+        return self.bridges.take(
+            body, (self.socket, route), lambda payload: self.socket.reply(route, payload), self.token_of(incoming.user)
+        )

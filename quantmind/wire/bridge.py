@@ -53,9 +53,14 @@ class BridgeFault(Exception):
 
 
 class Request(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, tag_field="type"):
-    """What all of them have. `id` is the sender's, and comes back with the reply."""
+    """What all of them have. `id` is the sender's, and comes back with the reply.
+
+    `session` is what `Welcome` gave, in every request after it: the route that a message came by proves nothing, since
+    anybody may take the name of a connection that has ended.
+    """
 
     id: str
+    session: str = ""
 
 
 class Hello(Request, frozen=True, tag="bridge_hello"):
@@ -67,6 +72,25 @@ class Hello(Request, frozen=True, tag="bridge_hello"):
 
     def __repr__(self) -> str:
         return f"Hello(id={self.id!r}, protocol={self.protocol!r}, token=****, anew={self.anew!r})"
+
+
+class Offer(Request, frozen=True, tag="bridge_hello"):
+    """A bridge that came by itself says whose account it has; from then on it is asked as a worker is.
+
+    `broker`: the gateway's name for it; empty: the one that takes this account. An empty `token`: what its connection
+    was let in with.
+    """
+
+    protocol: int
+    account: int
+    server: str
+    margin_mode: Literal["hedging", "netting"]
+    symbols: tuple[str, ...] = ()
+    token: str = ""
+    broker: str = ""
+
+    def __repr__(self) -> str:
+        return f"Offer(id={self.id!r}, protocol={self.protocol!r}, account={self.account!r}, broker={self.broker!r})"
 
 
 class SymbolsGet(Request, frozen=True, tag="symbols_get"):
@@ -90,9 +114,10 @@ class SampleGet(Request, frozen=True, tag="sample_get"):
 
 
 class DealsGet(Request, frozen=True, tag="deals_get"):
-    """Deals at or after a time, UTC milliseconds, oldest first, at most the newest 10,000."""
+    """Deals at or after a time, UTC milliseconds, oldest first, at most the newest so many."""
 
     since_msc: int
+    most: int = 10_000
 
 
 class OrderSend(Request, frozen=True, tag="order_send"):
@@ -191,6 +216,20 @@ class Welcome(msgspec.Struct, kw_only=True, frozen=True):
     trade_allowed: bool = True
     utc_offset_s: int = 0
     clock: str = ""
+    session: str = ""
+
+    def __repr__(self) -> str:
+        return f"Welcome(account={self.account!r}, server={self.server!r}, margin_mode={self.margin_mode!r})"
+
+
+class Accepted(msgspec.Struct, kw_only=True, frozen=True):
+    """The answer to an offer: it will be asked now. `session` is to be in all that it says from then on."""
+
+    session: str
+    protocol: int = PROTOCOL
+
+    def __repr__(self) -> str:
+        return f"Accepted(protocol={self.protocol!r}, session=****)"
 
 
 class Symbols(msgspec.Struct, kw_only=True, frozen=True):
@@ -273,12 +312,20 @@ class Nothing(msgspec.Struct, frozen=True):
     """It was done, and there is nothing to say."""
 
 
+class Transaction(msgspec.Struct, kw_only=True, frozen=True, tag="transaction", tag_field="type"):
+    """What a bridge says unasked: something has happened to the account, so look at it soon."""
+
+    event: str = ""
+    session: str = ""
+
+
 class _Reply(msgspec.Struct, kw_only=True, frozen=True, tag="reply", tag_field="type"):
     id: str
     ok: bool
     data: msgspec.Raw = msgspec.Raw(b"{}")
     code: str = ""
     message: str = ""
+    session: str = ""
 
 
 @attrs.frozen
@@ -289,33 +336,52 @@ class Reply:
     data: bytes = b"{}"
     code: str = ""
     error: str | None = None
+    session: str = attrs.field(default="", repr=False)
 
 
+class _Kind(msgspec.Struct):
+    type: str
+
+
+class _Id(msgspec.Struct):
+    id: str
+
+
+LONGEST_ID: Final = 64
 UNAVAILABLE: Final = "unavailable"
 """The terminal can't be reached; nothing was sent."""
 INVALID: Final = "invalid_message"
 UNAUTHORIZED: Final = "unauthorized"
 INTERNAL: Final = "internal"
+REPLACED: Final = "replaced"
+"""Another bridge of the same account has come; this one is not asked any more."""
+ANOTHER: Final = "another bridge has come"
+UNASKED: Final = ""
+"""The id of an error that answers no request."""
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
 _request_decoder: msgspec.json.Decoder[AnyRequest] = msgspec.json.Decoder(AnyRequest)
+_kind_decoder = msgspec.json.Decoder(_Kind)
+_id_decoder = msgspec.json.Decoder(_Id)
+_offer_decoder = msgspec.json.Decoder(Offer)
 _reply_decoder = msgspec.json.Decoder(_Reply)
+_said_decoder: msgspec.json.Decoder[_Reply | Transaction] = msgspec.json.Decoder(_Reply | Transaction)
 _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
 
 
-def encode(message: AnyRequest) -> bytes:
+def encode(message: AnyRequest | Offer) -> bytes:
     """A request's bytes."""
     return _encoder.encode(message)
 
 
-def encode_reply(request_id: str, data: msgspec.Struct) -> bytes:
+def encode_reply(request_id: str, data: msgspec.Struct, session: str = "") -> bytes:
     """The bytes of a reply that has what was asked for."""
-    return _encoder.encode(_Reply(id=request_id, ok=True, data=msgspec.Raw(_encoder.encode(data))))
+    return _encoder.encode(_Reply(id=request_id, ok=True, data=msgspec.Raw(_encoder.encode(data)), session=session))
 
 
-def encode_error(request_id: str, code: str, message: str) -> bytes:
+def encode_error(request_id: str, code: str, message: str, session: str = "") -> bytes:
     """The bytes of a reply that says why not."""
-    return _encoder.encode(_Reply(id=request_id, ok=False, code=code, message=message[:400]))
+    return _encoder.encode(_Reply(id=request_id, ok=False, code=code, message=message[:400], session=session))
 
 
 def check(request: AnyRequest) -> None:
@@ -328,12 +394,48 @@ def decode(raw: bytes) -> AnyRequest:
     return _decoded(raw, _request_decoder, MAX_REQUEST_BYTES)
 
 
+def decode_offer(raw: bytes) -> Offer:
+    """What a bridge that came by itself says first. Raises BridgeFault."""
+    return _decoded(raw, _offer_decoder, MAX_REQUEST_BYTES)
+
+
+def kind_in(raw: bytes) -> str:
+    """The `type` of a message, whatever else is in it; empty: it has none."""
+    try:
+        return _kind_decoder.decode(raw).type
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
+
+
+def id_in(raw: bytes) -> str:
+    """The id of a message that is wrong otherwise, so that its sender need not wait; empty: it has none."""
+    try:
+        found = _id_decoder.decode(raw).id
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
+    return found if len(found) <= LONGEST_ID else ""
+
+
+def encode_transaction(event: str, session: str = "") -> bytes:
+    """The bytes of what a bridge says unasked."""
+    return _encoder.encode(Transaction(event=event, session=session))
+
+
+def decode_said(raw: bytes) -> Reply | Transaction:
+    """What a worker says: a reply, its data still unread, or that something has happened. Raises BridgeFault."""
+    found = _decoded(raw, _said_decoder, MAX_REPLY_BYTES)
+    return found if isinstance(found, Transaction) else _reply(found)
+
+
 def decode_reply(raw: bytes) -> Reply:
     """The reply in a message, with its data still unread. Raises BridgeFault."""
-    found = _decoded(raw, _reply_decoder, MAX_REPLY_BYTES)
+    return _reply(_decoded(raw, _reply_decoder, MAX_REPLY_BYTES))
+
+
+def _reply(found: _Reply) -> Reply:
     if found.ok:
-        return Reply(found.id, bytes(found.data))
-    return Reply(found.id, b"{}", found.code, found.message or "it says no more")
+        return Reply(found.id, bytes(found.data), session=found.session)
+    return Reply(found.id, b"{}", found.code, found.message or "it says no more", found.session)
 
 
 def read(data: bytes, kind: type[T]) -> T:

@@ -21,15 +21,22 @@ import trio
 from conformance.mock_subject import START, STARTS, SYMBOLS
 from conformance.subject import Capability, Executed, Kind, Loss
 
+from quantmind.adapters.mt5.berth import Berth
 from quantmind.adapters.mt5.broker import BridgedBroker
-from quantmind.adapters.mt5.host import Elsewhere, Host, Place
+from quantmind.adapters.mt5.host import Elsewhere, Host, Listening, Place
+from quantmind.adapters.mt5.worker.calling import call
 from quantmind.adapters.mt5.worker.serve import serve
 from quantmind.adapters.mt5.worker.settings import Settings
+from quantmind.app import SystemClock
 from quantmind.config.brokers import MockBrokerConfig
 from quantmind.config.hours import SwapConfig
 from quantmind.domain.retcodes import SUCCESSES
+from quantmind.edges.bridges import BridgeGate
+from quantmind.edges.zmq_commands import MAX_FRAME_BYTES
+from quantmind.net.zmq import RouterSocket, ZmqContext
 from quantmind.testing import mt5
 from quantmind.testing.terminal import FakeTerminal
+from quantmind.wire.auth import Authenticator
 
 TOKEN = "a-token-for-one-worker"
 ABSENT_AFTER_S = 0.2
@@ -66,7 +73,7 @@ class TaskHost:
         if self._place is None:
             self._scope = trio.CancelScope()
             port: int = await self.nursery.start(self._serve, self._scope)
-            self._place = Place("127.0.0.1", port, TOKEN)
+            self._place = Listening("127.0.0.1", port, TOKEN)
         await trio.lowlevel.checkpoint()
         return self._place
 
@@ -89,21 +96,59 @@ class TaskHost:
 
 
 @attrs.define(eq=False)
+class GatewayPort:
+    """The command port of a gateway, as far as bridges are concerned."""
+
+    socket: RouterSocket
+    berth: Berth
+    number: int
+    _context: ZmqContext
+    _scope: trio.CancelScope
+
+    @classmethod
+    def open(cls, nursery: trio.Nursery, port: int = 0) -> GatewayPort:
+        """Listen; a port that was closed a moment ago is taken again."""
+        context = ZmqContext()
+        socket = RouterSocket.bind(context, "127.0.0.1", port, max_message_bytes=MAX_FRAME_BYTES)
+        opened = cls(socket, Berth("paper"), socket.port, context, trio.CancelScope())
+        tokens = Authenticator({TOKEN: ("bridge", frozenset({"bridge"}))})
+        nursery.start_soon(opened.read, BridgeGate({"paper": opened.berth}, tokens, SystemClock()))
+        return opened
+
+    async def read(self, gate: BridgeGate) -> None:
+        with self._scope, contextlib.suppress(trio.ClosedResourceError):
+            while True:
+                for incoming in await self.socket.receive_batch():
+                    assert incoming.body is not None
+                    answer = partial(self.socket.reply, incoming.route)
+                    assert gate.take(incoming.body, incoming.route, answer, None)
+
+    def close(self) -> None:
+        """As a process that dies. Safe to repeat."""
+        self._scope.cancel()
+        self._context.close()
+
+
+@attrs.define(eq=False)
 class Mt5Subject:
     """A made-up terminal whose market is moved by hand. Its ground truth is the terminal's own.
 
-    `apart`: the worker is somebody else's (mt5_socket), and lives on when the adapter is killed.
+    `apart`: the worker is somebody else's (mt5_socket), and lives on when the adapter is killed. `calls`: it is no
+    server but calls the gateway (mode listen), whose port is another one's after it was killed.
     """
 
     folder: Path
     margin_mode: str
     nursery: trio.Nursery
     apart: bool = False
+    calls: bool = False
     starts: Mapping[str, Decimal] = attrs.field(factory=lambda: dict(STARTS), init=False)
     adapter: BridgedBroker = attrs.field(init=False)
     terminal: FakeTerminal = attrs.field(init=False)
     _host: TaskHost = attrs.field(init=False)
+    _settings: Settings = attrs.field(init=False)
     _where: Place | None = attrs.field(default=None, init=False)
+    _port: GatewayPort | None = attrs.field(default=None, init=False)
     _began: float = attrs.field(factory=time.monotonic, init=False)
     _passed: float = attrs.field(default=0.0, init=False)
     _wall_back: float = attrs.field(default=0.0, init=False)
@@ -122,7 +167,7 @@ class Mt5Subject:
         )
         self.terminal = FakeTerminal(config, clock=self._server_time)
         self.terminal.serve(self.folder)
-        settings = Settings(
+        self._settings = settings = Settings(
             token=TOKEN,
             path=str(self.folder / "terminal64.fake"),
             sent_file=str(self.folder / "sent"),
@@ -133,6 +178,9 @@ class Mt5Subject:
 
     async def begin(self) -> None:
         """Make the adapter; a worker that is apart runs before it."""
+        if self.calls:
+            self._port = GatewayPort.open(self.nursery)
+            self.nursery.start_soon(self._call, self._port.socket.port)
         self._where = await self._host.start() if self.apart else None
         self._begin()
 
@@ -181,7 +229,10 @@ class Mt5Subject:
     async def restart(self) -> None:
         """Adapter and worker are gone in the middle of whatever they did; terminal and account are not."""
         self._past.append(self.adapter)
-        if not self.apart:
+        if self._port is not None:
+            self._port.close()
+            self._port = GatewayPort.open(self.nursery, self._port.number)
+        elif not self.apart:
             self._host.end()
         self._begin()
 
@@ -195,13 +246,22 @@ class Mt5Subject:
         for adapter in (*self._past, self.adapter):
             await adapter.aclose()
         self._host.end()
+        if self._port is not None:
+            self._port.close()
         self.terminal.close()
 
     # --- inside ------------------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
         host: Host = self._host if self._where is None else Elsewhere(self._where)
+        if self._port is not None:
+            host = self._port.berth
         self.adapter = BridgedBroker("paper", host, monotonic=self.monotonic)
+
+    async def _call(self, port: int) -> None:
+        await call(
+            self._settings, "127.0.0.1", port, "paper", module=self._module(), clock=self.wall, answers=self._answer
+        )
 
     async def _run(self, settings: Settings, announce: Any) -> None:
         await serve(settings, announce, module=self._module(), clock=self.wall, answers=self._answer)
@@ -229,13 +289,13 @@ def last_tag(file: Path) -> str:
     return next(str(line["tag"]) for line in reversed(lines) if "what" in line)
 
 
-def mt5_kind(name: str, margin_mode: str, *, apart: bool = False) -> Kind:
+def mt5_kind(name: str, margin_mode: str, *, apart: bool = False, calls: bool = False) -> Kind:
     """A kind of terminal."""
 
     @contextlib.asynccontextmanager
     async def open_subject(folder: Path) -> AsyncIterator[Mt5Subject]:
         async with trio.open_nursery() as nursery:
-            subject = Mt5Subject(folder, margin_mode, nursery, apart)
+            subject = Mt5Subject(folder, margin_mode, nursery, apart, calls)
             await subject.begin()
             try:
                 yield subject

@@ -15,6 +15,8 @@ SUBJECTS: tuple[Kind, ...] = (
     mt5_kind("mt5-netting", "netting"),
     mt5_kind("mt5-socket-hedging", "hedging", apart=True),
     mt5_kind("mt5-socket-netting", "netting", apart=True),
+    mt5_kind("mt5-listen-hedging", "hedging", calls=True),
+    mt5_kind("mt5-listen-netting", "netting", calls=True),
     # Stand-ins for brokers that refuse a used tag, so that their cases are tried before such a broker is there.
     mock_kind("mock-unique-tags", "hedging", uniqueness=Capability.UNIQUE_TAGS),
     mock_kind("mock-unique-waiting-tags", "netting", uniqueness=Capability.UNIQUE_WAITING_TAGS),

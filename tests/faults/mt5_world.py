@@ -59,6 +59,16 @@ class Terminals:
         body = {"symbol": "EURUSD", "action_type": "BUY", "volume": volume, "broker": name, **more}
         return self.gateway.post("/trade", body)
 
+    def trades_again(self, name: str, within_s: float = 60.0) -> None:
+        """Wait until an order goes through; until then each is refused, and none is left in doubt."""
+
+        def through() -> bool:
+            status, reply = self.trade(name)
+            assert status in (200, 422, 503), reply
+            return status == 200
+
+        until(through, within_s)
+
     def outcome(self, request_id: str) -> dict[str, Any]:
         """What became of a command."""
         found: dict[str, Any] = self.gateway.get(f"/commands/{request_id}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeVar
 
@@ -56,6 +57,8 @@ class BridgedBroker:
         monotonic: seconds of the gateway's clock, for the age of samples.
         account: the number of the account that it must be; None: whichever the worker has.
         retries: so often a question whose answer was lost is asked again. An order never is.
+        most_deals: so many come in one answer, the newest.
+        on_event: told that something has happened to the account, so that it is worth a look.
     """
 
     name: str
@@ -65,6 +68,8 @@ class BridgedBroker:
     monotonic: Callable[[], float] = trio.current_time
     account: str | None = None
     retries: int = 0
+    most_deals: int = 10_000
+    on_event: Callable[[], None] = lambda: None
     welcome: bridge.Welcome | None = attrs.field(default=None, init=False)
     """What the worker said of the account when it was reached last."""
     terminal_names: Mapping[str, str] = attrs.field(factory=dict, init=False)
@@ -75,6 +80,8 @@ class BridgedBroker:
     _connected: bool = attrs.field(default=False, init=False)
     _anew: bool = attrs.field(default=False, init=False)
     _batch: int = attrs.field(default=0, init=False)
+    # Not from 0: a bridge may still answer the gateway that was here before this one.
+    _last: int = attrs.field(factory=lambda: secrets.randbelow(1 << 40), init=False)
     _turn: trio.Lock = attrs.field(factory=trio.Lock, init=False)
 
     @property
@@ -104,6 +111,7 @@ class BridgedBroker:
                     f"the worker has account {welcome.account}, and `account_id` says {self.account}: correct one of "
                     "them"
                 )
+            line.session = welcome.session
             asked = bridge.SymbolsGet(id=line.next_id())
             symbols = await line.ask(asked, bridge.Symbols, self.limits.query_s)
         except Refusal as refusal:
@@ -149,7 +157,9 @@ class BridgedBroker:
 
     async def deals(self, since_msc: int) -> Sequence[Deal]:
         """The deals made at or after a time, oldest first. Raises BrokerUnavailable."""
-        found = await self._ask(lambda i: bridge.DealsGet(id=i, since_msc=max(0, since_msc)), bridge.Deals)
+        found = await self._ask(
+            lambda i: bridge.DealsGet(id=i, since_msc=max(0, since_msc), most=self.most_deals), bridge.Deals
+        )
         return found.deals
 
     async def place(self, order: Approved, tag: str) -> Outcome:
@@ -240,7 +250,9 @@ class BridgedBroker:
             self._drop_line("there is another worker")
             if self._context is None:
                 self._context = ZmqContext()
-            self._line = Line.to(self._context, place.host, place.port, lambda: self.host.alive)
+            self._line = Line(
+                place.open(self._context), lambda: self.host.alive, self._last, self.on_event, place.proof
+            )
             self._place, self._batch = place, 0
         return self._line
 
@@ -272,4 +284,5 @@ class BridgedBroker:
     def _drop_line(self, why: str) -> None:
         if self._line is not None:
             self._line.close(why)
+            self._last = self._line.last
             self._line = None

@@ -9,8 +9,9 @@ from typing import Any, Final
 import msgspec
 import trio
 
+from quantmind.adapters.mt5.berth import Berth
 from quantmind.adapters.mt5.broker import BridgedBroker, Limits
-from quantmind.adapters.mt5.host import Elsewhere, Place, WorkerProcess
+from quantmind.adapters.mt5.host import Elsewhere, Listening, WorkerProcess
 from quantmind.adapters.mt5.terminal.server_clock import parse_server_zone
 from quantmind.adapters.mt5.worker.settings import Settings
 from quantmind.config.brokers import Mt5BrokerConfig, Mt5SocketBrokerConfig
@@ -18,9 +19,12 @@ from quantmind.config.hours import zone_of
 from quantmind.config.kinds import is_loopback
 from quantmind.domain.sessions import Sessions, weekly
 from quantmind.domain.symbols import usual_spec
+from quantmind.ports import Broker
 
 CONNECT_SPARE_S: Final = 10.0
 """Beyond `timeout_ms`, which the package itself waits for its terminal."""
+MOST_DEALS_OF_A_BRIDGE: Final = 4000
+"""In one answer: a command port takes no longer messages than 2 MB."""
 _FOREX: Final[Mapping[str, str]] = {"sun": "17:00-24:00", "mon-thu": "00:00-24:00", "fri": "00:00-17:00"}
 _NEW_YORK: Final = "America/New_York"
 _CFD: Final = 1
@@ -62,12 +66,25 @@ def build(
 def build_socket(
     config: Mt5SocketBrokerConfig, *, name: str | None = None, monotonic: Callable[[], float] = trio.current_time
 ) -> BridgedBroker:
-    """Make the broker of a worker that is run by hand, `quantmind mt5-worker`; it is reached at `connect`.
+    """Make the broker of a worker that is run by hand, `quantmind mt5-worker`, or of a bridge that comes by itself.
+
+    The worker is reached, and the bridge awaited, at `connect`.
 
     Raises:
         ValueError: the configuration does not say where it is, or has no token.
     """
     name = config.name if name is None else name
+    if config.mode == "listen":
+        return BridgedBroker(
+            name,
+            Berth(name, config.account_id),
+            _limits(config),
+            sessions_of(config),
+            monotonic,
+            account=config.account_id,
+            retries=config.max_retries,
+            most_deals=MOST_DEALS_OF_A_BRIDGE,
+        )
     if config.vps_host is None:
         raise ValueError("vps_host is missing: name the host of the worker, such as 127.0.0.1")
     if config.token is None:
@@ -77,16 +94,26 @@ def build_socket(
             f"vps_host {config.vps_host} is not loopback: what is said to a worker is not encrypted; lead a tunnel "
             "to it, such as ssh -L 5555:127.0.0.1:5555, and name 127.0.0.1"
         )
-    place = Place(config.vps_host, config.vps_port, config.token.reveal())
+    place = Listening(config.vps_host, config.vps_port, config.token.reveal())
     return BridgedBroker(
         name,
         Elsewhere(place),
-        Limits(connect_s=config.timeout + CONNECT_SPARE_S, order_s=config.timeout, query_s=config.timeout),
+        _limits(config),
         sessions_of(config),
         monotonic,
         account=config.account_id,
         retries=config.max_retries,
     )
+
+
+def berths(brokers: Mapping[str, Broker]) -> dict[str, Berth]:
+    """The places of bridges that come by themselves, by broker."""
+    hosts = {name: broker.host for name, broker in brokers.items() if isinstance(broker, BridgedBroker)}
+    return {name: host for name, host in hosts.items() if isinstance(host, Berth)}
+
+
+def _limits(config: Mt5SocketBrokerConfig) -> Limits:
+    return Limits(connect_s=config.timeout + CONNECT_SPARE_S, order_s=config.timeout, query_s=config.timeout)
 
 
 def settings_of(

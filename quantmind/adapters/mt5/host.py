@@ -14,7 +14,10 @@ from typing import Any, Final, Protocol
 import attrs
 import trio
 
+from quantmind.adapters.mt5.line import Peer
 from quantmind.errors import BrokerUnavailable
+from quantmind.net.zmq import DealerSocket, ZmqContext
+from quantmind.wire import bridge
 
 logger: Final = logging.getLogger("quantmind.mt5")
 
@@ -23,15 +26,47 @@ START_S: Final = 20.0
 END_S: Final = 2.0
 """How long a worker that was told to end, or was killed, is waited for."""
 MOST_OF_A_LINE: Final = 4096
+HIGH_WATER: Final = 256
+"""Requests that wait to be sent: two lanes of orders, a poll, a sample and what was given up."""
+
+
+class Place(Protocol):
+    """Where a worker is to be found."""
+
+    @property
+    def token(self) -> str:
+        """What lets one in."""
+        ...
+
+    @property
+    def proof(self) -> str:
+        """What everything that it says has in it; empty: nothing."""
+        ...
+
+    def open(self, context: ZmqContext) -> Peer:
+        """A way to it. It may still be under way: what is sent meanwhile does not go out."""
+        ...
 
 
 @attrs.frozen
-class Place:
-    """Where a worker listens, and what lets one in."""
+class Listening:
+    """A worker that listens."""
 
     host: str
     port: int
     token: str = attrs.field(repr=False)
+    proof: str = attrs.field(default="", init=False)
+
+    def open(self, context: ZmqContext) -> Peer:
+        """A connection, made in the background, and again whenever it is lost."""
+        return DealerSocket.connect(
+            context,
+            self.host,
+            self.port,
+            max_message_bytes=bridge.MAX_REPLY_BYTES,
+            high_water=HIGH_WATER,
+            only_connected=True,
+        )
 
 
 class Host(Protocol):
@@ -97,7 +132,7 @@ class WorkerProcess:
     command: Sequence[str] = (sys.executable, "-m", "quantmind.adapters.mt5.worker")
     starts: int = attrs.field(default=0, init=False)
     _process: trio.Process | None = attrs.field(default=None, init=False)
-    _place: Place | None = attrs.field(default=None, init=False)
+    _place: Listening | None = attrs.field(default=None, init=False)
 
     @property
     def alive(self) -> bool:
@@ -137,7 +172,7 @@ class WorkerProcess:
         except BaseException:
             await self.kill()
             raise
-        self._place = Place("127.0.0.1", port, token)
+        self._place = Listening("127.0.0.1", port, token)
         logger.info("start.worker broker=%s pid=%d port=%d starts=%d", self.name, self._process.pid, port, self.starts)
         return self._place
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Final, TypeVar
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol, TypeVar
 
 import attrs
 import msgspec
 import trio
 
 from quantmind.errors import QuantMindError
-from quantmind.net.errors import NetError
-from quantmind.net.zmq import DealerSocket, ZmqContext
+from quantmind.net.errors import NetError, PeerGone
+from quantmind.net.zmq import Incoming
 from quantmind.wire import bridge
 from quantmind.wire.bridge import AnyRequest, BridgeFault
 
@@ -20,9 +21,6 @@ CONNECT_EVERY_S: Final = 0.01
 """A worker that listens is reached within this."""
 LOOK_EVERY_S: Final = 0.1
 """While nothing comes, how often it is looked whether the worker is still there."""
-HIGH_WATER: Final = 256
-"""Requests that wait to be sent: two lanes of orders, a poll, a sample and what was given up."""
-
 T = TypeVar("T", bound=msgspec.Struct)
 
 
@@ -44,6 +42,27 @@ class AnswerLost(QuantMindError):
 
 class Stuck(AnswerLost):
     """The worker has not answered within the time that the request had."""
+
+
+class Peer(Protocol):
+    """A worker, as a place where messages go in and come out. `DealerSocket` is one."""
+
+    def send(self, payload: bytes) -> bool:
+        """Send a message, never waiting; False: it did not go out. Raises NetError, of which the same is true."""
+        ...
+
+    async def receive_batch(self) -> Sequence[Incoming]:
+        """What has come, once there is something.
+
+        Raises:
+            PeerGone: the worker has left for good.
+            trio.ClosedResourceError: `close` was called.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go. Safe to repeat."""
+        ...
 
 
 @attrs.define(eq=False)
@@ -68,32 +87,24 @@ class Line:
 
     Args:
         alive: whether the worker has not ended.
+        last: the number of the last request of the line before: a late reply to it is none to this one's.
+        on_event: told that the worker says unasked that something has happened to the account.
+        proof: what all that the worker says must have in it; empty: nothing.
     """
 
-    _socket: DealerSocket
-    _alive: Callable[[], bool]
+    _peer: Peer
+    _alive: Callable[[], bool] = lambda: True
+    last: int = 0
+    _on_event: Callable[[], None] = lambda: None
+    _proof: str = attrs.field(default="", repr=False)
+    session: str = attrs.field(default="", init=False, repr=False)
+    """What every request has in it, once the worker has said it."""
     _outstanding: dict[str, _Outstanding] = attrs.field(factory=dict, init=False)
-    _last: int = attrs.field(default=0, init=False)
     _reading: bool = attrs.field(default=False, init=False)
     _news: trio.Event = attrs.field(factory=trio.Event, init=False)
     _closed: str | None = attrs.field(default=None, init=False)
     faults: int = attrs.field(default=0, init=False)
     """Messages from the worker that were no reply to anything."""
-
-    @classmethod
-    def to(cls, context: ZmqContext, host: str, port: int, alive: Callable[[], bool] = lambda: True) -> Line:
-        """Begin to connect; `ask` fails with NotSent until it is."""
-        return cls(
-            DealerSocket.connect(
-                context,
-                host,
-                port,
-                max_message_bytes=bridge.MAX_REPLY_BYTES,
-                high_water=HIGH_WATER,
-                only_connected=True,
-            ),
-            alive,
-        )
 
     @property
     def closed(self) -> bool:
@@ -101,8 +112,8 @@ class Line:
 
     def next_id(self) -> str:
         """An id that no request of this line had."""
-        self._last += 1
-        return str(self._last)
+        self.last += 1
+        return str(self.last)
 
     async def ask(self, request: AnyRequest, kind: type[T], within_s: float) -> T:
         """Send a request once and return what its reply has.
@@ -148,7 +159,7 @@ class Line:
         if self._closed is not None:
             return
         self._closed = why
-        self._socket.close()
+        self._peer.close()
         for one in self._outstanding.values():
             if not one.settled:
                 one.lost = why
@@ -159,11 +170,13 @@ class Line:
     def _send(self, request: AnyRequest, within_s: float) -> _Outstanding:
         if self._closed is not None:
             raise NotSent(self._closed)
+        if self.session:
+            request = msgspec.structs.replace(request, session=self.session)
         payload = bridge.encode(request)
         if len(payload) > bridge.MAX_REQUEST_BYTES:
             raise NotSent(f"{_name(request)} has {len(payload)} bytes, at most {bridge.MAX_REQUEST_BYTES} are sent")
         try:
-            sent = self._socket.send(payload)
+            sent = self._peer.send(payload)
         except NetError as error:
             raise NotSent(str(error)) from error
         if not sent:
@@ -179,12 +192,15 @@ class Line:
                 await self._news.wait()
                 continue
             self._reading = True
-            batch = []
+            batch: Sequence[Incoming] = ()
             try:
                 with trio.move_on_after(LOOK_EVERY_S) as silence:
-                    batch = await self._socket.receive_batch()
+                    batch = await self._peer.receive_batch()
             except trio.ClosedResourceError:
                 continue  # whoever closed it has said so to everybody
+            except PeerGone as gone:
+                self.close(gone.reason)
+                continue
             finally:
                 self._reading = False
                 self._tell()  # whoever waited for this one to read may have to read now
@@ -195,9 +211,15 @@ class Line:
 
     def _take(self, body: bytes | None) -> None:
         try:
-            reply = bridge.decode_reply(b"" if body is None else body)
+            reply = bridge.decode_said(b"" if body is None else body)
         except BridgeFault:
             self.faults += 1
+            return
+        if not secrets.compare_digest(reply.session.encode(), self._proof.encode()):
+            self.close("somebody else answered in the worker's name")
+            return
+        if isinstance(reply, bridge.Transaction):
+            self._on_event()
             return
         one = self._outstanding.get(reply.id)
         if one is None or one.settled:

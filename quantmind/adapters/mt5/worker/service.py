@@ -95,8 +95,9 @@ class Service:
                 account, positions, orders = world.holdings()
                 return bridge.Holdings(account=account, positions=tuple(positions), orders=tuple(orders))
             case bridge.DealsGet():
+                most = max(1, min(request.most, MOST_DEALS))
                 world.account()
-                return bridge.Deals(deals=tuple(world.deals_since(request.since_msc)[-MOST_DEALS:]))
+                return bridge.Deals(deals=tuple(world.deals_since(request.since_msc)[-most:]))
             case bridge.OrderFind():
                 return bridge.Found.of(self._finder.find(request.tag))
             case _:

@@ -10,6 +10,7 @@ import attrs
 import pytest
 import trio
 
+from quantmind.adapters.mt5.host import Listening
 from quantmind.adapters.mt5.line import AnswerLost, Line, NotSent, Refusal, Stuck
 from quantmind.net.zmq import Incoming, RouterSocket, ZmqContext
 from quantmind.wire import bridge
@@ -40,7 +41,7 @@ async def worker() -> AsyncIterator[Worker]:
     with ZmqContext() as context:
         socket = RouterSocket.bind(context, "127.0.0.1", 0)
         holder: list[Worker] = []
-        line = Line.to(context, "127.0.0.1", socket.port, lambda: holder[0].alive)
+        line = Line(Listening("127.0.0.1", socket.port, "").open(context), lambda: holder[0].alive)
         holder.append(Worker(socket, line))
 
         async def answer() -> None:
@@ -71,7 +72,7 @@ async def test_nobody_there_is_not_sent() -> None:
         socket = RouterSocket.bind(context, "127.0.0.1", 0)
         port = socket.port
         socket.close()
-        line = Line.to(context, "127.0.0.1", port)
+        line = Line(Listening("127.0.0.1", port, "").open(context))
         with pytest.raises(NotSent):
             await line.ask(bridge.SampleGet(id=line.next_id()), bridge.Holdings, 1.0)
         with pytest.raises(NotSent):

@@ -1,0 +1,244 @@
+"""Bridges that come by themselves to a command port: who may, for which broker, and what they say goes to it.
+
+A terminal can't listen, so its bridge connects here and says `bridge_hello`; then the gateway asks and it answers.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, Final, Protocol
+
+import attrs
+import trio
+
+from quantmind.domain.clock import Clock
+from quantmind.domain.rarely import Rarely
+from quantmind.wire import bridge
+from quantmind.wire.auth import Authenticator, Denial, Identity
+
+logger: Final = logging.getLogger("quantmind.bridges")
+
+VIA: Final = "bridge"
+HELLO: Final = "bridge_hello"
+KINDS: Final = frozenset({HELLO, "reply", "transaction"})
+"""What a bridge says has one of these types, and no command has."""
+MARKS: Final = tuple(f'"{kind}"'.encode() for kind in KINDS)
+LOG_EVERY_S: Final = 10.0
+
+Send = Callable[[bytes], bool]
+
+
+class Arrived(Protocol):
+    """A bridge that was let in."""
+
+    @property
+    def proof(self) -> str:
+        """What all that it says must have in it."""
+        ...
+
+    @property
+    def account(self) -> int: ...
+
+    @property
+    def gone(self) -> str | None:
+        """Why it is asked no more; None: it is there."""
+        ...
+
+    def take(self, body: bytes) -> None:
+        """A message of it. Never waits."""
+        ...
+
+    def leave(self, why: str) -> None:
+        """It is asked no more. Safe to repeat."""
+        ...
+
+
+class BridgeInlet(Protocol):
+    """A broker's place for its bridge."""
+
+    @property
+    def account(self) -> str | None:
+        """The number of the account that it must have; None: any."""
+        ...
+
+    def arrive(self, send: Send, account: int, server: str, now: float) -> Arrived:
+        """Take in a bridge that may come; the one before it is asked no more."""
+        ...
+
+    def snapshot(self) -> Mapping[str, Any]:
+        """For /status."""
+        ...
+
+
+@attrs.define(eq=False)
+class BridgeStatistics:
+    """For /status: bridges that came and were let in, and why others were not."""
+
+    received: int = 0
+    refused: dict[str, int] = attrs.field(factory=dict)
+
+
+@attrs.define
+class _Seat:
+    """A bridge by the route that its messages come by, and the token it showed."""
+
+    arrived: Arrived
+    broker: str
+    identity: Identity
+
+
+@attrs.define(eq=False)
+class BridgeGate:
+    """Tells what bridges say from commands, at every command port. Outlives the ports' incarnations.
+
+    Args:
+        berths: the places by broker.
+    """
+
+    berths: Mapping[str, BridgeInlet]
+    authenticator: Authenticator
+    clock: Clock
+    statistics: BridgeStatistics = attrs.field(factory=BridgeStatistics)
+    _seats: dict[Hashable, _Seat] = attrs.field(factory=dict, init=False)
+    _rarely: Rarely = attrs.field(factory=lambda: Rarely(LOG_EVERY_S), init=False)
+
+    def take(self, body: bytes, sender: Hashable, send: Send, token: str | None) -> bool:
+        """Take a message if it is a bridge's; else it is somebody's command. Never raises for what is in it.
+
+        Args:
+            sender: the connection that it came by.
+            send: gives a message back by that.
+            token: what the connection was let in with; None where it showed none.
+        """
+        if not any(mark in body for mark in MARKS):
+            return False
+        kind = bridge.kind_in(body)
+        if kind not in KINDS:
+            return False
+        self.statistics.received += 1
+        seat = self._seats.get(sender)
+        if kind == HELLO:
+            self._greet(body, sender, send, token)
+        elif seat is None:
+            self._refuse(send, bridge.UNASKED, bridge.UNAUTHORIZED, "say bridge_hello first, with a token", "no_hello")
+        elif not self.authenticator.stands(seat.identity):
+            self._drop(sender, "the token that it was let in with has been revoked or has expired")
+            self._refuse(send, bridge.UNASKED, bridge.UNAUTHORIZED, "the token has ended", "token_gone")
+        elif seat.arrived.gone is not None:
+            self._drop(sender, "")
+            why = f"{seat.arrived.gone}; say bridge_hello to be asked again"
+            code = bridge.REPLACED if seat.arrived.gone == bridge.ANOTHER else bridge.UNAUTHORIZED
+            self._refuse(send, bridge.UNASKED, code, why, "gone")
+        else:
+            seat.arrived.take(body)
+        return True
+
+    def snapshot(self) -> dict[str, Any]:
+        """For /status."""
+        brokers = {name: dict(berth.snapshot()) for name, berth in self.berths.items()}
+        return {**attrs.asdict(self.statistics), "brokers": brokers}
+
+    # --- inside ------------------------------------------------------------------------------------------------
+
+    def _greet(self, body: bytes, sender: Hashable, send: Send, token: str | None) -> None:
+        try:
+            offer = bridge.decode_offer(body)
+        except bridge.BridgeFault as fault:
+            self._refuse(send, bridge.id_in(body), bridge.INVALID, str(fault), "malformed")
+            return
+        if offer.protocol != bridge.PROTOCOL:
+            why = f"protocol must be {bridge.PROTOCOL}, was {offer.protocol}; update the older side"
+            self._refuse(send, offer.id, bridge.INVALID, why, "protocol")
+            return
+        found = self._admitted(offer, token)
+        if isinstance(found, Denial):
+            self._refuse(send, offer.id, found.code, found.message, found.reason)
+            return
+        name = self._broker_of(offer, found)
+        if isinstance(name, Denial):
+            self._refuse(send, offer.id, name.code, name.message, name.reason)
+            return
+        seat = self._seats.get(sender)
+        # One that says it again has missed our answer, or was asked nothing for a while: what it is doing goes on.
+        if (
+            seat is None
+            or seat.arrived.gone is not None
+            or (seat.broker, seat.arrived.account) != (name, offer.account)
+        ):
+            if seat is not None:
+                self._drop(sender, "it has come for another account")
+            self._forget_the_gone()
+            arrived = self.berths[name].arrive(send, offer.account, offer.server, self.clock.now())
+            seat = self._seats[sender] = _Seat(arrived, name, found)
+        seat.identity = found
+        send(bridge.encode_reply(offer.id, bridge.Accepted(session=seat.arrived.proof)))
+
+    def _admitted(self, offer: bridge.Offer, token: str | None) -> Identity | Denial:
+        shown = offer.token or token
+        if not shown:
+            return Denial("unauthorized", "no_token", "a token of scope bridge is needed here; send it as `token`")
+        found = self.authenticator.admit(shown, peer=VIA, via=VIA)
+        if isinstance(found, Denial):
+            return found
+        if not found.may("bridge"):
+            self.authenticator.count_denied(VIA, "no_scope_bridge", found.name)
+            return Denial(
+                "forbidden",
+                "no_scope_bridge",
+                f"the token {found.name} has no scope bridge; `quantmind token add` makes one that has",
+            )
+        return found
+
+    # Which broker it is for: the one that it names, or the one that takes its account.
+    def _broker_of(self, offer: bridge.Offer, identity: Identity) -> str | Denial:
+        reached = [name for name in self.berths if identity.reaches(name)]
+        if not reached:
+            return Denial(
+                "forbidden",
+                "token_of_another_broker",
+                f"the token {identity.name} is of no broker that waits for a bridge, which has type mt5_socket and "
+                "mode listen",
+            )
+        account = str(offer.account)
+        if offer.broker:
+            fitting = [name for name in reached if name == offer.broker]
+        else:
+            fitting = [name for name in reached if self.berths[name].account == account]
+            fitting = fitting or [name for name in reached if self.berths[name].account is None]
+        if len(fitting) != 1:
+            named = f"broker {offer.broker}" if offer.broker else f"account {account}"
+            several = "more than one broker takes" if fitting else "no broker that waits for a bridge takes"
+            return Denial(
+                "forbidden",
+                "no_broker",
+                f"{several} {named}; set account_id of the broker to it, or say `broker` in bridge_hello: "
+                f"{', '.join(reached)}",
+            )
+        wanted = self.berths[fitting[0]].account
+        if wanted is not None and wanted != account:
+            return Denial(
+                "forbidden",
+                "another_account",
+                f"broker {fitting[0]} has account_id {wanted}, and the terminal is logged in as {account}: correct one "
+                "of them",
+            )
+        return fitting[0]
+
+    def _refuse(self, send: Send, request_id: str, code: str, message: str, reason: str) -> None:
+        self.statistics.refused[reason] = self.statistics.refused.get(reason, 0) + 1
+        count = self._rarely.due(reason, trio.current_time())
+        if count:
+            logger.warning("refuse.bridge reason=%s count=%d: %s", reason, count, ascii(message))
+        send(bridge.encode_error(request_id, code, message))
+
+    def _drop(self, sender: Hashable, why: str) -> None:
+        seat = self._seats.pop(sender, None)
+        if seat is not None and why:
+            seat.arrived.leave(why)
+
+    # There are never more seats than berths and what has just gone from them.
+    def _forget_the_gone(self) -> None:
+        for sender, seat in list(self._seats.items()):
+            if seat.arrived.gone is not None:
+                del self._seats[sender]
