@@ -40,6 +40,7 @@ from quantmind.wire.auth import Authenticator
 
 TOKEN = "a-token-for-one-worker"
 ABSENT_AFTER_S = 0.2
+OFFER_EVERY_S = 0.05
 
 ALWAYS = frozenset(Capability) - {
     Capability.HEDGING,
@@ -260,7 +261,14 @@ class Mt5Subject:
 
     async def _call(self, port: int) -> None:
         await call(
-            self._settings, "127.0.0.1", port, "paper", module=self._module(), clock=self.wall, answers=self._answer
+            self._settings,
+            "127.0.0.1",
+            port,
+            "paper",
+            module=self._module(),
+            clock=self.wall,
+            answers=self._answer,
+            every_s=OFFER_EVERY_S,
         )
 
     async def _run(self, settings: Settings, announce: Any) -> None:

@@ -22,10 +22,9 @@ from quantmind.wire import bridge
 
 logger: Final = logging.getLogger("quantmind.mt5.worker")
 
-HELLO_EVERY_S: Final = 1.0
-"""How often it offers itself until it is let in."""
-SILENT_S: Final = 5.0
-"""A gateway that has asked nothing for so long may be another one, that does not know it yet."""
+OFFER_EVERY_S: Final = 1.0
+"""How often it offers itself until it is let in; and after so long without a question, for it may be another gateway
+by now, one that does not know it. One that does gives the same answer, and nothing is disturbed."""
 HIGH_WATER: Final = 256
 
 
@@ -42,6 +41,7 @@ async def call(
     module: Any = None,
     clock: Callable[[], float] = time.time,
     answers: Callable[[bytes], bytes | None] = lambda reply: reply,
+    every_s: float = OFFER_EVERY_S,
 ) -> None:
     """Offer the terminal to a gateway and answer what it asks, until cancelled.
 
@@ -54,6 +54,7 @@ async def call(
         module: the terminal's module, if it is not to be imported by its name.
         clock: Unix seconds.
         answers: what becomes of an answer before it goes out; None: it is lost. For tests.
+        every_s: how often it offers the terminal while it is asked nothing.
 
     Raises:
         NoModule: the terminal's module can't be imported.
@@ -74,7 +75,7 @@ async def call(
                 high_water=HIGH_WATER,
                 only_connected=True,
             )
-            await _Call(socket, Desk.of_a_caller(service), settings.token, broker, answers).run()
+            await _Call(socket, Desk.of_a_caller(service), settings.token, broker, answers, every_s).run()
     finally:
         service.close()
         sent.close()
@@ -89,22 +90,22 @@ class _Call:
     token: str = attrs.field(repr=False)
     broker: str
     answers: Callable[[bytes], bytes | None]
+    every_s: float
     _session: str = attrs.field(default="", init=False, repr=False)
     _hello: str = attrs.field(default="", init=False)
     _hellos: int = attrs.field(default=0, init=False)
     _told: str = attrs.field(default="", init=False)
 
     async def run(self) -> None:
-        offered_at = -HELLO_EVERY_S
+        due = trio.current_time()
         while True:
-            now = trio.current_time()
-            if now - offered_at >= (SILENT_S if self._session else HELLO_EVERY_S):
+            if trio.current_time() >= due:
                 self._offer()
-                offered_at = now
-            with trio.move_on_after(HELLO_EVERY_S):
+                due = trio.current_time() + self.every_s
+            with trio.move_on_at(due):
                 for incoming in await self.socket.receive_batch():
                     if self._take(incoming):
-                        offered_at = trio.current_time()
+                        due = trio.current_time() + self.every_s
 
     # Whether the gateway asked something: then it knows us.
     def _take(self, incoming: Incoming) -> bool:
