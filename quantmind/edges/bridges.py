@@ -24,6 +24,8 @@ HELLO: Final = "bridge_hello"
 KINDS: Final = frozenset({HELLO, "reply", "transaction"})
 """What a bridge says has one of these types, and no command has."""
 MARKS: Final = tuple(f'"{kind}"'.encode() for kind in KINDS)
+MOST_GONE: Final = 64
+"""Bridges that are asked no more, and are still known."""
 LOG_EVERY_S: Final = 10.0
 
 Send = Callable[[bytes], bool]
@@ -125,11 +127,12 @@ class BridgeGate:
         elif not self.authenticator.stands(seat.identity):
             self._drop(sender, "the token that it was let in with has been revoked or has expired")
             self._refuse(send, bridge.UNASKED, bridge.UNAUTHORIZED, "the token has ended", "token_gone")
+        elif seat.arrived.gone == bridge.ANOTHER:
+            self._refuse(send, bridge.UNASKED, bridge.REPLACED, bridge.ANOTHER, "replaced")
         elif seat.arrived.gone is not None:
             self._drop(sender, "")
             why = f"{seat.arrived.gone}; say bridge_hello to be asked again"
-            code = bridge.REPLACED if seat.arrived.gone == bridge.ANOTHER else bridge.UNAUTHORIZED
-            self._refuse(send, bridge.UNASKED, code, why, "gone")
+            self._refuse(send, bridge.UNASKED, bridge.UNAUTHORIZED, why, "gone")
         else:
             seat.arrived.take(body)
         return True
@@ -160,6 +163,10 @@ class BridgeGate:
             self._refuse(send, offer.id, name.code, name.message, name.reason)
             return
         seat = self._seats.get(sender)
+        if seat is not None and seat.arrived.gone == bridge.ANOTHER:
+            why = f"{bridge.ANOTHER} for the same account: end one of the two, or connect anew to take its place"
+            self._refuse(send, offer.id, bridge.REPLACED, why, "replaced")
+            return
         # One that says it again has missed our answer, or was asked nothing for a while: what it is doing goes on.
         if (
             seat is None
@@ -237,8 +244,8 @@ class BridgeGate:
         if seat is not None and why:
             seat.arrived.leave(why)
 
-    # There are never more seats than berths and what has just gone from them.
+    # Whoever was replaced is remembered for a while: two that each take the place of the other would both be useless.
     def _forget_the_gone(self) -> None:
-        for sender, seat in list(self._seats.items()):
-            if seat.arrived.gone is not None:
-                del self._seats[sender]
+        gone = [sender for sender, seat in self._seats.items() if seat.arrived.gone is not None]
+        for sender in gone[: max(0, len(gone) - MOST_GONE)]:
+            del self._seats[sender]

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway_process import TOKEN, quantmind, running, until, write_config
+import zmq
+from gateway_process import TOKEN, GatewayProcess, done, quantmind, running, until, write_config
 
 from quantmind.config.brokers import MockBrokerConfig, SymbolOverrides
 from quantmind.testing.terminal import FakeTerminal
@@ -116,6 +120,9 @@ def test_a_worker_by_hand_and_a_gateway_that_connects(tmp_path: Path, terminal: 
     [
         ([], "", "QUANTMIND_WORKER_TOKEN must have the token"),
         (["--host", "0.0.0.0"], WORKER_TOKEN, "is not loopback"),
+        (["--to", "10.0.0.5:5555"], WORKER_TOKEN, "call 127.0.0.1 and lead a tunnel"),
+        (["--to", "127.0.0.1"], WORKER_TOKEN, "--to is HOST:PORT"),
+        (["--to", "127.0.0.1:70000"], WORKER_TOKEN, "--to is HOST:PORT"),
         (["--broker", "nope"], WORKER_TOKEN, "no broker of type mt5 is called nope; "),
     ],
 )
@@ -133,6 +140,91 @@ def test_a_worker_that_can_t_be_run_so(tmp_path: Path, arguments: list[str], tok
     assert ran.returncode == 2
     assert says in ran.stderr
     assert TOKEN not in ran.stderr
+
+
+def test_a_worker_that_calls(tmp_path: Path, terminal: FakeTerminal) -> None:
+    """The gateway is killed in the middle of an order and started again: the worker comes back, the fill is known."""
+    (tmp_path / "worker").mkdir()
+    worker_config = write_config(tmp_path / "worker", {"mt5": mt5_config(tmp_path)})
+    far = {"type": "mt5_socket", "mode": "listen", "account_id": "5", "timeout": 4}
+    config = write_config(tmp_path, {"far": far}, commands={"port": free_port()})
+    order = {"type": "trade_open", "ea_name": "a", "magic": 1, "symbol": "EURUSD", "volume": 0.1, "side": "buy"}
+    order = {**order, "execute": True, "token": TOKEN, "request_id": "first", "timestamp": time.time()}
+    said = done(config, "token", "add", "far-bridge", "--scope", "bridge", "--broker", "far")
+    with running(config) as gateway:
+        worker = start_calling(worker_config, gateway.port("commands"), said["token"])
+        try:
+            until(lambda: gateway.get("/status")["brokers"][0]["trading"]["state"] == "active")
+            bridges = gateway.get("/status")["bridges"]
+            assert bridges["brokers"]["far"]["connected"]
+            terminal.faults.frozen_s, terminal.faults.frozen_after = 2.0, True
+            asking = threading.Thread(target=lambda: suppressed(gateway.command, order))
+            asking.start()
+            until(terminal.executed)
+            gateway.kill()
+            asking.join()
+            terminal.faults.frozen_s = 0.0
+            with running(config) as again:
+                until(lambda: again.get("/status")["brokers"][0]["trading"]["state"] == "active")
+                found = until(lambda: settled(again, "first"))
+                (done_there,) = terminal.executed()
+                assert (found["state"], found["reply"]["ticket"]) == ("filled", done_there.ticket)
+                assert again.command(order)["ticket"] == done_there.ticket
+                assert len(terminal.executed()) == 1
+                until(lambda: again.get("/positions?broker=far")["items"])
+                # Another worker for the same account: the first one ends, and says why.
+                other = start_calling(worker_config, again.port("commands"), said["token"])
+                try:
+                    assert worker.wait(timeout=30) == 69
+                    until(lambda: again.get("/status")["brokers"][0]["trading"]["state"] == "active")
+                    assert (
+                        again.command({**order, "request_id": "second", "timestamp": time.time()})["status"]
+                        == "success"
+                    )
+                    done(config, "token", "revoke", "far-bridge")
+                    until(lambda: not again.get("/status")["bridges"]["brokers"]["far"]["connected"])
+                    assert (
+                        again.command({**order, "request_id": "third", "timestamp": time.time()})["approved"] is False
+                    )
+                finally:
+                    other.send_signal(signal.SIGINT)
+                    assert other.wait(timeout=20) == 0
+        finally:
+            if worker.poll() is None:
+                worker.kill()
+                worker.wait()
+
+
+def settled(gateway: GatewayProcess, request_id: str) -> Any:
+    """What became of a command, once that is known."""
+    found = gateway.get(f"/commands/{request_id}")
+    return found if found["state"] not in ("intent", "sent", "unknown", "approved") else None
+
+
+def suppressed(what: Any, *arguments: Any) -> None:
+    """Do it, though the other side may die meanwhile."""
+    with contextlib.suppress(zmq.ZMQError):
+        what(*arguments)
+
+
+def free_port() -> int:
+    """One that nobody has now."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def start_calling(config: Path, port: int, token: str) -> subprocess.Popen[str]:
+    """A worker that calls a gateway."""
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "quantmind", "mt5-worker", "--config", str(config), "--to", f"127.0.0.1:{port}"],
+        env={**os.environ, "QUANTMIND_WORKER_TOKEN": token},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert worker.stdout is not None
+    with worker.stdout as lines:
+        assert json.loads(lines.readline())["calls"] == f"127.0.0.1:{port}"
+    return worker
 
 
 def start_worker(config: Path, port: int) -> tuple[subprocess.Popen[str], int]:

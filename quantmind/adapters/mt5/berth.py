@@ -83,12 +83,13 @@ class Caller:
         self._said.append(Incoming((), body, None))
         self.tell()
 
-    def leave(self, why: str) -> None:
-        """It is asked no more; who waits for an answer hears that it is lost. Safe to repeat."""
+    def leave(self, why: str, code: str = bridge.UNAUTHORIZED) -> None:
+        """It is asked no more, and told so; who waits for an answer hears that it is lost. Safe to repeat."""
         if self._gone is None:
             self._gone = why
             self._said.clear()
             self.tell()
+            self._send(bridge.encode_error(bridge.UNASKED, code, why))
 
     # --- for the line to it ------------------------------------------------------------------------------------------
 
@@ -171,7 +172,7 @@ class Berth:
         self._caller = caller
         self.arrivals += 1
         if before is not None:
-            before.leave(bridge.ANOTHER)
+            before.leave(bridge.ANOTHER, bridge.REPLACED)
         news, self._news = self._news, trio.Event()
         news.set()
         logger.info("accept.bridge broker=%s account=%d server=%s", self.broker, account, ascii(server))

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
 import signal
 import sys
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import trio
 
 from quantmind.adapters.mt5.sent import SentFileError
+from quantmind.adapters.mt5.worker.calling import Replaced, call
 from quantmind.adapters.mt5.worker.serve import NoModule, serve
 from quantmind.adapters.mt5.worker.settings import Settings, settings_from
 from quantmind.net.errors import NetError
+
+logger = logging.getLogger("quantmind.mt5.worker")
 
 EXIT_USAGE = 2
 EXIT_UNAVAILABLE = 69
@@ -38,27 +43,34 @@ def run(settings: Settings) -> int:
     """
     if settings.parent:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return _run(partial(serve, settings, lambda port: say(port=port, pid=os.getpid())))
+
+
+def run_calling(settings: Settings, host: str, port: int, broker: str) -> int:
+    """Call a gateway's command port and answer what it asks; the process's exit code."""
+    say(calls=f"{host}:{port}", pid=os.getpid())
+    return _run(partial(call, settings, host, port, broker))
+
+
+def _run(work: Callable[[], Awaitable[None]]) -> int:
     exit_code = 0
     try:
-        exit_code = _serve(settings)
+        try:
+            trio.run(work)
+        except (NoModule, SentFileError, NetError, Replaced) as exc:
+            logger.error("give.up reason=%s", exc)  # what it is is in its text
+            say(error=str(exc))
+            exit_code = EXIT_UNAVAILABLE
     except* KeyboardInterrupt:
         pass
     return exit_code
 
 
-def _serve(settings: Settings) -> int:
-    try:
-        trio.run(partial(serve, settings, lambda port: say(port=port, pid=os.getpid())))
-    except (NoModule, SentFileError, NetError) as exc:
-        say(error=str(exc))
-        return EXIT_UNAVAILABLE
-    return 0
-
-
 def say(**what: object) -> None:
-    """One line of JSON on standard output, for whoever started this."""
-    sys.stdout.write(json.dumps(what) + "\n")
-    sys.stdout.flush()
+    """One line of JSON on standard output, for whoever started this; nobody may read it any more."""
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.write(json.dumps(what) + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -156,11 +156,13 @@ class _Call:
             self._say(f"the gateway does not take it: {reply.error}")
         elif reply.id == self._hello:
             try:
-                self._session = bridge.read(reply.data, bridge.Accepted).session
+                session = bridge.read(reply.data, bridge.Accepted).session
             except bridge.BridgeFault as fault:
                 self._say(f"the gateway's answer can't be read: {fault}")
                 return
-            self._say("the gateway has taken it")
+            if session != self._session:
+                self._session, self._told = session, ""
+                self._say("the gateway has taken it")
 
     def _send(self, payload: bytes) -> None:
         try:

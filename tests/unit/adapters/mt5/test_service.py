@@ -368,11 +368,34 @@ def said(answer: bytes) -> bridge.Reply:
     return bridge.decode_reply(answer)
 
 
+def greeted(desk: Desk, route: bytes, hello: bytes) -> str:
+    """The session of whoever says hello."""
+    session = bridge.read(said(desk.answer(Incoming((route,), hello, None))).data, bridge.Welcome).session
+    assert len(session) >= 16
+    return session
+
+
+def sample(route: bytes, session: str = "") -> Incoming:
+    return Incoming((route,), bridge.encode(bridge.SampleGet(id="1", session=session)), None)
+
+
+def test_the_name_of_a_connection_proves_nothing(world: World) -> None:
+    """Whoever takes the name of one that has ended, and did not hear the session, is told to show the token."""
+    one = desk(world)
+    session = greeted(one, b"a", bridge.encode(bridge.Hello(id="1", protocol=1, token=TOKEN)))
+    for wrong in ("", "x", session[:-1], session + "x", "é"):
+        assert said(one.answer(sample(b"a", wrong))).code == "unauthorized"
+    assert said(one.answer(sample(b"a", session))).error is None
+    assert session not in repr(one)
+    again = greeted(one, b"a", bridge.encode(bridge.Hello(id="1", protocol=1, token=TOKEN)))
+    assert again != session
+    assert said(one.answer(sample(b"a", session))).code == "unauthorized"
+
+
 def test_the_desk_lets_in_by_the_token_alone(world: World) -> None:
     """A wrong one, none, another protocol; and one gateway at a time."""
     one = desk(world)
-    ask = Incoming((b"a",), bridge.encode(bridge.SampleGet(id="1")), None)
-    assert said(one.answer(ask)).code == "unauthorized"
+    assert said(one.answer(sample(b"a"))).code == "unauthorized"
     for token in ("", "x", TOKEN[:-1], TOKEN + "x", "é"):
         wrong = bridge.encode(bridge.Hello(id="2", protocol=1, token=token))
         assert said(one.answer(Incoming((b"a",), wrong, None))).code == "unauthorized"
@@ -380,11 +403,13 @@ def test_the_desk_lets_in_by_the_token_alone(world: World) -> None:
     assert "update" in (said(one.answer(Incoming((b"a",), old, None))).error or "")
     assert one.refused == 7
     hello = bridge.encode(bridge.Hello(id="4", protocol=1, token=TOKEN))
-    assert said(one.answer(Incoming((b"a",), hello, None))).error is None
-    assert said(one.answer(ask)).error is None
-    assert said(one.answer(attrs.evolve(ask, route=(b"b",)))).code == "unauthorized"
-    assert said(one.answer(Incoming((b"b",), hello, None))).error is None
-    assert said(one.answer(ask)).code == "unauthorized"
+    first = greeted(one, b"a", hello)
+    assert said(one.answer(sample(b"a", first))).error is None
+    assert said(one.answer(sample(b"b", first))).code == "unauthorized"
+    second = greeted(one, b"b", hello)
+    assert said(one.answer(sample(b"a", first))).code == "unauthorized"
+    assert said(one.answer(sample(b"b", second))).error is None
+    assert one.refused == 9
     nobody = Desk(world.service, "")
     empty = bridge.encode(bridge.Hello(id="5", protocol=1, token=""))
     assert said(nobody.answer(Incoming((b"a",), empty, None))).code == "unauthorized"
@@ -403,10 +428,10 @@ def test_the_desk_answers_whatever_comes(world: World, body: bytes | None) -> No
 def test_a_crash_is_answered(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is ours, and the worker lives on."""
     one = desk(world)
-    one.answer(Incoming((b"a",), bridge.encode(bridge.Hello(id="1", protocol=1, token=TOKEN)), None))
+    session = greeted(one, b"a", bridge.encode(bridge.Hello(id="1", protocol=1, token=TOKEN)))
     monkeypatch.setattr(world.service, "_handle", lambda _: 1 / 0)
-    answer = said(one.answer(Incoming((b"a",), bridge.encode(bridge.SampleGet(id="2")), None)))
-    assert (answer.id, answer.code) == ("2", "internal")
+    answer = said(one.answer(sample(b"a", session)))
+    assert (answer.id, answer.code) == ("1", "internal")
 
 
 def test_settings_tell_no_secrets() -> None:
