@@ -39,7 +39,8 @@ NONE = "\N{EN DASH}"
 BROKERS = {
     "`mt5_mock`": ("mock-hedging", "mock-netting", "mock-hedging-kept", "mock-netting-kept"),
     "`mt5`": ("mt5-hedging", "mt5-netting"),
-    "`mt5_socket`": ("mt5-socket-hedging", "mt5-socket-netting"),
+    "`mt5_socket` connect": ("mt5-socket-hedging", "mt5-socket-netting"),
+    "`mt5_socket` listen": ("mt5-listen-hedging", "mt5-listen-netting"),
 }
 
 

@@ -162,7 +162,6 @@ def test_a_worker_that_calls(tmp_path: Path, terminal: FakeTerminal) -> None:
             asking.start()
             until(terminal.executed)
             gateway.kill()
-            asking.join()
             terminal.faults.frozen_s = 0.0
             with running(config) as again:
                 until(lambda: again.get("/status")["brokers"][0]["trading"]["state"] == "active")
@@ -189,6 +188,7 @@ def test_a_worker_that_calls(tmp_path: Path, terminal: FakeTerminal) -> None:
                 finally:
                     other.send_signal(signal.SIGINT)
                     assert other.wait(timeout=20) == 0
+            asking.join()  # it gave up
         finally:
             if worker.poll() is None:
                 worker.kill()
