@@ -16,6 +16,7 @@ from quantmind.edges.command_log import CommandLog
 from quantmind.edges.door import Door
 from quantmind.edges.ingest import DOMAIN, IngestDoor, ZapDoor, plain_judge
 from quantmind.edges.latency import Latencies
+from quantmind.edges.nodes import NodeHost
 from quantmind.edges.secure import SecureSocket, TokenJudge, judges_of
 from quantmind.edges.tls import CertificateWatch
 from quantmind.edges.zmq_commands import ZmqCommands
@@ -60,18 +61,25 @@ class Guarded:
     specs: list[ActorSpec]
     status: dict[str, Callable[[], Mapping[str, Any]]]
     doors: tuple[Door, ...]
-    bridges: BridgeGate | None = None
+    bridges: BridgeGate
     """For the open command port, too."""
 
 
 def guarded_doors(parts: Parts, commands: Ref[Any], latencies: Latencies, turns: Turns) -> Guarded:
     doors = parts.doors
-    bridges = BridgeGate(parts.berths, parts.authenticator, parts.clock) if parts.berths else None
+    node_door = make_door(parts, "node", commands, latencies)
+    nodes = NodeHost(parts.brokers, parts.boards, parts.journal, node_door, parts.clock)
+    bridges = BridgeGate(parts.berths, nodes, parts.authenticator, parts.clock)
     judges = judges_of(doors.secure, parts.authenticator, parts.brokers)
     handler = None if doors.zap is None else ZapHandler(doors.zap, judges)
     specs, status = _ingest(parts, handler, judges, turns)
-    if bridges is not None:
-        status["bridges"] = bridges.snapshot
+    specs.append(ActorSpec("nodes", lambda: nodes, mailbox=QUIET))
+    status["bridges"] = bridges.snapshot
+    status["nodes"] = lambda: {
+        **nodes.snapshot(),
+        "in_flight": node_door.in_flight,
+        "door": attrs.asdict(node_door.statistics),
+    }
     if doors.tls is not None:
         certificates = doors.tls.certificates
         specs.insert(0, ActorSpec("tls", lambda: CertificateWatch(certificates), mailbox=QUIET))
@@ -89,11 +97,11 @@ def guarded_doors(parts: Parts, commands: Ref[Any], latencies: Latencies, turns:
             "connections": attrs.asdict(connections),
             "endpoints": {each.name: _secure_status(each, command_doors.get(each.name)) for each in doors.secure},
         }
-    return Guarded(specs, status, tuple(command_doors.values()), bridges)
+    return Guarded(specs, status, (*command_doors.values(), node_door), bridges)
 
 
 def _secure_commands(
-    name: str, socket: RouterSocket, door: Door, judge: Judge, bridges: BridgeGate | None, turns: Turns
+    name: str, socket: RouterSocket, door: Door, judge: Judge, bridges: BridgeGate, turns: Turns
 ) -> ActorSpec:
     def make() -> ZmqCommands:
         if isinstance(judge, TokenJudge):

@@ -1,6 +1,7 @@
-"""Bridges that come by themselves to a command port: who may, for which broker, and what they say goes to it.
+"""Who says `bridge_hello` at a command port: a terminal's bridge, or another gateway.
 
-A terminal can't listen, so its bridge connects here and says `bridge_hello`; then the gateway asks and it answers.
+A terminal can't listen, so its bridge connects here and names its account; then we ask and it answers. Another gateway
+names none: it asks, and an account of ours is its terminal (`quantmind.edges.nodes`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import trio
 
 from quantmind.domain.clock import Clock
 from quantmind.domain.rarely import Rarely
+from quantmind.edges.nodes import Guest, NodeHost
 from quantmind.wire import bridge
 from quantmind.wire.auth import Authenticator, Denial, Identity
 
@@ -21,9 +23,8 @@ logger: Final = logging.getLogger("quantmind.bridges")
 
 VIA: Final = "bridge"
 HELLO: Final = "bridge_hello"
-KINDS: Final = frozenset({HELLO, "reply", "transaction"})
-"""What a bridge says has one of these types, and no command has."""
-MARKS: Final = tuple(f'"{kind}"'.encode() for kind in KINDS)
+SAID: Final = frozenset({HELLO, "reply", "transaction"})
+"""What a bridge says has one of these types, and no command has one of them or of `bridge.REQUESTS`."""
 MOST_GONE: Final = 64
 """Bridges that are asked no more, and are still known."""
 LOG_EVERY_S: Final = 10.0
@@ -96,13 +97,16 @@ class BridgeGate:
 
     Args:
         berths: the places by broker.
+        nodes: answers other gateways.
     """
 
     berths: Mapping[str, BridgeInlet]
+    nodes: NodeHost
     authenticator: Authenticator
     clock: Clock
     statistics: BridgeStatistics = attrs.field(factory=BridgeStatistics)
     _seats: dict[Hashable, _Seat] = attrs.field(factory=dict, init=False)
+    _guests: dict[Hashable, Guest] = attrs.field(factory=dict, init=False)
     _rarely: Rarely = attrs.field(factory=lambda: Rarely(LOG_EVERY_S), init=False)
 
     def take(self, body: bytes, sender: Hashable, send: Send, token: str | None) -> bool:
@@ -113,10 +117,11 @@ class BridgeGate:
             send: gives a message back by that.
             token: what the connection was let in with; None where it showed none.
         """
-        if not any(mark in body for mark in MARKS):
-            return False
         kind = bridge.kind_in(body)
-        if kind not in KINDS:
+        if kind in bridge.REQUESTS:
+            self._ask(body, sender, send)
+            return True
+        if kind not in SAID:
             return False
         self.statistics.received += 1
         seat = self._seats.get(sender)
@@ -146,7 +151,7 @@ class BridgeGate:
 
     def _greet(self, body: bytes, sender: Hashable, send: Send, token: str | None) -> None:
         try:
-            offer = bridge.decode_offer(body)
+            offer = bridge.decode_hello(body)
         except bridge.BridgeFault as fault:
             self._refuse(send, bridge.id_in(body), bridge.INVALID, str(fault), "malformed")
             return
@@ -157,6 +162,9 @@ class BridgeGate:
         found = self._admitted(offer, token)
         if isinstance(found, Denial):
             self._refuse(send, offer.id, found.code, found.message, found.reason)
+            return
+        if isinstance(offer, bridge.Hello):
+            self._greet_node(offer, body, sender, send, found)
             return
         name = self._broker_of(offer, found)
         if isinstance(name, Denial):
@@ -181,7 +189,43 @@ class BridgeGate:
         seat.identity = found
         send(bridge.encode_reply(offer.id, bridge.Accepted(session=seat.arrived.proof)))
 
-    def _admitted(self, offer: bridge.Offer, token: str | None) -> Identity | Denial:
+    # Another gateway, which asks of an account of ours what it would ask of a terminal.
+    def _greet_node(self, hello: bridge.Hello, body: bytes, sender: Hashable, send: Send, identity: Identity) -> None:
+        if not identity.may("trade"):
+            self.authenticator.count_denied(VIA, "no_scope_trade", identity.name)
+            why = f"the token {identity.name} has no scope trade, which another gateway needs besides bridge"
+            self._refuse(send, hello.id, "forbidden", why, "no_scope_trade")
+            return
+        reached = [name for name in self.nodes.brokers if identity.reaches(name)]
+        if len(reached) != 1:
+            why = (
+                f"the token {identity.name} reaches {len(reached)} brokers here, and another gateway trades one: bind "
+                "the token to it, quantmind token add … --broker NAME"
+            )
+            self._refuse(send, hello.id, "forbidden", why, "no_broker")
+            return
+        guest = self._guests.get(sender)
+        if guest is None or guest.gone is not None or guest.identity != identity:
+            try:
+                guest = self.nodes.arrive(identity, reached[0], send)
+            except OverflowError as full:
+                self._refuse(send, hello.id, "busy", str(full), "full")
+                return
+            self._guests = {key: each for key, each in self._guests.items() if each.gone is None}
+            self._guests[sender] = guest
+        guest.ask(body)
+
+    def _ask(self, body: bytes, sender: Hashable, send: Send) -> None:
+        guest = self._guests.get(sender)
+        if guest is not None and guest.gone is None and not self.authenticator.stands(guest.identity):
+            guest.leave("the token that it was let in with has been revoked or has expired")
+        if guest is None or guest.gone is not None:
+            why = "say bridge_hello first, with a token" if guest is None else f"{guest.gone}; say bridge_hello again"
+            self._refuse(send, bridge.id_in(body), bridge.UNAUTHORIZED, why, "no_hello")
+            return
+        guest.ask(body)
+
+    def _admitted(self, offer: bridge.Offer | bridge.Hello, token: str | None) -> Identity | Denial:
         shown = offer.token or token
         if not shown:
             return Denial("unauthorized", "no_token", "a token of scope bridge is needed here; send it as `token`")

@@ -197,6 +197,22 @@ AnyRequest = (
     | OrderCancel
     | OrderFind
 )
+REQUESTS: Final[frozenset[str]] = frozenset(
+    str(each.__struct_config__.tag)
+    for each in (
+        SymbolsGet,
+        TicksGet,
+        FeedRestart,
+        SampleGet,
+        DealsGet,
+        OrderSend,
+        PositionClose,
+        PositionModify,
+        OrderCancel,
+        OrderFind,
+    )
+)
+"""The types of requests, but for the first one."""
 Trading = OrderSend | PositionClose | PositionModify | OrderCancel
 
 
@@ -347,6 +363,10 @@ class _Id(msgspec.Struct):
     id: str
 
 
+class _Account(msgspec.Struct):
+    account: Any = None
+
+
 LONGEST_ID: Final = 64
 UNAVAILABLE: Final = "unavailable"
 """The terminal can't be reached; nothing was sent."""
@@ -362,7 +382,9 @@ UNASKED: Final = ""
 _encoder = msgspec.json.Encoder(decimal_format="number")
 _request_decoder: msgspec.json.Decoder[AnyRequest] = msgspec.json.Decoder(AnyRequest)
 _kind_decoder = msgspec.json.Decoder(_Kind)
+_account_decoder = msgspec.json.Decoder(_Account)
 _id_decoder = msgspec.json.Decoder(_Id)
+_hello_decoder = msgspec.json.Decoder(Hello)
 _offer_decoder = msgspec.json.Decoder(Offer)
 _reply_decoder = msgspec.json.Decoder(_Reply)
 _said_decoder: msgspec.json.Decoder[_Reply | Transaction] = msgspec.json.Decoder(_Reply | Transaction)
@@ -394,9 +416,16 @@ def decode(raw: bytes) -> AnyRequest:
     return _decoded(raw, _request_decoder, MAX_REQUEST_BYTES)
 
 
-def decode_offer(raw: bytes) -> Offer:
-    """What a bridge that came by itself says first. Raises BridgeFault."""
-    return _decoded(raw, _offer_decoder, MAX_REQUEST_BYTES)
+def decode_hello(raw: bytes) -> Hello | Offer:
+    """What is said first: by a bridge that came by itself, which names its account, or by who wants to ask.
+
+    Raises:
+        BridgeFault: it is neither.
+    """
+    has_account = _decoded(raw, _account_decoder, MAX_REQUEST_BYTES).account is not None
+    if has_account:
+        return _decoded(raw, _offer_decoder, MAX_REQUEST_BYTES)
+    return _decoded(raw, _hello_decoder, MAX_REQUEST_BYTES)
 
 
 def kind_in(raw: bytes) -> str:

@@ -96,6 +96,11 @@ class TaskHost:
             scope.cancel()
 
 
+def no_nodes() -> Any:
+    """No other gateway trades here."""
+    return types.SimpleNamespace(brokers={})
+
+
 @attrs.define(eq=False)
 class GatewayPort:
     """The command port of a gateway, as far as bridges are concerned."""
@@ -113,7 +118,7 @@ class GatewayPort:
         socket = RouterSocket.bind(context, "127.0.0.1", port, max_message_bytes=MAX_FRAME_BYTES)
         opened = cls(socket, Berth("paper"), socket.port, context, trio.CancelScope())
         tokens = Authenticator({TOKEN: ("bridge", frozenset({"bridge"}))})
-        nursery.start_soon(opened.read, BridgeGate({"paper": opened.berth}, tokens, SystemClock()))
+        nursery.start_soon(opened.read, BridgeGate({"paper": opened.berth}, no_nodes(), tokens, SystemClock()))
         return opened
 
     async def read(self, gate: BridgeGate) -> None:

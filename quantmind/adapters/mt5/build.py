@@ -25,6 +25,8 @@ CONNECT_SPARE_S: Final = 10.0
 """Beyond `timeout_ms`, which the package itself waits for its terminal."""
 MOST_DEALS_OF_A_BRIDGE: Final = 4000
 """In one answer: a command port takes no longer messages than 2 MB."""
+ORDER_SPARE_S: Final = 1.0
+"""Beyond `timeout`: another gateway says itself that it does not know, and that is worth hearing."""
 _FOREX: Final[Mapping[str, str]] = {"sun": "17:00-24:00", "mon-thu": "00:00-24:00", "fri": "00:00-17:00"}
 _NEW_YORK: Final = "America/New_York"
 _CFD: Final = 1
@@ -113,7 +115,9 @@ def berths(brokers: Mapping[str, Broker]) -> dict[str, Berth]:
 
 
 def _limits(config: Mt5SocketBrokerConfig) -> Limits:
-    return Limits(connect_s=config.timeout + CONNECT_SPARE_S, order_s=config.timeout, query_s=config.timeout)
+    return Limits(
+        connect_s=config.timeout + CONNECT_SPARE_S, order_s=config.timeout + ORDER_SPARE_S, query_s=config.timeout
+    )
 
 
 def settings_of(

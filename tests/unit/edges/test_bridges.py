@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import types
 from typing import Any
 
 import attrs
@@ -25,6 +26,10 @@ TOKENS = {
 BOUND = Identity("bound", frozenset({"bridge"}), brokers=frozenset({"two"}), digest=digest_of("bound-token"))
 
 
+def no_nodes() -> Any:
+    return types.SimpleNamespace(brokers={})
+
+
 class Clock:
     def now(self) -> float:
         return 1_800_000_000.0
@@ -42,7 +47,7 @@ class World:
     @classmethod
     def make(cls, **accounts: str | None) -> World:
         berths = {name: Berth(name, account) for name, account in (accounts or {"one": "1", "two": "2"}).items()}
-        return cls(BridgeGate(berths, Authenticator(TOKENS, identities=[BOUND]), Clock()), berths)
+        return cls(BridgeGate(berths, no_nodes(), Authenticator(TOKENS, identities=[BOUND]), Clock()), berths)
 
     def say(self, who: str, body: bytes, token: str | None = None) -> bool:
         def send(payload: bytes) -> bool:
