@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from actors.commands import Routing
+from actors.known import KnownCommands
 from actors.parts import Parts
 from actors.runtime import ActorSpec, MailboxPolicy, Overflow, Ref
 from quantmind.edges.bridges import BridgeGate
@@ -65,10 +66,12 @@ class Guarded:
     """For the open command port, too."""
 
 
-def guarded_doors(parts: Parts, commands: Ref[Any], latencies: Latencies, turns: Turns) -> Guarded:
+def guarded_doors(
+    parts: Parts, commands: Ref[Any], known: KnownCommands, latencies: Latencies, turns: Turns
+) -> Guarded:
     doors = parts.doors
     node_door = make_door(parts, "node", commands, latencies)
-    nodes = NodeHost(parts.brokers, parts.boards, parts.journal, node_door, parts.clock)
+    nodes = NodeHost(parts.brokers, parts.boards, parts.journal, known, node_door, parts.clock)
     bridges = BridgeGate(parts.berths, nodes, parts.authenticator, parts.clock)
     judges = judges_of(doors.secure, parts.authenticator, parts.brokers)
     handler = None if doors.zap is None else ZapHandler(doors.zap, judges)

@@ -200,7 +200,7 @@ def build_tree(parts: Parts) -> Tree:
     http_door = make_door(parts, "http", commands, latencies)
 
     turns = Turns(parts.at_work)
-    guarded = guarded_doors(parts, commands, latencies, turns)
+    guarded = guarded_doors(parts, commands, centre.known, latencies, turns)
     http_statistics = HttpStatistics()
     roots: list[Supervisor] = []
 

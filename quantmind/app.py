@@ -21,11 +21,11 @@ from actors.tree import Tree, build_tree
 from quantmind import __version__
 from quantmind.adapters import mock
 from quantmind.adapters.calendar_file import CalendarFile
-from quantmind.adapters.guarded import GuardedBroker
+from quantmind.adapters.guarded import Deadlines, GuardedBroker
 from quantmind.adapters.journal import Bounds, LogReader, SqliteJournal
 from quantmind.adapters.mt5.berth import Berth
 from quantmind.adapters.mt5.broker import BridgedBroker
-from quantmind.adapters.mt5.build import berths
+from quantmind.adapters.mt5.build import berths, deadlines_of
 from quantmind.adapters.mt5.build import build as build_mt5
 from quantmind.adapters.mt5.build import build_socket as build_mt5_socket
 from quantmind.adapters.state import JournalState
@@ -344,7 +344,7 @@ def _look_soon(boards: Boards, name: str) -> None:
 def _guarded(broker: Broker, config: BrokerConfig, boards: Boards) -> GuardedBroker:
     breaker = Breaker(config.breaker.failures, config.breaker.open_s)
     boards.links.of(broker.name).breaker = breaker
-    return GuardedBroker(broker, breaker)
+    return GuardedBroker(broker, breaker, deadlines_of(broker) if isinstance(broker, BridgedBroker) else Deadlines())
 
 
 def _limits(config: Config, brokers: tuple[str, ...]) -> Limits:

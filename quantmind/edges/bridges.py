@@ -15,6 +15,7 @@ import trio
 
 from quantmind.domain.clock import Clock
 from quantmind.domain.rarely import Rarely
+from quantmind.edges.door import over_rate
 from quantmind.edges.nodes import Guest, NodeHost
 from quantmind.wire import bridge
 from quantmind.wire.auth import Authenticator, Denial, Identity
@@ -119,7 +120,7 @@ class BridgeGate:
         """
         kind = bridge.kind_in(body)
         if kind in bridge.REQUESTS:
-            self._ask(body, sender, send)
+            self._ask(kind, body, sender, send)
             return True
         if kind not in SAID:
             return False
@@ -215,13 +216,17 @@ class BridgeGate:
             self._guests[sender] = guest
         guest.ask(body)
 
-    def _ask(self, body: bytes, sender: Hashable, send: Send) -> None:
+    def _ask(self, kind: str, body: bytes, sender: Hashable, send: Send) -> None:
         guest = self._guests.get(sender)
         if guest is not None and guest.gone is None and not self.authenticator.stands(guest.identity):
             guest.leave("the token that it was let in with has been revoked or has expired")
         if guest is None or guest.gone is not None:
             why = "say bridge_hello first, with a token" if guest is None else f"{guest.gone}; say bridge_hello again"
             self._refuse(send, bridge.id_in(body), bridge.UNAUTHORIZED, why, "no_hello")
+            return
+        if kind in bridge.ORDERS and not self.authenticator.in_rate(guest.identity):
+            self.authenticator.count_denied(VIA, "rate_limit", guest.identity.name)
+            self._refuse(send, bridge.id_in(body), bridge.UNAVAILABLE, over_rate(guest.identity), "rate_limit")
             return
         guest.ask(body)
 

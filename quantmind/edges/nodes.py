@@ -19,6 +19,8 @@ import msgspec
 import trio
 
 from actors.boards import Boards, PricedAt
+from actors.durable import within
+from actors.known import KnownCommands
 from actors.runtime import Inbox, run_until_stopping
 from quantmind.domain.accounts import Deal, PendingOrder, Position
 from quantmind.domain.clock import Clock
@@ -43,6 +45,11 @@ STALE_S: Final = 4.0
 """A request that has waited so long for its turn is not begun: whoever asked has given it up."""
 IDLE_S: Final = 60.0
 """One that asks nothing for so long has gone."""
+READ_WITHIN_S: Final = 2.0
+"""A journal that takes longer is as good as down: whoever waits behind it may want to close something."""
+MOST_OF_A_TAG: Final = 20
+MOST_LOOKUPS: Final = 500
+"""Orders that are looked up in the journal for one answer."""
 MOST_DEALS: Final = 10_000
 MOST_TAGS: Final = 20_000
 """Tags that are remembered: those of their orders, and those that were said to be absent."""
@@ -138,12 +145,14 @@ class NodeHost:
 
     Args:
         brokers: ours, by name.
+        known: commands by their ids, whether or not a journal could take them.
         door: takes their orders as commands.
     """
 
     brokers: Mapping[str, Broker]
     boards: Boards
     journal: Journal
+    known: KnownCommands
     door: Door
     clock: Clock
     statistics: NodeStatistics = attrs.field(factory=NodeStatistics)
@@ -154,6 +163,8 @@ class NodeHost:
     """Tags of orders whose command has no answer yet."""
     _absent: OrderedDict[tuple[str, str], None] = attrs.field(factory=OrderedDict, init=False)
     """(EA, tag) that was said to be absent: it must not come after that."""
+    _lost: dict[tuple[str, str], float] = attrs.field(factory=dict, init=False)
+    """(EA, tag) of commands whose answer was lost and of which no record tells: since when that is known."""
     _tags: OrderedDict[tuple[str, str], str] = attrs.field(factory=OrderedDict, init=False)
     """(EA, our order id) → their tag; empty: it is no order of theirs."""
 
@@ -277,6 +288,7 @@ class NodeHost:
             symbols=tuple(specs),
             company="QuantMind",
             session=guest.session,
+            clock_ms=_clock_ms(),
         )
 
     # The newest price of each symbol that has changed since the batch before; those between two questions are not told.
@@ -306,19 +318,32 @@ class NodeHost:
         assert isinstance(request, bridge.OrderSend | bridge.PositionClose | bridge.PositionModify | bridge.OrderCancel)
         if (guest.ea_name, request.tag) in self._absent:
             raise _Refusal(bridge.UNAVAILABLE, "it was looked for, and said to be absent; nothing was sent")
+        if 0 < request.start_by_ms < _clock_ms():
+            raise _Refusal(bridge.LATE, "it came too late: whoever asked has given it up; nothing was sent")
         self.statistics.orders += 1
-        self._in_hand.add(request.tag)
-        try:
-            reply = await self.door.request(self._command(guest, request), identity=guest.identity)
-        finally:
-            self._in_hand.discard(request.tag)
+        reply = await self._asked(guest, request)
         if isinstance(reply.get("order_id"), str):
             self._remember(guest.ea_name, reply["order_id"], request.tag)
         return _outcome(reply)
 
+    # Whoever waits here may be cancelled; the command goes on, and its tag is in hand until it has its answer.
+    async def _asked(self, guest: Guest, request: bridge.Trading) -> Mapping[str, Any]:
+        done = trio.Event()
+        answers: list[Mapping[str, Any]] = []
+
+        def keep(reply: Mapping[str, Any]) -> None:
+            self._in_hand.discard(request.tag)
+            answers.append(reply)
+            done.set()
+
+        self._in_hand.add(request.tag)
+        self.door.submit(self._command(guest, request), keep, identity=guest.identity)
+        await done.wait()
+        return answers[0]
+
     def _command(self, guest: Guest, request: bridge.AnyRequest) -> bytes:
         asked = {name: getattr(request, name) for name in request.__struct_fields__}
-        for name in ("id", "session", "tag", "reduces"):
+        for name in ("id", "session", "tag", "reduces", "start_by_ms"):
             del asked[name]
         if isinstance(request, bridge.PositionClose):
             asked["close_by"] = asked.pop("by")
@@ -336,8 +361,14 @@ class NodeHost:
     async def _find(self, guest: Guest, tag: str) -> Placed | Absent | None:
         if tag in self._in_hand:
             return None
-        records = await self.journal.remembered(tag, guest.ea_name, 1)
+        # Of any EA: the token may have had another name when the order came, and no two orders have one tag.
+        found = await within(self.journal.remembered(tag, None, MOST_OF_A_TAG), READ_WITHIN_S)
+        records = [each for each in found if each.broker == guest.broker]
         if not records:
+            # What reduces goes out without a journal, too: then it is known in memory alone.
+            for entry in self.known.of_id(tag).values():
+                if not entry.lost or self._lost_for(guest, tag) < BEGUN_S:
+                    return _heard(entry.reply)
             self._absent[guest.ea_name, tag] = None
             while len(self._absent) > MOST_TAGS:
                 self._absent.popitem(last=False)
@@ -347,18 +378,31 @@ class NodeHost:
             return None if self.clock.now() - record.at < BEGUN_S else Absent()
         return _found(record)
 
+    def _lost_for(self, guest: Guest, tag: str) -> float:
+        now = trio.current_time()
+        since = self._lost.setdefault((guest.ea_name, tag), now)
+        while len(self._lost) > MOST_TAGS:
+            del self._lost[next(iter(self._lost))]
+        return now - since
+
     # --- tags --------------------------------------------------------------------------------------------------------
 
-    async def _retagged(self, guest: Guest, things: Sequence[_Tagged]) -> tuple[_Tagged, ...]:
-        return tuple([attrs.evolve(each, tag=await self._tag_of(guest, each.tag)) for each in things])
+    # The newest first: of a long history so many are looked up each time, so that nobody waits behind it for long.
+    async def _retagged(self, guest: Guest, things: Sequence[_Tagged], most: int = MOST_LOOKUPS) -> tuple[_Tagged, ...]:
+        found = []
+        for each in reversed(things):
+            tag = self._tags.get((guest.ea_name, each.tag)) if each.tag else ""
+            if tag is None:
+                tag = await self._tag_of(guest, each.tag) if most > 0 else ""
+                most -= 1
+            found.append(attrs.evolve(each, tag=tag))
+        return tuple(reversed(found))
 
     # Our own tag is the order's id here; theirs is what they asked with.
     async def _tag_of(self, guest: Guest, order_id: str) -> str:
-        if not order_id:
-            return ""
         known = self._tags.get((guest.ea_name, order_id))
         if known is None:
-            record = await self.journal.order(order_id)
+            record = await within(self.journal.order(order_id), READ_WITHIN_S)
             theirs = record is not None and record.ea_name == guest.ea_name
             known = (record.request_id or "") if theirs and record is not None else ""
             self._remember(guest.ea_name, order_id, known)
@@ -368,6 +412,10 @@ class NodeHost:
         self._tags[ea_name, order_id] = tag
         while len(self._tags) > MOST_TAGS:
             self._tags.popitem(last=False)
+
+
+def _clock_ms() -> int:
+    return int(trio.current_time() * 1000)
 
 
 def _is_of(guest: Guest, request: bridge.AnyRequest) -> bool:
@@ -392,7 +440,15 @@ def _outcome(reply: Mapping[str, Any]) -> Outcome:
     return Unknown(str(reply.get("message") or "that gateway does not know what became of it"))
 
 
+def _heard(reply: Mapping[str, Any] | None) -> Placed | Absent | None:
+    if reply is None or reply.get("status") == "unknown":
+        return None
+    return _placed(reply) if reply.get("status") == "success" else Absent()
+
+
 def _found(record: OrderRecord) -> Placed | Absent | None:
+    if record.state is OrderState.REFUSED and record.reply is not None and record.reply.get("ended") is not None:
+        return _placed(record.reply)  # it waited, and its server took it off
     if record.state in _NOT_DONE:
         return Absent()
     if record.reply is None or record.state in _NOT_YET:

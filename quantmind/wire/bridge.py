@@ -124,7 +124,8 @@ class OrderSend(Request, frozen=True, tag="order_send"):
     """A market order, or a limit or stop order. `expiration` Unix seconds, `deviation` points.
 
     `reduce`: a volume between two steps may be lowered to the step. `reduces`, of every order: it was proved to take
-    risk away, so it goes out also where what adds risk is held back.
+    risk away, so it goes out also where what adds risk is held back. `start_by_ms`, of every order: when `clock_ms` of
+    the one that is asked is past it the order is not begun, since whoever asked has given it up; 0: whenever it comes.
     """
 
     tag: str
@@ -142,6 +143,7 @@ class OrderSend(Request, frozen=True, tag="order_send"):
     filling: Filling | None = None
     reduce: bool = False
     reduces: bool = False
+    start_by_ms: int = 0
 
 
 class PositionClose(Request, frozen=True, tag="position_close"):
@@ -154,6 +156,7 @@ class PositionClose(Request, frozen=True, tag="position_close"):
     by: int | None = None
     magic: int = 0
     reduces: bool = False
+    start_by_ms: int = 0
 
 
 class PositionModify(Request, frozen=True, tag="position_modify"):
@@ -167,6 +170,7 @@ class PositionModify(Request, frozen=True, tag="position_modify"):
     new_expiration: float | None = None
     magic: int = 0
     reduces: bool = False
+    start_by_ms: int = 0
 
 
 class OrderCancel(Request, frozen=True, tag="order_cancel"):
@@ -176,6 +180,7 @@ class OrderCancel(Request, frozen=True, tag="order_cancel"):
     ticket: int
     magic: int = 0
     reduces: bool = False
+    start_by_ms: int = 0
 
 
 class OrderFind(Request, frozen=True, tag="order_find"):
@@ -213,6 +218,10 @@ REQUESTS: Final[frozenset[str]] = frozenset(
     )
 )
 """The types of requests, but for the first one."""
+ORDERS: Final[frozenset[str]] = frozenset(
+    str(each.__struct_config__.tag) for each in (OrderSend, PositionClose, PositionModify, OrderCancel)
+)
+"""Those that trade."""
 Trading = OrderSend | PositionClose | PositionModify | OrderCancel
 
 
@@ -233,6 +242,8 @@ class Welcome(msgspec.Struct, kw_only=True, frozen=True):
     utc_offset_s: int = 0
     clock: str = ""
     session: str = ""
+    clock_ms: int = 0
+    """Of a clock of the one that is asked, which only runs on: what `start_by_ms` is of. 0: it has none."""
 
     def __repr__(self) -> str:
         return f"Welcome(account={self.account!r}, server={self.server!r}, margin_mode={self.margin_mode!r})"
@@ -373,6 +384,8 @@ UNAVAILABLE: Final = "unavailable"
 INVALID: Final = "invalid_message"
 UNAUTHORIZED: Final = "unauthorized"
 INTERNAL: Final = "internal"
+LATE: Final = "late"
+"""An order came after its `start_by_ms`; nothing was sent."""
 REPLACED: Final = "replaced"
 """Another bridge of the same account has come; this one is not asked any more."""
 ANOTHER: Final = "another bridge has come"
@@ -517,7 +530,7 @@ def proposal_of(request: Trading, broker: str) -> Proposal:
             return Cancel(origin, broker, request.ticket)
 
 
-def request_of(order: Approved, tag: str, request_id: str) -> Trading:
+def request_of(order: Approved, tag: str, request_id: str, start_by_ms: int = 0) -> Trading:
     """What an approved order is called here.
 
     Raises:
@@ -545,6 +558,7 @@ def request_of(order: Approved, tag: str, request_id: str) -> Trading:
                 filling=proposal.filling,
                 reduce=proposal.reduce,
                 reduces=reduces,
+                start_by_ms=start_by_ms,
             )
         case Close():
             return PositionClose(
@@ -556,6 +570,7 @@ def request_of(order: Approved, tag: str, request_id: str) -> Trading:
                 by=proposal.by,
                 magic=proposal.origin.magic,
                 reduces=reduces,
+                start_by_ms=start_by_ms,
             )
         case Modify():
             return PositionModify(
@@ -568,10 +583,16 @@ def request_of(order: Approved, tag: str, request_id: str) -> Trading:
                 new_expiration=proposal.new_expiration,
                 magic=proposal.origin.magic,
                 reduces=reduces,
+                start_by_ms=start_by_ms,
             )
         case Cancel():
             return OrderCancel(
-                id=request_id, tag=tag, ticket=proposal.ticket, magic=proposal.origin.magic, reduces=reduces
+                id=request_id,
+                tag=tag,
+                ticket=proposal.ticket,
+                magic=proposal.origin.magic,
+                reduces=reduces,
+                start_by_ms=start_by_ms,
             )
 
 

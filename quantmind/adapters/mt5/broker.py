@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeVar
@@ -27,6 +28,7 @@ from quantmind.wire import bridge
 logger: Final = logging.getLogger("quantmind.mt5")
 
 LONGEST_TAG: Final = 16
+MOST_TAGS: Final = 1000
 ALWAYS_OPEN: Final = Sessions()
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -58,6 +60,8 @@ class BridgedBroker:
         account: the number of the account that it must be; None: whichever the worker has.
         retries: so often a question whose answer was lost is asked again. An order never is.
         most_deals: so many come in one answer, the newest.
+        settle_s: how long after it was sent a request that the terminal does not know may still get through.
+        shared: the worker is somebody else's, so there may be another one with orders of an earlier gateway.
         on_event: told that something has happened to the account, so that it is worth a look.
     """
 
@@ -69,6 +73,8 @@ class BridgedBroker:
     account: str | None = None
     retries: int = 0
     most_deals: int = 10_000
+    settle_s: float = 0.0
+    shared: bool = False
     on_event: Callable[[], None] = lambda: None
     welcome: bridge.Welcome | None = attrs.field(default=None, init=False)
     """What the worker said of the account when it was reached last."""
@@ -80,9 +86,18 @@ class BridgedBroker:
     _connected: bool = attrs.field(default=False, init=False)
     _anew: bool = attrs.field(default=False, init=False)
     _batch: int = attrs.field(default=0, init=False)
+    _earlier_by: float = attrs.field(init=False)
+    _began_by: dict[str, float] = attrs.field(factory=dict, init=False)
+    """By when an order has begun or never will, by its tag; those of an earlier gateway were sent before this one."""
+    _clock_ms: float | None = attrs.field(default=None, init=False)
+    """How far the worker's clock is ahead of ours, by which an order ends that has waited too long there."""
     # Not from 0: a bridge may still answer the gateway that was here before this one.
     _last: int = attrs.field(factory=lambda: secrets.randbelow(1 << 40), init=False)
     _turn: trio.Lock = attrs.field(factory=trio.Lock, init=False)
+
+    @_earlier_by.default
+    def _of_an_earlier_gateway(self) -> float:
+        return self.monotonic() + self.settle_s if self.shared else -math.inf
 
     @property
     def paced(self) -> bool:
@@ -104,14 +119,12 @@ class BridgedBroker:
         """
         try:
             line = await self._reach_worker()
-            hello = bridge.Hello(id=line.next_id(), protocol=bridge.PROTOCOL, token=self._token, anew=self._anew)
-            welcome = await line.reach(hello, bridge.Welcome, self.limits.connect_s)
+            welcome = await self._greet(line, anew=self._anew)
             if self.account is not None and str(welcome.account) != self.account:
                 raise BrokerUnavailable(
                     f"the worker has account {welcome.account}, and `account_id` says {self.account}: correct one of "
                     "them"
                 )
-            line.session = welcome.session
             asked = bridge.SymbolsGet(id=line.next_id())
             symbols = await line.ask(asked, bridge.Symbols, self.limits.query_s)
         except Refusal as refusal:
@@ -182,18 +195,36 @@ class BridgedBroker:
             return await self._send_once(order, tag)
 
     async def _send_once(self, order: Approved, tag: str) -> Outcome:
+        outcome = await self._try_to_send(order, tag)
+        if outcome is not None:
+            return outcome
+        # It was said to be late at once, so the two clocks have drifted apart; surely it was not sent.
+        try:
+            await self._greet(self._open_line(), anew=False)
+        except (NotSent, AnswerLost, Refusal) as error:
+            raise BrokerUnavailable(f"broker {self.name}: {error}; nothing was sent") from None
+        outcome = await self._try_to_send(order, tag)
+        if outcome is None:
+            raise BrokerUnavailable(f"broker {self.name}: the worker says that the order came too late")
+        return outcome
+
+    # None: it came too late, and was not begun.
+    async def _try_to_send(self, order: Approved, tag: str) -> Outcome | None:
         line = self._open_line()
-        request = bridge.request_of(order, tag, line.next_id())
+        request = bridge.request_of(order, tag, line.next_id(), self._start_by_ms())
         try:
             bridge.check(request)
         except bridge.BridgeFault as fault:
             code = Retcode.INVALID_VOLUME if str(fault).startswith("volume") else Retcode.INVALID_PRICE
             return Refused(int(code), str(fault))
+        self._note(tag)
         try:
             return (await line.ask(request, bridge.Result, self.limits.order_s)).outcome()
         except NotSent as error:
             raise BrokerUnavailable(f"broker {self.name}: {error}; nothing was sent") from None
         except Refusal as refusal:
+            if refusal.code == bridge.LATE:
+                return None
             if refusal.code in (bridge.UNAVAILABLE, bridge.UNAUTHORIZED, bridge.INVALID):
                 raise BrokerUnavailable(str(refusal)) from None
             return Unknown(f"the worker failed with it: {refusal}")
@@ -207,9 +238,14 @@ class BridgedBroker:
         """What the terminal knows of an order by its tag. Raises BrokerUnavailable."""
         found = await self._ask(lambda i: bridge.OrderFind(id=i, tag=tag), bridge.Found)
         try:
-            return found.answer()
+            answer = found.answer()
         except bridge.BridgeFault as fault:
             raise BrokerUnavailable(f"broker {self.name}: {fault}") from None
+        # Another worker may have been asked than the one that it was sent to, and that one may still begin it.
+        # And one that could not write it down is followed by one that knows nothing of it.
+        if isinstance(answer, Absent) and self.monotonic() < self._began_by.get(tag, self._earlier_by):
+            return None
+        return answer
 
     async def recover(self, step: Recovery, symbols: Sequence[str]) -> None:
         """Ask for prices again; let the terminal go and reach it again; end the worker and begin anew.
@@ -255,6 +291,24 @@ class BridgedBroker:
             )
             self._place, self._batch = place, 0
         return self._line
+
+    async def _greet(self, line: Line, *, anew: bool) -> bridge.Welcome:
+        hello = bridge.Hello(id=line.next_id(), protocol=bridge.PROTOCOL, token=self._token, anew=anew)
+        welcome = await line.reach(hello, bridge.Welcome, self.limits.connect_s)
+        line.session = welcome.session
+        self._clock_ms = welcome.clock_ms - self.monotonic() * 1000 if welcome.clock_ms else None
+        return welcome
+
+    def _note(self, tag: str) -> None:
+        self._began_by[tag] = self.monotonic() + self.settle_s
+        while len(self._began_by) > MOST_TAGS:
+            del self._began_by[next(iter(self._began_by))]
+
+    # The answer to the greeting was under way, so this is early rather than late.
+    def _start_by_ms(self) -> int:
+        if self._clock_ms is None:
+            return 0
+        return int(self._clock_ms + (self.monotonic() + self.limits.order_s) * 1000)
 
     def _open_line(self) -> Line:
         if self._line is None or not self._connected:

@@ -9,7 +9,8 @@ from typing import Any, Final
 import msgspec
 import trio
 
-from quantmind.adapters.mt5.berth import Berth
+from quantmind.adapters.guarded import Deadlines
+from quantmind.adapters.mt5.berth import ARRIVES_WITHIN_S, Berth
 from quantmind.adapters.mt5.broker import BridgedBroker, Limits
 from quantmind.adapters.mt5.host import Elsewhere, Listening, WorkerProcess
 from quantmind.adapters.mt5.terminal.server_clock import parse_server_zone
@@ -25,6 +26,7 @@ CONNECT_SPARE_S: Final = 10.0
 """Beyond `timeout_ms`, which the package itself waits for its terminal."""
 MOST_DEALS_OF_A_BRIDGE: Final = 4000
 """In one answer: a command port takes no longer messages than 2 MB."""
+SPARE_S: Final = 2.0
 ORDER_SPARE_S: Final = 1.0
 """Beyond `timeout`: another gateway says itself that it does not know, and that is worth hearing."""
 _FOREX: Final[Mapping[str, str]] = {"sun": "17:00-24:00", "mon-thu": "00:00-24:00", "fri": "00:00-17:00"}
@@ -62,6 +64,7 @@ def build(
         ),
         sessions_of(config),
         monotonic,
+        settle_s=config.settle_after_s,
     )
 
 
@@ -85,6 +88,8 @@ def build_socket(
             monotonic,
             account=config.account_id,
             retries=config.max_retries,
+            settle_s=_limits(config).order_s,
+            shared=True,
             most_deals=MOST_DEALS_OF_A_BRIDGE,
         )
     if config.vps_host is None:
@@ -105,6 +110,8 @@ def build_socket(
         monotonic,
         account=config.account_id,
         retries=config.max_retries,
+        settle_s=_limits(config).order_s,
+        shared=True,
     )
 
 
@@ -112,6 +119,21 @@ def berths(brokers: Mapping[str, Broker]) -> dict[str, Berth]:
     """The places of bridges that come by themselves, by broker."""
     hosts = {name: broker.host for name, broker in brokers.items() if isinstance(broker, BridgedBroker)}
     return {name: host for name, host in hosts.items() if isinstance(host, Berth)}
+
+
+def deadlines_of(broker: BridgedBroker) -> Deadlines:
+    """For who stands before it: its own limits come first, since only it can end a worker that is stuck."""
+    limits, usual = broker.limits, Deadlines()
+    query_s = limits.query_s + SPARE_S
+    return Deadlines(
+        connect_s=limits.connect_s + ARRIVES_WITHIN_S + SPARE_S,
+        poll_s=max(usual.poll_s, query_s),
+        sample_s=max(usual.sample_s, query_s),
+        deals_s=max(usual.deals_s, query_s),
+        place_s=max(usual.place_s, 2 * limits.order_s + SPARE_S),
+        find_s=max(usual.find_s, query_s),
+        recover_s=max(usual.recover_s, limits.recover_s + SPARE_S),
+    )
 
 
 def _limits(config: Mt5SocketBrokerConfig) -> Limits:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -28,7 +29,8 @@ REWRITE_BYTES: Final = 8 * 1024 * 1024
 class Sent:
     """One request. `at` is when it went out, Unix seconds; `done` when its answer came, None: it has not.
 
-    `what` is the request as it was asked for, `answer` what the terminal said of it.
+    `what` is the request as it was asked for, `answer` what the terminal said of it. `began` is of a clock that only
+    runs on: when it went out, or when a file that had it was read.
     """
 
     tag: str
@@ -36,6 +38,7 @@ class Sent:
     what: Mapping[str, Any]
     done: float | None = None
     answer: Mapping[str, Any] = attrs.field(factory=dict)
+    began: float = attrs.field(default=0.0, eq=False)
 
 
 class SentFileError(Exception):
@@ -49,12 +52,15 @@ class SentFile:
     Args:
         path: the file; None keeps them in memory alone.
         clock: Unix seconds.
+        steady: seconds of a clock that only runs on.
     """
 
     path: Path | None
     clock: Callable[[], float]
+    steady: Callable[[], float] = time.monotonic
     since: float = attrs.field(init=False)
     """From when on it has everything, Unix seconds: of what was sent earlier it knows nothing."""
+    _began: float = attrs.field(init=False)
     _by_tag: dict[str, Sent] = attrs.field(factory=dict, init=False)
     _descriptor: int | None = attrs.field(default=None, init=False)
     _size: int = attrs.field(default=0, init=False)
@@ -63,10 +69,16 @@ class SentFile:
     def _from_now_on(self) -> float:
         return self.clock()
 
+    @_began.default
+    def _from_its_reading_on(self) -> float:
+        return self.steady()
+
     @classmethod
-    def open(cls, path: Path | None, clock: Callable[[], float]) -> SentFile:
+    def open(
+        cls, path: Path | None, clock: Callable[[], float], steady: Callable[[], float] = time.monotonic
+    ) -> SentFile:
         """Read what is there. Raises SentFileError."""
-        opened = cls(path, clock)
+        opened = cls(path, clock, steady)
         if path is not None:
             try:
                 opened._read(path)
@@ -79,11 +91,30 @@ class SentFile:
         """The request with this tag."""
         return self._by_tag.get(tag)
 
-    def going(self, tag: str, what: Mapping[str, Any]) -> None:
-        """A request goes out now. Raises SentFileError: it could not be written, so it must not go."""
-        one = Sent(tag, self.clock(), what)
-        self._write({"tag": tag, "at": one.at, "what": dict(what)})
-        self._by_tag[tag] = one
+    def age_of(self, one: Sent) -> float:
+        """How long ago it went out at least, in seconds, though the clock was set back since."""
+        return _elapsed(self.clock() - one.at, self.steady() - one.began)
+
+    def whole_for(self) -> float:
+        """How long it has everything at least, in seconds."""
+        return _elapsed(self.clock() - self.since, self.steady() - self._began)
+
+    def going(self, tag: str, what: Mapping[str, Any], *, whatever: bool = False) -> None:
+        """A request goes out now.
+
+        Args:
+            whatever: it goes out though it can't be written, and is remembered until this process ends.
+
+        Raises:
+            SentFileError: it could not be written, so unless `whatever` it must not go, and nothing is remembered.
+        """
+        one = self._by_tag[tag] = Sent(tag, self.clock(), what, began=self.steady())
+        try:
+            self._write({"tag": tag, "at": one.at, "what": dict(what)})
+        except SentFileError:
+            if not whatever:
+                del self._by_tag[tag]
+            raise
 
     def answered(self, tag: str, answer: Mapping[str, Any]) -> None:
         """Its answer has come. One that can't be written is unknown to the next worker, and looked up there."""
@@ -117,7 +148,7 @@ class SentFile:
                     continue
                 tag = str(said["tag"])
                 if "what" in said:
-                    self._by_tag[tag] = Sent(tag, float(said["at"]), dict(said["what"]))
+                    self._by_tag[tag] = Sent(tag, float(said["at"]), dict(said["what"]), began=self._began)
                 elif tag in self._by_tag:
                     one = self._by_tag[tag]
                     self._by_tag[tag] = attrs.evolve(one, done=float(said["done"]), answer=dict(said["answer"]))
@@ -127,7 +158,10 @@ class SentFile:
     def _rewrite(self, path: Path) -> None:
         oldest = self.clock() - KEEP_S
         self.since = max(self.since, oldest)
-        kept = [one for one in self._by_tag.values() if one.at >= oldest][-MOST:]
+        kept = [one for one in self._by_tag.values() if one.at >= oldest]
+        if len(kept) > MOST:
+            kept = kept[-MOST:]
+            self.since = max(self.since, kept[0].at)
         self._by_tag = {one.tag: one for one in kept}
         temporary = path.with_name(path.name + ".new")
         lines = json.dumps({"since": self.since}).encode() + b"\n" + b"".join(_line(one) for one in kept)
@@ -155,6 +189,11 @@ class SentFile:
         except OSError as exc:
             raise SentFileError(f"{self.path} can't be written ({exc.strerror})") from exc
         self._size += len(line)
+
+
+# The wall's clock counts, unless it was set back.
+def _elapsed(wall_s: float, steady_s: float) -> float:
+    return wall_s if wall_s >= 0 else steady_s
 
 
 def _line(one: Sent) -> bytes:

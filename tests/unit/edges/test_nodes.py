@@ -16,10 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.boards import Boards, Catalog
+from actors.known import KnownCommands
 from actors.runtime import ActorSpec, Supervisor
 from quantmind.domain.accounts import Account, Deal, Position, Sample
 from quantmind.domain.order_life import KnownBy, OrderState
-from quantmind.domain.orders import Absent, Placed, Refused, Side, Unknown
+from quantmind.domain.orders import Absent, Ending, Placed, Refused, Side, Unknown
 from quantmind.domain.quotes import Quote
 from quantmind.domain.symbols import usual_spec
 from quantmind.domain.tokens import digest_of
@@ -69,28 +70,38 @@ class World:
     tokens: Authenticator
     commands: list[dict[str, Any]] = attrs.field(factory=list)
     reply: dict[str, Any] = attrs.field(factory=lambda: dict(FILLED))
-    held: trio.Event | None = None
+    held: bool = False
+    waiting: list[Any] = attrs.field(factory=list)
     records: dict[str, OrderRecord] = attrs.field(factory=dict)
     positions: list[Position] = attrs.field(factory=list)
     down: Exception | None = None
+    hangs: bool = False
     sent: dict[str, list[bridge.Reply]] = attrs.field(factory=dict)
     number: int = 0
 
     # --- what is behind the host ---
 
-    async def request(self, raw: bytes, *, identity: Identity) -> dict[str, Any]:
+    def submit(self, raw: bytes, answer: Any, *, identity: Identity) -> None:
         self.commands.append({**json.loads(raw), "by": identity.name})
-        if self.held is not None:
-            await self.held.wait()
-        return self.reply
+        self.waiting.append(answer)
+        if not self.held:
+            self.release()
+
+    def release(self) -> None:
+        """Answer what was asked."""
+        self.held = False
+        while self.waiting:
+            self.waiting.pop(0)(self.reply)
 
     async def sweep(self) -> None:
         await trio.sleep_forever()
 
     async def remembered(self, request_id: str, ea_name: str | None, limit: int) -> Sequence[OrderRecord]:
-        assert (ea_name, limit) == ("front", 1)
+        assert ea_name is None
         if self.down is not None:
             raise self.down
+        if self.hangs:
+            await trio.sleep_forever()
         return [self.records[request_id]] if request_id in self.records else []
 
     async def order(self, order_id: str) -> OrderRecord | None:
@@ -152,7 +163,7 @@ def make() -> World:
     boards.catalog.set("mine", [usual_spec("EURUSD"), usual_spec("USDJPY")])
     boards.links.of("mine").sample = Sample("mine", ACCOUNT, (), (), 0.0)
     tokens = Authenticator({}, identities=[ONE, OTHER, WIDE, LAME, BARE])
-    host = NodeHost({}, boards, None, None, Clock())  # type: ignore[arg-type]
+    host = NodeHost({}, boards, None, KnownCommands(), None, Clock())  # type: ignore[arg-type]
     world = World(host, BridgeGate({}, host, tokens, Clock()), tokens)
     host.brokers, host.journal, host.door = {"mine": world, "other": world}, world, world  # type: ignore[dict-item,assignment]
     return world
@@ -253,7 +264,7 @@ async def test_what_was_said_to_be_absent_does_not_come_later(world: World) -> N
 
 async def test_what_is_in_hand_is_not_absent(world: World) -> None:
     """The one that asked for it came again by another connection, and looks for it before it is decided."""
-    world.held = trio.Event()
+    world.held = True
     session = await world.hello("a")
     world.say("a", bridge.encode(world.buy(session)))
     while not world.commands:
@@ -262,7 +273,7 @@ async def test_what_is_in_hand_is_not_absent(world: World) -> None:
     world.sent["a"] = []
     reply = await world.ask("b", bridge.OrderFind(id=world.next(), session=session, tag="t1"))
     assert bridge.read(reply.data, bridge.Found).found == "not_yet"
-    world.held.set()
+    world.release()
     await trio.testing.wait_all_tasks_blocked()
     assert world.sent["a"] == [], "it was told nothing any more"
 
@@ -296,6 +307,75 @@ def record(tag: str, state: OrderState, age_s: float = 1.0, ea_name: str = "fron
     return OrderRecord(
         f"o-{tag}", "mine", ea_name, 7, "EURUSD", tag, "", {}, Clock.at - age_s, state, dict(FILLED), known, None
     )
+
+
+@pytest.mark.parametrize(
+    ("reply", "found"),
+    [
+        (None, "not_yet"),
+        ({"status": "unknown"}, "not_yet"),
+        (FILLED, "placed"),
+        ({"status": "rejected"}, "absent"),
+    ],
+)
+async def test_what_no_journal_could_take_is_known_in_memory(world: World, reply: Any, found: str) -> None:
+    """A close goes out on a full disk; while its answer was lost it must not be said to be absent."""
+    entry = world.host.known.begin(("front", "t1"), "")
+    entry.reply = reply
+    answer = await world.find(await world.hello())
+    assert {"placed": Placed, "absent": Absent, "not_yet": type(None)}[found] is type(answer)
+
+
+async def test_a_token_of_another_name_finds_what_the_first_one_sent(world: World) -> None:
+    """A token that leaked is replaced: what it sent was sent."""
+    world.records["t1"] = record("t1", OrderState.FILLED, ea_name="the-one-before")
+    assert isinstance(await world.find(await world.hello()), Placed)
+    world.records["t2"] = attrs.evolve(record("t2", OrderState.FILLED), broker="other")
+    assert isinstance(await world.find(await world.hello(), "t2"), Absent)
+
+
+async def test_an_order_that_comes_too_late_is_not_begun(world: World) -> None:
+    """By the clock that the welcome told."""
+    reply = await world.ask("a", bridge.Hello(id=world.next(), protocol=1, token="front-token"))
+    welcome = bridge.read(reply.data, bridge.Welcome)
+    late = world.buy(welcome.session, "t1", start_by_ms=welcome.clock_ms - 1)
+    assert (await world.ask("a", late)).code == "late"
+    in_time = world.buy(welcome.session, "t2", start_by_ms=welcome.clock_ms + 60_000)
+    assert outcome(await world.ask("a", in_time)).ticket == 5
+    assert [each["request_id"] for each in world.commands] == ["t2"]
+
+
+async def test_a_waiting_order_that_its_server_took_off(world: World) -> None:
+    """It was there, and has ended: that is no absence."""
+    taken_off = {**FILLED, "ended": "rejected", "volume": 0}
+    world.records["t1"] = attrs.evolve(record("t1", OrderState.REFUSED), reply=taken_off)
+    found = await world.find(await world.hello())
+    assert isinstance(found, Placed)
+    assert found.ended is Ending.REJECTED
+
+
+async def test_a_journal_that_hangs_holds_nothing_up(world: World, autojump_clock: trio.testing.MockClock) -> None:
+    """A look-up is given up, and the close behind it gets its turn."""
+    del autojump_clock
+    session = await world.hello()
+    world.down = None
+    world.hangs = True
+    world.say("a", bridge.encode(bridge.OrderFind(id="f", session=session, tag="t0")))
+    closed = await world.ask("a", world.buy(session, "t1"))
+    assert outcome(closed).ticket == 5
+    (looked,) = [each for each in world.sent["a"] if each.id == "f"]
+    assert looked.code == "unavailable"
+
+
+async def test_a_rate_counts_here_too(world: World) -> None:
+    """Orders beyond it are refused; questions are not counted."""
+    slow = Identity("slow", BOTH, brokers=frozenset({"mine"}), rate_limit_per_s=1.0, digest=digest_of("slow-token"))
+    world.tokens.replace([slow])
+    session = await world.hello("a", "slow-token")
+    codes = [(await world.ask("a", world.buy(session, f"t{number}"))).code for number in range(20)]
+    assert "unavailable" in codes
+    assert len(world.commands) == codes.count("") < 20
+    assert (await world.ask("a", bridge.SampleGet(id=world.next(), session=session))).error is None
 
 
 async def test_tags_are_theirs(world: World) -> None:
@@ -354,13 +434,13 @@ async def test_a_request_that_waited_too_long_is_not_begun(
 ) -> None:
     """Whoever asked has given it up, and looks for it."""
     del autojump_clock
-    world.held = trio.Event()
+    world.held = True
     session = await world.hello()
     world.say("a", bridge.encode(world.buy(session, "t1")))
     late = world.buy(session, "t2")
     world.say("a", bridge.encode(late))
     await trio.sleep(STALE_S + 1)
-    world.held.set()
+    world.release()
     reply = await world.ask("a", bridge.SampleGet(id=world.next(), session=session))
     assert reply.error is None
     assert [each["request_id"] for each in world.commands] == ["t1"]
@@ -370,14 +450,14 @@ async def test_a_request_that_waited_too_long_is_not_begun(
 
 async def test_what_one_may_ask_is_bounded(world: World) -> None:
     """One that asks without end is let go, and may come again."""
-    world.held = trio.Event()
+    world.held = True
     session = await world.hello()
     for number in range(MOST_WAITING + 3):
         world.say("a", bridge.encode(world.buy(session, f"t{number}")))
         await trio.testing.wait_all_tasks_blocked() if number == 0 else None
     assert world.sent["a"][-1].code == "unauthorized"
     assert world.host.snapshot()["guests"] == []
-    world.held.set()
+    world.release()
     await world.hello()
 
 

@@ -22,11 +22,15 @@ class Unavailable(Exception):
     """The terminal can't be reached, or must not be used; nothing was sent. The text says what to do."""
 
 
+class Late(Exception):
+    """An order waited too long for its turn; nothing was sent."""
+
+
 class Serves(Protocol):
     """What answers a request that was let in."""
 
     def handle(self, request: bridge.AnyRequest) -> msgspec.Struct:
-        """Do it. Raises Unavailable or NoAnswer: nothing was sent."""
+        """Do it. Raises Unavailable, NoAnswer or Late: nothing was sent."""
         ...
 
 
@@ -70,6 +74,8 @@ class Desk:
             if isinstance(said, bridge.Welcome):
                 said = msgspec.structs.replace(said, session=self._session)
             return bridge.encode_reply(request.id, said, proof)
+        except Late as exc:
+            return bridge.encode_error(request.id, bridge.LATE, str(exc), proof)
         except (Unavailable, NoAnswer) as exc:
             return bridge.encode_error(request.id, bridge.UNAVAILABLE, str(exc), proof)
         except Exception as exc:

@@ -52,15 +52,16 @@ class Finder:
         world = self.world
         world.account()
         known = self.sent.get(tag)
-        for order in world.orders():
-            if order.tag == tag:
-                return waiting(order)
+        for live in world.calls.orders_get():
+            if unpack(str(live.comment))[0] == tag:
+                order = world.pending(live)
+                return None if order is None else waiting(order)  # a market order is on its way
         row = self._row_of(tag, known)
         if row is not None:
             return ended(row, world.deals_of_order(int(row.ticket)), world.digits_of(row))
         if known is None:
             # What was sent before the file began it does not know.
-            return Absent() if self.now() - self.sent.since >= self.absent_after_s else self._surely_absent(None)
+            return Absent() if self.sent.whole_for() >= self.absent_after_s else self._surely_absent(None)
         if known.answer.get("refused") is not None:
             return Absent()
         if known.answer.get("placed") is not None:
@@ -71,8 +72,7 @@ class Finder:
         return None if self._may_be_there(known) else self._surely_absent(known)
 
     def _surely_absent(self, known: Sent | None) -> Absent | None:
-        since = self.sent.since if known is None else known.at
-        if not 0 <= self.now() - since < self.absent_after_s:
+        if (self.sent.whole_for() if known is None else self.sent.age_of(known)) >= self.absent_after_s:
             terminal = self.world.calls.terminal_info()
             if not terminal.connected:
                 raise Unavailable("the terminal has no connection to the trade server, so its history may be old")

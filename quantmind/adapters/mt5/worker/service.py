@@ -11,7 +11,7 @@ import msgspec
 
 from quantmind.adapters.mt5.sent import SentFile
 from quantmind.adapters.mt5.terminal.calls import Calls, NoAnswer
-from quantmind.adapters.mt5.worker.desk import Unavailable
+from quantmind.adapters.mt5.worker.desk import Late, Unavailable
 from quantmind.adapters.mt5.worker.feed import Feed
 from quantmind.adapters.mt5.worker.finder import Finder
 from quantmind.adapters.mt5.worker.settings import Settings
@@ -55,6 +55,7 @@ class Service:
 
         Raises:
             Unavailable, NoAnswer: the terminal can't be reached or must not be used; nothing was sent.
+            Late: an order waited too long; nothing was sent.
         """
         if not isinstance(request, bridge.Hello):
             self.world.need()
@@ -101,7 +102,12 @@ class Service:
             case bridge.OrderFind():
                 return bridge.Found.of(self._finder.find(request.tag))
             case _:
+                if 0 < request.start_by_ms < self._clock_ms():
+                    raise Late("it waited too long for its turn at the terminal; nothing was sent")
                 return bridge.Result.of(self._trader.place(request))
+
+    def _clock_ms(self) -> int:
+        return int(self._monotonic() * 1000)
 
     def _greet(self, hello: bridge.Hello) -> bridge.Welcome:
         world = self.world
@@ -121,4 +127,5 @@ class Service:
             trade_allowed=bool(terminal.trade_allowed) and bool(account.trade_allowed),
             utc_offset_s=world.clock.offset_s(self._now()),
             clock=world.clock.describe(self._now()),
+            clock_ms=self._clock_ms(),
         )

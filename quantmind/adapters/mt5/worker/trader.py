@@ -141,7 +141,8 @@ class Trader:
 
     def _send(self, message: bridge.Trading, request: Request) -> Outcome:
         try:
-            self.sent.going(message.tag, {"type": type(message).__name__, "request": request})
+            what = {"type": type(message).__name__, "request": request}
+            self.sent.going(message.tag, what, whatever=message.reduces)
         except SentFileError as exc:
             if not message.reduces:
                 raise Unavailable(f"what is sent can't be written down ({exc}); nothing new is opened") from exc
@@ -159,17 +160,22 @@ class Trader:
             self.sent.answered(message.tag, {"refused": verdict.retcode})
             return verdict
         placed = self._placed(request, result)
+        if placed is None:
+            return Unknown("the server has taken the order and not yet said what came of it")
         if isinstance(placed, Placed):
             self.sent.answered(message.tag, {"placed": msgspec.to_builtins(placed)})
         return placed
 
     # It was carried out: whatever is read now only says how, and can't undo it.
-    def _placed(self, request: Request, result: Any) -> Placed | Unknown:
+    # None: it was not yet, though the server has it (10008 to a market order).
+    def _placed(self, request: Request, result: Any) -> Placed | Unknown | None:
         try:
             found = self._as_history_says(request, int(result.order))
         except (NoAnswer, ValueError) as exc:
             logger.warning("fail.history order=%s reason=%s", result.order, exc)
             found = None
+        if found is None and request["action"] == Action.DEAL and int(result.retcode) == Retcode.PLACED:
+            return None
         try:
             return _as_answered(self.world, request, result) if found is None else found
         except ValueError as exc:

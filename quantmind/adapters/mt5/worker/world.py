@@ -189,8 +189,11 @@ class World:
 
     def orders(self) -> list[PendingOrder]:
         """All that waits."""
-        rows = self.calls.orders_get()
-        return [order for row in rows if (order := pending_of(row, self.names, self.clock)) is not None]
+        return [order for row in self.calls.orders_get() if (order := self.pending(row)) is not None]
+
+    def pending(self, row: Any) -> PendingOrder | None:
+        """A row of orders_get as an order that waits; None: a market order on its way."""
+        return pending_of(row, self.names, self.clock)
 
     def position(self, ticket: int) -> Position | None:
         """One position."""

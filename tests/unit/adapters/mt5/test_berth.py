@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from typing import Any
+
 import pytest
 import trio
 import trio.testing
@@ -9,6 +12,8 @@ import trio.testing
 from quantmind.adapters.mt5.berth import ARRIVES_WITHIN_S, MOST_WAITING, Berth, Caller
 from quantmind.adapters.mt5.broker import BridgedBroker
 from quantmind.adapters.mt5.line import AnswerLost, Line, NotSent
+from quantmind.domain.orders import Absent, Open, Origin, Placed, Side
+from quantmind.domain.risk.approval import Approved, Terms, approve
 from quantmind.errors import BrokerUnavailable
 from quantmind.net.zmq import ZmqContext
 from quantmind.wire import bridge
@@ -158,4 +163,86 @@ async def test_a_late_answer_is_none_to_another_request() -> None:
         assert (await broker.poll()).crossed == 9
     ids = [int(each.id) for each in there.asked]
     assert ids == sorted(set(ids))
+    await broker.aclose()
+
+
+class Scripted:
+    """A bridge that answers at once, as the test says."""
+
+    def __init__(self, berth: Berth) -> None:
+        self.asked: list[bridge.AnyRequest] = []
+        self.clock_ms = 1_000_000
+        self.found: Placed | Absent | None = Absent()
+        self.caller = berth.arrive(self.send, 5, "Demo", 1.8e9)
+
+    def send(self, payload: bytes) -> bool:
+        if bridge.kind_in(payload) == "reply":
+            return True  # a last word
+        request = bridge.decode(payload)
+        self.asked.append(request)
+        said = self.answer(request)
+        proof = self.caller.proof
+        if isinstance(said, str):
+            self.caller.take(bridge.encode_error(request.id, said, "no", proof))
+        elif said is not None:
+            self.caller.take(bridge.encode_reply(request.id, said, proof))
+        return True
+
+    def answer(self, request: bridge.AnyRequest) -> Any:
+        match request:
+            case bridge.Hello():
+                return bridge.Welcome(
+                    protocol=1, account=5, server="Demo", margin_mode="hedging", clock_ms=self.clock_ms
+                )
+            case bridge.SymbolsGet():
+                return bridge.Symbols(symbols=())
+            case bridge.OrderFind():
+                return bridge.Found.of(self.found)
+            case bridge.OrderSend() if 0 < request.start_by_ms < self.clock_ms:
+                return bridge.LATE
+            case bridge.OrderSend():
+                return bridge.Result.of(Placed(10009, ticket=5)) if request.tag != "lost" else None
+            case _:
+                raise AssertionError(request)
+
+
+def approved() -> Approved:
+    proposal = Open(Origin("a", 1), "mine", "EURUSD", Decimal("0.1"), Side.BUY)
+    return approve(proposal, Terms(Decimal(1), None), approval_id="a", incarnation=1, deadline=1e9, reduces=False)
+
+
+async def test_clocks_that_have_drifted_apart_hold_no_order_up(autojump_clock: trio.testing.MockClock) -> None:
+    """An order that is called late at once was not: it is greeted anew, and the order goes out once."""
+    del autojump_clock
+    berth = Berth("mine")
+    there, broker = Scripted(berth), BridgedBroker("mine", berth)
+    await broker.connect()
+    assert await broker.place(approved(), "t1") == Placed(10009, ticket=5)
+    there.clock_ms += 3_600_000
+    assert await broker.place(approved(), "t2") == Placed(10009, ticket=5)
+    kinds = [type(each).__name__ for each in there.asked]
+    assert kinds[-3:] == ["OrderSend", "Hello", "OrderSend"]
+    by = [each.start_by_ms - there.clock_ms for each in there.asked if isinstance(each, bridge.OrderSend)]
+    assert by[-1] == broker.limits.order_s * 1000
+    await broker.aclose()
+
+
+async def test_absent_is_believed_when_it_can_t_begin_any_more(autojump_clock: trio.testing.MockClock) -> None:
+    """The bridge that has it may hang, and another one that knows nothing of it may be asked."""
+    del autojump_clock
+    berth = Berth("mine")
+    there, broker = Scripted(berth), BridgedBroker("mine", berth, settle_s=10.0, shared=True)
+    await broker.connect()
+    assert await broker.find("of-an-earlier-one") is None
+    with trio.move_on_after(broker.limits.order_s / 2):
+        await broker.place(approved(), "lost")
+    there = Scripted(berth)
+    await broker.connect()
+    assert await broker.find("lost") is None
+    there.found = Placed(10009, ticket=6)
+    assert await broker.find("lost") == there.found
+    there.found = Absent()
+    await trio.sleep(broker.settle_s)
+    assert await broker.find("lost") == Absent()
+    assert await broker.find("of-an-earlier-one") == Absent()
     await broker.aclose()

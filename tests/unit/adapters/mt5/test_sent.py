@@ -86,6 +86,44 @@ def test_it_does_not_grow_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     again.close()
 
 
+def test_more_than_it_keeps_is_not_called_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of what was dropped it knows nothing, and says so."""
+    monkeypatch.setattr("quantmind.adapters.mt5.sent.MOST", 10)
+    wall, path = Wall(), tmp_path / "sent"
+    opened = SentFile.open(path, wall)
+    for number in range(30):
+        wall.now += 1
+        opened.going(f"t{number}", {})
+    opened.close()
+    again = SentFile.open(path, wall)
+    assert again.get("t19") is None
+    assert again.get("t20") is not None
+    assert again.since == again.get("t20").at  # type: ignore[union-attr]
+    again.close()
+
+
+def test_a_clock_that_was_set_back(tmp_path: Path) -> None:
+    """Nothing is old by that: the other clock tells how long ago it was at least."""
+    wall, steady = Wall(), Wall()
+    opened = SentFile.open(tmp_path / "sent", wall, steady)
+    wall.now += 10
+    steady.now += 10
+    assert opened.whole_for() == 10
+    opened.going("a", {})
+    wall.now -= 86_400
+    steady.now += 5
+    one = opened.get("a")
+    assert one is not None
+    assert (opened.age_of(one), opened.whole_for()) == (5, 15)
+    opened.close()
+    again = SentFile.open(tmp_path / "sent", wall, steady)
+    one = again.get("a")
+    assert one is not None
+    steady.now += 7
+    assert again.age_of(one) == 7
+    again.close()
+
+
 def test_what_cant_be_written_must_not_go(tmp_path: Path) -> None:
     """The request is not remembered as sent; and a folder that is not there is said at once."""
     with pytest.raises(SentFileError, match="can't be used"):

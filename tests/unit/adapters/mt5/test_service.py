@@ -14,7 +14,7 @@ import pytest
 
 from quantmind.adapters.mt5.sent import SentFile, SentFileError
 from quantmind.adapters.mt5.terminal.calls import NoAnswer
-from quantmind.adapters.mt5.worker.desk import Desk, Unavailable
+from quantmind.adapters.mt5.worker.desk import Desk, Late, Unavailable
 from quantmind.adapters.mt5.worker.service import Service
 from quantmind.adapters.mt5.worker.settings import Settings, settings_from
 from quantmind.config.brokers import MockBrokerConfig, SymbolOverrides
@@ -330,6 +330,84 @@ def test_what_can_t_be_written_down_is_not_sent(world: World, monkeypatch: pytes
         bridge.PositionClose, tag="c", symbol="EURUSD", ticket=placed.ticket, reduces=True
     )
     assert isinstance(closing.outcome(), Placed)
+
+
+def test_a_close_that_could_not_be_written_down_is_not_forgotten(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It went out, so while its answer was lost it is not absent, and it does not go out twice."""
+    placed = world.open("a", volume=Decimal("0.30"))
+    assert isinstance(placed, Placed)
+    monkeypatch.setattr(SentFile, "_write", lambda *_: (_ for _ in ()).throw(SentFileError("the disk is full")))
+    world.now += 3600
+    world.terminal.tick("EURUSD", 1.1, 1.1001)
+    world.terminal.faults.request_lost = True
+    part = {"symbol": "EURUSD", "ticket": placed.ticket, "volume": Decimal("0.10"), "reduces": True}
+    closing: bridge.Result = world.ask(bridge.PositionClose, tag="c", **part)
+    assert isinstance(closing.outcome(), Unknown)
+    world.terminal.faults.request_lost = False
+    assert world.find("c") is None
+    again: bridge.Result = world.ask(bridge.PositionClose, tag="c", **part)
+    assert isinstance(again.outcome(), Refused)
+    world.now += 61
+    assert world.find("c") == Absent()
+
+
+def test_a_market_order_that_is_still_on_its_way(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server shows it and has not dealt yet: that is neither placed nor absent, however long it takes."""
+    world.terminal.faults.request_lost = True
+    assert isinstance(world.open("a"), Unknown)
+    world.terminal.faults.request_lost = False
+    waiting = world.open("w", order_type=bridge.OrderType.LIMIT, price=Decimal("1.0"))
+    assert isinstance(waiting, Placed)
+    real = mt5.orders_get
+
+    def with_one_more(*a: Any, **k: Any) -> Any:
+        (row,) = real(*a, **k)
+        names = list(row._asdict())
+        market = list(row)
+        market[names.index("type")], market[names.index("comment")] = mt5.ORDER_TYPE_BUY, "a|"
+        return (row, type(row)(market))
+
+    monkeypatch.setattr(mt5, "orders_get", with_one_more)
+    world.now += 3600
+    assert world.find("a") is None
+    assert world.find("w") is not None
+    monkeypatch.undo()
+    assert world.find("a") == Absent()
+
+
+def test_taken_by_the_server_is_not_filled(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """10008 to a market order: history says later what came of it."""
+    real = mt5.order_send
+
+    def taken(request: dict[str, Any]) -> Any:
+        result = real(request)
+        names = list(result._asdict())
+        said = list(result)
+        said[names.index("retcode")], said[names.index("deal")] = 10008, 0
+        return type(result)(said)
+
+    monkeypatch.setattr(mt5, "order_send", taken)
+    monkeypatch.setattr(mt5, "history_orders_get", lambda *_, **__: ())
+    assert isinstance(world.open("a"), Unknown)
+    monkeypatch.undo()
+    found = world.find("a")
+    assert isinstance(found, Placed)
+    assert found.volume == Decimal("0.10")
+
+
+def test_an_order_that_waited_too_long_is_not_begun(world: World) -> None:
+    """By the clock that the greeting told; nothing is written down of it."""
+    began = world.hello().clock_ms
+    assert began == int(START * 1000)
+    with pytest.raises(Late):
+        world.open("a", start_by_ms=began - 1)
+    assert world.sent.get("a") is None
+    assert isinstance(world.open("a", start_by_ms=began + 1000), Placed)
+    late = bridge.encode(
+        bridge.OrderSend(id="9", tag="b", symbol="EURUSD", volume=Decimal(1), side=Side.BUY, start_by_ms=1)
+    )
+    answer = said(Desk.of_a_caller(world.service).answer(Incoming((b"a",), late, None)))
+    assert answer.code == bridge.LATE
 
 
 def test_what_history_does_not_have_yet_the_answer_says(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
