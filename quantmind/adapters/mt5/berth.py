@@ -47,6 +47,8 @@ class Caller:
     proof: str = attrs.field(factory=lambda: secrets.token_urlsafe(16), init=False, repr=False)
     """What everything that it says must have in it: nobody else has heard it."""
     received: int = attrs.field(default=0, init=False)
+    strange: int = attrs.field(default=0, init=False)
+    """Messages without its session, which were not looked at."""
     _said: deque[Incoming] = attrs.field(factory=deque, init=False)
     _news: trio.Event = attrs.field(factory=trio.Event, init=False)
     _gone: str | None = attrs.field(default=None, init=False)
@@ -74,8 +76,10 @@ class Caller:
         self.received += 1
         if self._gone is not None:
             return
-        if self.proof.encode() not in body:  # the line looks where it stands
-            self.leave("somebody else spoke in the bridge's name, or it left `session` out")
+        # It may still answer a gateway that was here before; or somebody else speaks by its name. The line looks where
+        # in the message it stands.
+        if self.proof.encode() not in body:
+            self.strange += 1
             return
         if len(self._said) >= MOST_WAITING:
             self.leave(f"the bridge said more than it was asked for: {MOST_WAITING} messages wait")
@@ -188,6 +192,7 @@ class Berth:
             "since": None if caller is None or not there else round(caller.since, 3),
             "arrivals": self.arrivals,
             "received": 0 if caller is None else caller.received,
+            "strange": 0 if caller is None else caller.strange,
         }
 
     # --- as the host of a worker -------------------------------------------------------------------------------------

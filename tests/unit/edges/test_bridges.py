@@ -161,14 +161,15 @@ async def test_who_has_not_said_hello_is_told_to(world: World) -> None:
 
 
 async def test_the_name_of_a_connection_proves_nothing(world: World) -> None:
-    """Somebody takes the name of the bridge's connection as it ends: without its session it is let go."""
-    world.arrive("a")
+    """Somebody takes the name of the bridge's connection as it ends: what has not its session is not looked at."""
+    session = world.arrive("a")
     caller = await world.berths["one"].start()
-    assert world.say("a", bridge.encode_reply("5", bridge.Nothing(), "guessed"))
-    assert caller.gone is not None
-    assert not world.berths["one"].alive
-    assert world.say("a", bridge.encode_reply("5", bridge.Nothing(), caller.proof))
-    assert bridge.decode_reply(world.sent["a"][-1]).code == "unauthorized"
+    for wrong in ("", "guessed", session[:-1]):
+        assert world.say("a", bridge.encode_reply("5", bridge.Nothing(), wrong))
+    assert caller.said() == []
+    assert world.gate.snapshot()["brokers"]["one"]["strange"] == 3
+    assert world.say("a", bridge.encode_reply("5", bridge.Nothing(), session))
+    assert len(caller.said()) == 1
 
 
 async def test_the_last_that_comes_has_the_place(world: World) -> None:
