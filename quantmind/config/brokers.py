@@ -362,18 +362,22 @@ class Mt5SocketBrokerConfig(BrokerConfig):
     type: str = setting(Choice(("mt5_socket",)), "A MetaTrader 5 terminal over the network.", default="mt5_socket")
     mode: str = setting(
         Choice(("connect", "listen")),
-        "`connect` to another node, or `listen` for a bridge in a terminal.",
+        "`connect` to a worker or another gateway, or `listen` for a bridge that comes by itself.",
         default="connect",
     )
     vps_host: str | None = setting(
-        Maybe(Text("a host name or address", "[A-Za-z0-9.:_-]{1,253}")), "The node's host.", default=None
+        Maybe(Text("a host name or address", "[A-Za-z0-9.:_-]{1,253}")), "Where the worker or gateway is.", default=None
     )
-    vps_port: int = setting(Whole(1, 65535), "The node's command port.", default=5555)
-    vps_data_port: int = setting(Whole(1, 65535), "The node's data port.", default=5557)
+    vps_port: int = setting(Whole(1, 65535), "Its command port.", default=5555)
+    vps_data_port: int = setting(Whole(1, 65535), "Its data port.", default=5557)
     account_id: str | None = setting(Maybe(Text(most=64)), "Account that must be found there.", default=None)
     timeout: float = setting(Number(above=0, most=600), "How long to wait for an answer, in seconds.", default=5.0)
     max_retries: int = setting(Whole(0, 100), "How often a request that may be repeated is repeated.", default=3)
-    token: Secret | None = setting(Maybe(SecretText()), "Token with scope bridge; use ${NAME}.", default=None)
+    token: Secret | None = setting(
+        Maybe(SecretText()),
+        "In mode `connect`: a worker's own, or another gateway's with scopes bridge and trade; use ${NAME}.",
+        default=None,
+    )
     sessions: Mapping[str, str] | None = setting(
         _SESSIONS,
         "Hours in which its symbols trade; `{}`: always. Left out, currencies and metals trade from Sunday to Friday, "
