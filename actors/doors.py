@@ -78,11 +78,7 @@ def guarded_doors(
     specs, status = _ingest(parts, handler, judges, turns)
     specs.append(ActorSpec("nodes", lambda: nodes, mailbox=QUIET))
     status["bridges"] = bridges.snapshot
-    status["nodes"] = lambda: {
-        **nodes.snapshot(),
-        "in_flight": node_door.in_flight,
-        "door": attrs.asdict(node_door.statistics),
-    }
+    status["nodes"] = lambda: {**nodes.snapshot(), "commands": _door_status(node_door)}
     if doors.tls is not None:
         certificates = doors.tls.certificates
         specs.insert(0, ActorSpec("tls", lambda: CertificateWatch(certificates), mailbox=QUIET))
@@ -117,7 +113,11 @@ def _secure_commands(
 def _secure_status(secure: SecureSocket, door: Door | None) -> dict[str, Any]:
     if door is None:
         return secure.status()
-    return {**secure.status(), "in_flight": door.in_flight, **attrs.asdict(door.statistics)}
+    return {**secure.status(), **_door_status(door)}
+
+
+def _door_status(door: Door) -> dict[str, Any]:
+    return {"in_flight": door.in_flight, **attrs.asdict(door.statistics)}
 
 
 # The actors of the ingestion doors, and what they add to /status; nothing where there is no such door.

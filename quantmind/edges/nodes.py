@@ -136,7 +136,7 @@ class NodeStatistics:
 
     requests: int = 0
     orders: int = 0
-    errors: dict[str, int] = attrs.field(factory=dict)
+    errors: int = 0
 
 
 @attrs.define(eq=False)
@@ -242,7 +242,7 @@ class NodeHost:
         except Exception as error:  # a bug here must not end the others
             logger.exception("fail.node broker=%s", guest.broker)
             code, why = bridge.INTERNAL, f"the gateway failed: {type(error).__name__}"
-        self.statistics.errors[code] = self.statistics.errors.get(code, 0) + 1
+        self.statistics.errors += 1
         return bridge.encode_error(request_id, code, why)
 
     async def _handle(self, guest: Guest, request: bridge.AnyRequest) -> msgspec.Struct:

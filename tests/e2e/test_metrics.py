@@ -65,7 +65,7 @@ def test_all_of_it(tmp_path: Path) -> None:
     plain = {"host": "127.0.0.1", "port": 0, "mechanism": "plain"}
     config = write_config(
         tmp_path,
-        {"demo": WALK, "fed": FED},
+        {"demo": WALK, "fed": FED, "far": {"type": "mt5_socket", "mode": "listen"}},
         commands={"secure": [plain, {**plain, "mechanism": "curve", "curve_clients_dir": str(tmp_path / "clients")}]},
         data={"secure": [plain], "ingest_port": 0},
         tls={"certificate": str(issued.certificate), "key": str(issued.key)},
@@ -83,6 +83,9 @@ def test_all_of_it(tmp_path: Path) -> None:
             requests.setsockopt(zmq.LINGER, 0)
             requests.connect(gateway.addresses["commands"])
             requests.send_json({**heartbeat, "token": "wrong"})
+            assert requests.poll(20_000)
+            requests.recv()
+            requests.send_json({"type": "bridge_hello", "id": "1", "protocol": 1, "token": "wrong"})
             assert requests.poll(20_000)
         send_ticks(gateway)
         until(lambda: client.get("/status")["ingest"]["dropped"])

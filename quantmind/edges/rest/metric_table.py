@@ -105,6 +105,7 @@ _J: Final = "journal"
 _E: Final = "journal.emergency"
 _C: Final = "channels"
 _I: Final = "ingest"
+_BRIDGES: Final = "bridges"
 
 BROKER: Final = (
     _state("broker_feed_state", f"{_B}.feed", "Of its prices: 1 for the state that it is in.", "broker", known=_FEED),
@@ -240,6 +241,7 @@ METRICS: Final = (
     *_door("http_commands", "http"),
     *_door("zmq_commands", "zmq"),
     *_door("secure.endpoints.*"),
+    *_door("nodes.commands", "node"),
     *_socket("zmq_commands.socket", "commands"),
     *_socket("publish", "publish"),
     *_socket("ingest.socket", "ingest"),
@@ -341,6 +343,18 @@ METRICS: Final = (
     _counter("channels_loads", f"{_C}.loads", "How often what holds was read from the log."),
     _counter("channels_gaps", f"{_C}.gaps", "Lines that were missing."),
     _counter("channels_faults", f"{_C}.faults", "Lines that could not be understood."),
+    _counter("bridges_received", f"{_BRIDGES}.received", "What terminals that came by themselves have said."),
+    _counter(
+        "bridges_refused", f"{_BRIDGES}.refused.*", "What was refused of bridges and other gateways, by why.", "reason"
+    ),
+    _gauge("bridge_connected", f"{_BRIDGES}.brokers.*.connected", "1 while its bridge is there.", "broker"),
+    _counter("bridge_arrivals", f"{_BRIDGES}.brokers.*.arrivals", "How often a bridge came.", "broker"),
+    _counter("bridge_received", f"{_BRIDGES}.brokers.*.received", "Messages of the bridge that came last.", "broker"),
+    _counter("bridge_strange", f"{_BRIDGES}.brokers.*.strange", "Those that had not its session.", "broker"),
+    _gauge("nodes", "nodes.guests", "Other gateways that trade here.", read=length),
+    _counter("nodes_requests", "nodes.requests", "What they asked."),
+    _counter("nodes_orders", "nodes.orders", "Orders among that."),
+    _counter("nodes_errors", "nodes.errors", "What was answered by an error."),
     _counter("ingest_granted", f"{_I}.connections.granted", "Senders of ticks that were let in."),
     _counter("ingest_denied", f"{_I}.connections.denied.*", "Senders that were not, by reason.", "reason"),
     _counter("ingest_received", f"{_I}.received", "Ticks that came, good or not."),
@@ -391,5 +405,7 @@ LEFT_OUT: Final[Mapping[str, str]] = {
     "brokers.*.books.flagged.*": "single positions; how many there are is quantmind_broker_books_flagged",
     "tls.certificate.days_left": "quantmind_tls_certificate_expires_timestamp_seconds less the time",
     "secure.endpoints.*.port": "of the configuration",
+    "bridges.brokers.*.account": "whose it is",
+    "bridges.brokers.*.since": "when it came; how often that was is quantmind_bridge_arrivals_total",
 }
 """Numbers of /status that are no metrics, and why. `*` at the end: all below."""
