@@ -177,10 +177,16 @@ class Desk:
         """What the broker's side carried out, of one tag or of all."""
         return [each for each in await self.subject.executed() if tag is None or each.tag == tag]
 
-    async def check_tag(self, tag: str) -> Placed | Absent:
-        """Find a tag whose outcome nobody knows: it was carried out once or never, and find says which."""
+    async def check_tag(self, tag: str, *, may_be_forgotten: bool = False) -> Placed | Absent:
+        """Find a tag whose outcome nobody knows: it was carried out once or never, and find says which.
+
+        Args:
+            may_be_forgotten: a change that no longer shows may be said to be absent.
+        """
         found = await self.find(tag)
         truth = await self.truth(tag)
+        if may_be_forgotten and isinstance(found, Absent) and len(truth) == 1 and truth[0].volume is None:
+            return found
         assert len(truth) == (1 if isinstance(found, Placed) else 0), (found, truth)
         if isinstance(found, Placed):
             (done,) = truth

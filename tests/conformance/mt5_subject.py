@@ -317,4 +317,5 @@ def mt5_kind(name: str, margin_mode: str, *, apart: bool = False, calls: bool = 
                     await subject.end()
                 nursery.cancel_scope.cancel()
 
-    return Kind(name, ALWAYS | OF_THE_MODE[margin_mode], open_subject)
+    # A terminal keeps no record of a change: what has closed or was changed again since does not show it.
+    return Kind(name, ALWAYS | OF_THE_MODE[margin_mode], open_subject, forgets_changes=True)

@@ -143,6 +143,8 @@ class Kind:
     capabilities: frozenset[Capability]
     open: Callable[[Path], AbstractAsyncContextManager[Subject]]
     in_for: Capability | None = None
+    forgets_changes: bool = False
+    """A change that nothing shows any more, since its position closed or was changed again, is said to be absent."""
 
     def takes(self, needed: Iterable[Capability]) -> bool:
         """Whether a case with these needs is run with it, or skipped with a reason."""

@@ -110,7 +110,7 @@ class Walk:
         done = [each.tag for each in await desk.truth()]
         assert len(set(done)) == len(done)
         for tag, heard in self.heard.items():
-            found = await desk.check_tag(tag)
+            found = await desk.check_tag(tag, may_be_forgotten=self.kind.forgets_changes)
             if isinstance(heard, Placed):
                 assert isinstance(found, Placed), "what was acknowledged is gone"
                 assert found.ticket == heard.ticket or heard.pending
