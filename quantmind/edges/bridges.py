@@ -136,7 +136,7 @@ class BridgeGate:
         elif seat.arrived.gone == bridge.ANOTHER:
             self._refuse(send, bridge.UNASKED, bridge.REPLACED, bridge.ANOTHER, "replaced")
         elif seat.arrived.gone is not None:
-            self._drop(sender, "")
+            del self._seats[sender]
             why = f"{seat.arrived.gone}; say bridge_hello to be asked again"
             self._refuse(send, bridge.UNASKED, bridge.UNAUTHORIZED, why, "gone")
         else:
@@ -290,7 +290,7 @@ class BridgeGate:
 
     def _drop(self, sender: Hashable, why: str) -> None:
         seat = self._seats.pop(sender, None)
-        if seat is not None and why:
+        if seat is not None:
             seat.arrived.leave(why)
 
     # Whoever was replaced is remembered for a while: two that each take the place of the other would both be useless.

@@ -50,7 +50,6 @@ READ_WITHIN_S: Final = 2.0
 MOST_OF_A_TAG: Final = 20
 MOST_LOOKUPS: Final = 500
 """Orders that are looked up in the journal for one answer."""
-MOST_DEALS: Final = 10_000
 MOST_TAGS: Final = 20_000
 """Tags that are remembered: those of their orders, and those that were said to be absent."""
 COMMANDS: Final[Mapping[type[bridge.AnyRequest], str]] = {
@@ -265,7 +264,7 @@ class NodeHost:
                 )
             case bridge.DealsGet():
                 deals = await broker.deals(request.since_msc)
-                newest = list(deals)[-max(1, min(request.most, MOST_DEALS)) :]
+                newest = list(deals)[-max(1, min(request.most, bridge.MOST_DEALS)) :]
                 return bridge.Deals(deals=await self._retagged(guest, newest))
             case bridge.OrderFind():
                 return bridge.Found.of(await self._find(guest, request.tag))
@@ -400,13 +399,10 @@ class NodeHost:
 
     # Our own tag is the order's id here; theirs is what they asked with.
     async def _tag_of(self, guest: Guest, order_id: str) -> str:
-        known = self._tags.get((guest.ea_name, order_id))
-        if known is None:
-            record = await within(self.journal.order(order_id), READ_WITHIN_S)
-            theirs = record is not None and record.ea_name == guest.ea_name
-            known = (record.request_id or "") if theirs and record is not None else ""
-            self._remember(guest.ea_name, order_id, known)
-        return known
+        record = await within(self.journal.order(order_id), READ_WITHIN_S)
+        theirs = record.request_id if record is not None and record.ea_name == guest.ea_name else None
+        self._remember(guest.ea_name, order_id, theirs or "")
+        return theirs or ""
 
     def _remember(self, ea_name: str, order_id: str, tag: str) -> None:
         self._tags[ea_name, order_id] = tag

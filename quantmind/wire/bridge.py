@@ -37,6 +37,8 @@ from quantmind.domain.symbols import SymbolSpec
 PROTOCOL: Final = 1
 MAX_REPLY_BYTES: Final = 16 * 1024 * 1024
 """Ten thousand deals have about three of them."""
+MOST_DEALS: Final = 10_000
+"""In one answer, the newest."""
 MAX_REQUEST_BYTES: Final = 64 * 1024
 HIGHEST: Final = Decimal(10) ** 18
 SMALLEST_EXPONENT: Final = -20
@@ -117,7 +119,7 @@ class DealsGet(Request, frozen=True, tag="deals_get"):
     """Deals at or after a time, UTC milliseconds, oldest first, at most the newest so many."""
 
     since_msc: int
-    most: int = 10_000
+    most: int = MOST_DEALS
 
 
 class OrderSend(Request, frozen=True, tag="order_send"):

@@ -72,7 +72,7 @@ class BridgedBroker:
     monotonic: Callable[[], float] = trio.current_time
     account: str | None = None
     retries: int = 0
-    most_deals: int = 10_000
+    most_deals: int = bridge.MOST_DEALS
     settle_s: float = 0.0
     shared: bool = False
     on_event: Callable[[], None] = lambda: None

@@ -21,6 +21,7 @@ from quantmind.config.kinds import is_loopback
 from quantmind.domain.sessions import Sessions, weekly
 from quantmind.domain.symbols import usual_spec
 from quantmind.ports import Broker
+from quantmind.wire import bridge
 
 CONNECT_SPARE_S: Final = 10.0
 """Beyond `timeout_ms`, which the package itself waits for its terminal."""
@@ -79,19 +80,22 @@ def build_socket(
         ValueError: the configuration does not say where it is, or has no token.
     """
     name = config.name if name is None else name
-    if config.mode == "listen":
-        return BridgedBroker(
-            name,
-            Berth(name, config.account_id),
-            _limits(config),
-            sessions_of(config),
-            monotonic,
-            account=config.account_id,
-            retries=config.max_retries,
-            settle_s=_limits(config).order_s,
-            shared=True,
-            most_deals=MOST_DEALS_OF_A_BRIDGE,
-        )
+    listens, limits = config.mode == "listen", _limits(config)
+    return BridgedBroker(
+        name,
+        Berth(name, config.account_id) if listens else Elsewhere(_place_of(config)),
+        limits,
+        sessions_of(config),
+        monotonic,
+        account=config.account_id,
+        retries=config.max_retries,
+        settle_s=limits.order_s,
+        shared=True,
+        most_deals=MOST_DEALS_OF_A_BRIDGE if listens else bridge.MOST_DEALS,
+    )
+
+
+def _place_of(config: Mt5SocketBrokerConfig) -> Listening:
     if config.vps_host is None:
         raise ValueError("vps_host is missing: name the host of the worker, such as 127.0.0.1")
     if config.token is None:
@@ -101,18 +105,7 @@ def build_socket(
             f"vps_host {config.vps_host} is not loopback: what is said to a worker is not encrypted; lead a tunnel "
             "to it, such as ssh -L 5555:127.0.0.1:5555, and name 127.0.0.1"
         )
-    place = Listening(config.vps_host, config.vps_port, config.token.reveal())
-    return BridgedBroker(
-        name,
-        Elsewhere(place),
-        _limits(config),
-        sessions_of(config),
-        monotonic,
-        account=config.account_id,
-        retries=config.max_retries,
-        settle_s=_limits(config).order_s,
-        shared=True,
-    )
+    return Listening(config.vps_host, config.vps_port, config.token.reveal())
 
 
 def berths(brokers: Mapping[str, Broker]) -> dict[str, Berth]:

@@ -10,11 +10,9 @@ from typing import Any, Final
 import attrs
 import trio
 
-from quantmind.adapters.mt5.sent import SentFile
 from quantmind.adapters.mt5.terminal.calls import NoAnswer
 from quantmind.adapters.mt5.worker.desk import Desk, Unavailable
-from quantmind.adapters.mt5.worker.serve import load_module
-from quantmind.adapters.mt5.worker.service import Service
+from quantmind.adapters.mt5.worker.serve import opened_service
 from quantmind.adapters.mt5.worker.settings import Settings
 from quantmind.net.errors import NetError
 from quantmind.net.zmq import DealerSocket, Incoming, ZmqContext
@@ -62,23 +60,16 @@ async def call(
         NetError: the address can't be used.
         Replaced: another bridge of the same account has come.
     """
-    found = load_module(settings.module) if module is None else module
-    sent = SentFile.open(settings.file(settings.sent_file), clock)
-    service = Service(found, settings, sent, clock)
-    try:
-        with ZmqContext() as context:
-            socket = DealerSocket.connect(
-                context,
-                host,
-                port,
-                max_message_bytes=bridge.MAX_REQUEST_BYTES,
-                high_water=HIGH_WATER,
-                only_connected=True,
-            )
-            await _Call(socket, Desk.of_a_caller(service), settings.token, broker, answers, every_s).run()
-    finally:
-        service.close()
-        sent.close()
+    with opened_service(settings, module, clock) as service, ZmqContext() as context:
+        socket = DealerSocket.connect(
+            context,
+            host,
+            port,
+            max_message_bytes=bridge.MAX_REQUEST_BYTES,
+            high_water=HIGH_WATER,
+            only_connected=True,
+        )
+        await _Call(socket, Desk.of_a_caller(service), settings.token, broker, answers, every_s).run()
 
 
 @attrs.define(eq=False)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import trio
@@ -46,6 +47,28 @@ def load_module(name: str) -> Any:
     return module.MetaTrader5() if name == "mt5linux" else module
 
 
+@contextlib.contextmanager
+def opened_service(settings: Settings, module: Any, clock: Callable[[], float]) -> Iterator[Service]:
+    """What answers requests at a terminal, with what it has sent; both are let go at the end of the block.
+
+    Args:
+        module: the terminal's module; None: it is imported by its name.
+        clock: Unix seconds.
+
+    Raises:
+        NoModule: the terminal's module can't be imported.
+        SentFileError: what was sent can't be kept.
+    """
+    found = load_module(settings.module) if module is None else module
+    sent = SentFile.open(settings.file(settings.sent_file), clock)
+    service = Service(found, settings, sent, clock)
+    try:
+        yield service
+    finally:
+        service.close()
+        sent.close()
+
+
 async def serve(
     settings: Settings,
     announce: Callable[[int], None],
@@ -69,26 +92,19 @@ async def serve(
         SentFileError: what was sent can't be kept.
         NetError: it can't listen.
     """
-    found = load_module(settings.module) if module is None else module
-    sent = SentFile.open(settings.file(settings.sent_file), clock)
-    service = Service(found, settings, sent, clock)
-    try:
-        with ZmqContext() as context:
-            socket = RouterSocket.bind(
-                context,
-                settings.host,
-                settings.port,
-                max_message_bytes=bridge.MAX_REQUEST_BYTES,
-                high_water=HIGH_WATER,
-            )
-            announce(socket.port)
-            async with trio.open_nursery() as nursery:
-                if settings.parent:
-                    nursery.start_soon(_end_with_parent, nursery.cancel_scope)
-                await _answer(socket, Desk(service, settings.token), answers)
-    finally:
-        service.close()
-        sent.close()
+    with opened_service(settings, module, clock) as service, ZmqContext() as context:
+        socket = RouterSocket.bind(
+            context,
+            settings.host,
+            settings.port,
+            max_message_bytes=bridge.MAX_REQUEST_BYTES,
+            high_water=HIGH_WATER,
+        )
+        announce(socket.port)
+        async with trio.open_nursery() as nursery:
+            if settings.parent:
+                nursery.start_soon(_end_with_parent, nursery.cancel_scope)
+            await _answer(socket, Desk(service, settings.token), answers)
 
 
 async def _answer(socket: RouterSocket, desk: Desk, answers: Callable[[bytes], bytes | None]) -> None:

@@ -21,7 +21,6 @@ from quantmind.wire import bridge
 
 logger: Final = logging.getLogger("quantmind.mt5.worker")
 
-MOST_DEALS: Final = 10_000
 IDENTITY_EVERY_S: Final = 1.0
 """How often it is looked whose account the prices are of; orders and samples look each time."""
 
@@ -96,7 +95,7 @@ class Service:
                 account, positions, orders = world.holdings()
                 return bridge.Holdings(account=account, positions=tuple(positions), orders=tuple(orders))
             case bridge.DealsGet():
-                most = max(1, min(request.most, MOST_DEALS))
+                most = max(1, min(request.most, bridge.MOST_DEALS))
                 world.account()
                 return bridge.Deals(deals=tuple(world.deals_since(request.since_msc)[-most:]))
             case bridge.OrderFind():
