@@ -18,7 +18,7 @@ from quantmind.adapters.mt5.worker.desk import Desk, Late, Unavailable
 from quantmind.adapters.mt5.worker.service import Service
 from quantmind.adapters.mt5.worker.settings import Settings, settings_from
 from quantmind.config.brokers import MockBrokerConfig, SymbolOverrides
-from quantmind.domain.orders import Absent, Placed, Refused, Side, Unknown
+from quantmind.domain.orders import Absent, OrderType, Placed, Refused, Side, Unknown
 from quantmind.net.zmq import Incoming
 from quantmind.testing import mt5
 from quantmind.testing.terminal import FakeTerminal
@@ -356,7 +356,7 @@ def test_a_market_order_that_is_still_on_its_way(world: World, monkeypatch: pyte
     world.terminal.faults.request_lost = True
     assert isinstance(world.open("a"), Unknown)
     world.terminal.faults.request_lost = False
-    waiting = world.open("w", order_type=bridge.OrderType.LIMIT, price=Decimal("1.0"))
+    waiting = world.open("w", order_type=OrderType.LIMIT, price=Decimal("1.0"))
     assert isinstance(waiting, Placed)
     real = mt5.orders_get
 
