@@ -5,6 +5,6 @@ package shows a terminal. A program may be killed, and its account is still ther
 real ones: `python -m quantmind.testing.terminal --help` has them for trying an EA's or a program's own handling.
 """
 
-from quantmind.testing.terminal.fake import Done as Done
 from quantmind.testing.terminal.fake import FakeTerminal as FakeTerminal
 from quantmind.testing.terminal.faults import Faults as Faults
+from quantmind.testing.terminal.requests import Done as Done

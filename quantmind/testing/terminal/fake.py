@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import itertools
-import json
-import os
-import secrets
-import socket
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
-
-import attrs
 
 from quantmind.adapters.mock.account import PaperAccount
 from quantmind.adapters.mock.conditions import spec_of, symbol_terms_of, terms_of
@@ -26,16 +17,14 @@ from quantmind.adapters.mock.terminal_view.constants import COMMENTS
 from quantmind.adapters.mock.terminal_view.request import InvalidRequest
 from quantmind.adapters.mock.terminal_view.shapes import tick_shape
 from quantmind.config.brokers import MockBrokerConfig
-from quantmind.domain.accounts import Cause, Deal
 from quantmind.domain.quotes import Quote
 from quantmind.testing.terminal.faults import LOST, Faults
-from quantmind.testing.terminal.framing import Gone, receive, send, send_half
 from quantmind.testing.terminal.history import History
+from quantmind.testing.terminal.news import News
+from quantmind.testing.terminal.prices import Prices
+from quantmind.testing.terminal.requests import Done, done, refused
+from quantmind.testing.terminal.serving import Serving
 
-FILE: Final = "terminal64.fake"
-MOST_TICKS: Final = 200_000
-MOST_CALLERS: Final = 16
-MOST_OF_A_CALL: Final = 1024 * 1024
 SUCCESS: Final = (1, "Success")
 _FAILED: Final = (-1, "Terminal: Call failed")
 _NOT_LOGGED_IN: Final = (-6, "Terminal: Authorization failed")
@@ -43,22 +32,14 @@ _OF_THE_ACCOUNT: Final = frozenset(
     (
         *("account_info", "positions_get", "orders_get", "history_orders_get", "history_deals_get", "order_send"),
         *("order_check", "positions_total", "orders_total", "history_orders_total", "history_deals_total"),
+        "program_send",
     )
 )
-_DATA: Final = _OF_THE_ACCOUNT - {"order_send", "order_check"}
-_DAY_S: Final = 86_400
-
-
-@attrs.frozen
-class Done:
-    """One request that the server carried out: what was asked for, and the numbers that it got."""
-
-    request: Mapping[str, Any]
-    result: Mapping[str, Any]
-    ticket: int
-    """Of the position, or of the order that waits."""
-    volume: Decimal | None
-    waits: bool
+_DATA: Final = _OF_THE_ACCOUNT - {"order_send", "order_check", "program_send"}
+_POLLS: Final = frozenset(("events",))
+"""Asked again and again by each program: not counted among the calls."""
+_NOT_SENT: Final = (10027, 10031)
+"""The terminal itself says so."""
 
 
 class _Failure(Exception):
@@ -97,15 +78,12 @@ class FakeTerminal:
         self._clock = clock
         self._view = TerminalView(self.account, offset_s)
         self._history = History(self.account)
-        self._ticks: dict[str, deque[dict[str, Any]]] = {spec.name: deque(maxlen=MOST_TICKS) for spec in specs}
+        self._prices = Prices({spec.name: spec.digits for spec in specs})
+        self._news = News(self.account)
         self._done: list[Done] = []
         self._books: set[str] = set()
         self._lock = threading.RLock()
-        self._listener: socket.socket | None = None
-        self._callers: set[socket.socket] = set()
-        self._threads: list[threading.Thread] = []
-        self._key = secrets.token_hex(16)
-        self._stopping = threading.Event()
+        self._serving = Serving(self._answer, lambda: self.faults.half_answers)
 
     # --- for its owner -----------------------------------------------------------------------------------------
 
@@ -127,14 +105,16 @@ class FakeTerminal:
         """
         with self._lock:
             quote = Quote(symbol, bid, ask, int(self._clock() * 1000) if time_msc is None else time_msc, 0.0, volume)
-            self._ticks[symbol].append(tick_shape(quote, self._view.offset_s))
+            self._prices.add(symbol, tick_shape(quote, self._view.offset_s))
             if not quote.crossed:
                 self._history.note_deals(self.account.tick(quote))
+                self._news.look(self._view.offset_s)
 
     def pass_time(self) -> None:
         """Let the account know what time it is: expirations and swap that are due."""
         with self._lock:
             self._history.note_deals(self.account.pass_time(int(self._clock() * 1000)))
+            self._news.look(self._view.offset_s)
 
     def executed(self) -> Sequence[Done]:
         """What was carried out, oldest first; written down as it is carried out."""
@@ -143,10 +123,7 @@ class FakeTerminal:
 
     def restart(self) -> None:
         """Let the terminal program end and begin again: connections break, the account stays."""
-        with self._lock:
-            callers, self._callers = self._callers, set()
-        for caller in callers:
-            _close(caller)
+        self._serving.drop()
 
     def serve(self, folder: Path) -> Path:
         """Let programs reach it; the file that `mt5.initialize` and a broker's `path` name.
@@ -154,14 +131,7 @@ class FakeTerminal:
         Raises:
             OSError: it can't listen, or the file can't be written.
         """
-        listener = socket.create_server(("127.0.0.1", 0))
-        self._listener = listener
-        file = folder / FILE
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as written:
-            json.dump({"port": listener.getsockname()[1], "key": self._key}, written)
-        self._begin(self._accept, listener)
-        return file
+        return self._serving.serve(folder)
 
     def run_walk(self, seed: int = 1, every_s: float = 0.25) -> None:
         """Make up prices until it is closed, for people who try programs."""
@@ -175,24 +145,17 @@ class FakeTerminal:
         walk.open()
 
         def run() -> None:
-            while not self._stopping.wait(every_s):
+            while not self._serving.stopping.wait(every_s):
                 if not self.faults.disconnected:
                     for quote in walk.advance(time.monotonic()).quotes:
                         self.tick(quote.symbol, quote.bid, quote.ask, time_msc=quote.time_msc)
                 self.pass_time()
 
-        self._begin(run)
+        self._serving.begin(run)
 
     def close(self) -> None:
         """Let everybody go. Safe to repeat."""
-        self._stopping.set()
-        if self._listener is not None:
-            _close(self._listener)
-        self.restart()
-        for thread in self._threads:
-            if thread is not threading.current_thread():
-                thread.join(5)
-        self._threads.clear()
+        self._serving.close()
 
     def __enter__(self) -> Self:
         return self
@@ -204,48 +167,14 @@ class FakeTerminal:
 
     # --- whoever calls -----------------------------------------------------------------------------------------
 
-    def _begin(self, target: Callable[..., None], *arguments: Any) -> None:
-        thread = threading.Thread(target=target, args=arguments, name="fake-terminal", daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-    def _accept(self, listener: socket.socket) -> None:
-        while True:
-            try:
-                caller, _ = listener.accept()
-            except OSError:
-                return
-            with self._lock:
-                if len(self._callers) >= MOST_CALLERS:
-                    _close(caller)
-                    continue
-                self._callers.add(caller)
-            self._threads = [each for each in self._threads if each.is_alive()]
-            self._begin(self._serve, caller)
-
-    def _serve(self, caller: socket.socket) -> None:
-        with contextlib.suppress(Gone):
-            caller.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            key = receive(caller, MOST_OF_A_CALL)
-            if not isinstance(key, str) or not secrets.compare_digest(key, self._key):
-                raise Gone("a wrong key")
-            while True:
-                answer = self._answer(receive(caller, MOST_OF_A_CALL))
-                if self.faults.half_answers:
-                    send_half(caller, answer)
-                    break
-                send(caller, answer)
-        with self._lock:
-            self._callers.discard(caller)
-        _close(caller)
-
     def _answer(self, message: Any) -> dict[str, Any]:
         try:
             call, arguments = str(message["call"]), dict(message["arguments"])
         except (TypeError, KeyError, ValueError):
             return {"result": None, "error": (-2, "Invalid arguments")}
         faults = self.faults
-        self.calls.append(call)
+        if call not in _POLLS:
+            self.calls.append(call)
         if faults.delay_s > 0:
             time.sleep(faults.delay_s)
         freeze = faults.frozen_s if call == faults.frozen_call and not message.get("thawed") else 0.0
@@ -337,14 +266,10 @@ class FakeTerminal:
         return {**row, "select": there, "visible": there}
 
     def _symbol_info_tick(self, symbol: str) -> dict[str, Any] | None:
-        ticks = self._ticks.get(symbol)
-        if not ticks or symbol not in self.selected:
-            return None
-        return ticks[-1]
+        return self._prices.newest(symbol) if symbol in self.selected else None
 
     def _symbol_select(self, symbol: str, enable: bool = True) -> bool:
-        if symbol not in self._ticks:
-            raise _Failure(-4, "Terminal: Not found")
+        self._known(symbol)
         if enable:
             self.selected.add(symbol)
         else:
@@ -352,41 +277,20 @@ class FakeTerminal:
         return True
 
     def _copy_ticks_from(self, symbol: str, date_from: int, count: int, flags: int) -> list[dict[str, Any]]:
-        found = (row for row in self._rows(symbol, flags) if row["time"] >= date_from)
-        return list(itertools.islice(found, max(0, count)))
+        return self._known(symbol).from_second(symbol, date_from, count, flags)
 
     def _copy_ticks_range(self, symbol: str, date_from: int, date_to: int, flags: int) -> list[dict[str, Any]]:
-        return [
-            row for row in self._rows(symbol, flags) if date_from <= row["time"] and row["time_msc"] <= date_to * 1000
-        ]
-
-    def _rows(self, symbol: str, flags: int) -> Sequence[dict[str, Any]]:
-        if symbol not in self._ticks:
-            raise _Failure(-4, "Terminal: Not found")
-        if flags == 2:  # COPY_TICKS_TRADE: there are quotes alone
-            return ()
-        return self._ticks[symbol]
+        return self._known(symbol).between(symbol, date_from * 1000, date_to * 1000, flags)
 
     def _copy_rates(
         self, symbol: str, seconds: int, since: int | None = None, until: int | None = None, newest: int | None = None
     ) -> list[dict[str, Any]]:
-        """Bars of bids: those that begin within two times, or the newest ones that begin at `until` or before."""
-        digits = self.account.market.specs[symbol].digits if symbol in self._ticks else 0
-        bars: dict[int, dict[str, Any]] = {}
-        for row in self._rows(symbol, -1):
-            begin = row["time"] // seconds * seconds
-            bar = bars.get(begin)
-            spread = round((row["ask"] - row["bid"]) * 10**digits)
-            if bar is None:
-                bar = bars[begin] = {"time": begin, "open": row["bid"], "high": row["bid"], "low": row["bid"]}
-                bar |= {"close": row["bid"], "tick_volume": 0, "spread": spread, "real_volume": 0}
-            bar["high"], bar["low"] = max(bar["high"], row["bid"]), min(bar["low"], row["bid"])
-            bar["close"], bar["tick_volume"] = row["bid"], bar["tick_volume"] + 1
-            bar["spread"] = min(bar["spread"], spread)
-        found = [bar for _, bar in sorted(bars.items())]
-        found = [bar for bar in found if since is None or bar["time"] >= since]
-        found = [bar for bar in found if until is None or bar["time"] <= until]
-        return found if newest is None else found[-newest:] if newest > 0 else []
+        return self._known(symbol).bars(symbol, seconds, since, until, newest)
+
+    def _known(self, symbol: str) -> Prices:
+        if symbol not in self._prices:
+            raise _Failure(-4, "Terminal: Not found")
+        return self._prices
 
     def _positions_total(self) -> int:
         return len(self.account.positions())
@@ -444,7 +348,7 @@ class FakeTerminal:
         return self._view.order_calc_profit(action, symbol, volume, price_open, price_close)
 
     def _market_book_add(self, symbol: str) -> bool:
-        self._rows(symbol, -1)
+        self._known(symbol)
         self._books.add(symbol)
         return True
 
@@ -478,18 +382,19 @@ class FakeTerminal:
         if faults.ambiguous and not faults.ambiguous_done:
             code = faults.ambiguous
         if code:
-            return self._refused(asked, code)
-        self.account.pass_time(int(self._clock() * 1000))
+            return refused(asked, code, self._prices.newest(str(asked.get("symbol"))))
+        self.pass_time()
         before = {deal.ticket for deal in self.account.latest_deals(1000)}
         waiting = {order.ticket: order for order in self.account.orders()}
         try:
             result = self._view.order_send(asked)
         except InvalidRequest as exc:
             raise _Failure(-2, f'Invalid "{exc.field}" argument') from exc
+        self._news.look(self._view.offset_s)
         if result["retcode"] in (10008, 10009, 10010):
             deals = [deal for deal in self.account.latest_deals(1000) if deal.ticket not in before]
             self._history.note_request(asked, result, deals)
-            self._done.append(_done(asked, result, deals, waiting))
+            self._done.append(done(asked, result, deals, waiting))
         if faults.answer_lost:
             raise _Failure(-10002, LOST[-10002])
         return {**result, "retcode": faults.ambiguous} if faults.ambiguous else result
@@ -526,54 +431,42 @@ class FakeTerminal:
             return faults.retcode
         return 0
 
-    def _refused(self, request: Mapping[str, Any], code: int) -> dict[str, Any]:
-        tick = self._ticks.get(str(request.get("symbol")))
-        prices = {side: tick[-1][side] if tick and code == 10004 else 0.0 for side in ("bid", "ask")}
-        shown = {**_EMPTY_REQUEST, **request}
+    # --- for MQL5 programs -------------------------------------------------------------------------------------
+
+    def _program_send(self, request: dict[str, Any], program: str) -> dict[str, Any]:
+        """As `order_send`, and the program is told of the answer by a transaction: `events` has it for it alone."""
+        number = self._view.next_request_id
+        try:
+            result = self._order_send(request)
+        except _Failure as exc:
+            self._view.next_request_id = number + 1
+            return {"request_id": number, "result": None, "error": exc.error}
+        self._view.next_request_id = number + 1
+        result |= {"request_id": number}
+        if result["retcode"] not in _NOT_SENT:
+            self._news.answered(program, result["request"], {**result, "request": None})
+        return {"request_id": number, "result": result, "error": SUCCESS}
+
+    def _events(self, program: str, after: int | None = None, symbol: str = "") -> dict[str, Any]:
+        """All that is new for a program: its transactions after a number (None: none yet), and what time it is.
+
+        `ticks` is how many ticks the symbol has had: when it rises there is a new one. `time_current` is the server's
+        time of the newest tick of the Market Watch, in seconds; 0 before the first one.
+        """
+        self._news.look(self._view.offset_s)
+        now_msc = int(self._clock() * 1000) + self._view.offset_s * 1000
+        newest = [tick["time"] for each in self.selected if (tick := self._prices.newest(each)) is not None]
         return {
-            "retcode": code,
-            "deal": 0,
-            "order": 0,
-            "volume": 0.0,
-            "price": 0.0,
-            **prices,
-            "comment": COMMENTS.get(code, "Error"),
-            "request_id": 0,
-            "retcode_external": 0,
-            "request": shown,
+            "last": self._news.last,
+            "transactions": [] if after is None else self._news.since(after, program),
+            "ticks": self._prices.count(symbol),
+            "time_current": max(newest, default=0),
+            "time_trade_server": now_msc // 1000,
         }
 
+    def _ticks_page(self, symbol: str, from_msc: int, count: int, flags: int) -> list[dict[str, Any]]:
+        """So many ticks from a millisecond of the server's clock on; from 0: the newest ones."""
+        return self._known(symbol).page(symbol, from_msc, count, flags)
 
-_EMPTY_REQUEST: Final[Mapping[str, Any]] = {
-    **dict.fromkeys(("action", "magic", "order"), 0),
-    "symbol": "",
-    **dict.fromkeys(("volume", "price", "stoplimit", "sl", "tp"), 0.0),
-    **dict.fromkeys(("deviation", "type", "type_filling", "type_time", "expiration"), 0),
-    "comment": "",
-    **dict.fromkeys(("position", "position_by"), 0),
-}
-
-
-def _done(
-    request: Mapping[str, Any], result: Mapping[str, Any], deals: Sequence[Deal], waiting: Mapping[int, Any]
-) -> Done:
-    if deals and deals[0].cause is Cause.CLIENT:
-        first = next((deal for deal in deals if deal.position == request.get("position")), deals[0])
-        same = [deal for deal in deals if deal.position == first.position]
-        volume = first.volume if len(same) < len(deals) else sum((deal.volume for deal in deals), Decimal(0))
-        return Done(dict(request), dict(result), first.position, volume, waits=False)
-    action = request.get("action")
-    if action == 6:  # SLTP
-        return Done(dict(request), dict(result), int(request.get("position", 0)), None, waits=False)
-    if action == 8:  # REMOVE
-        ticket = int(request.get("order", 0))
-        return Done(dict(request), dict(result), ticket, waiting[ticket].volume, waits=False)
-    ticket = int(result["order"]) or int(request.get("order", 0))
-    volume = Decimal(repr(float(request["volume"]))) if "volume" in request else waiting[ticket].volume
-    return Done(dict(request), dict(result), ticket, volume, waits=True)
-
-
-def _close(one: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        one.shutdown(socket.SHUT_RDWR)
-    one.close()
+    def _ticks_between(self, symbol: str, from_msc: int, to_msc: int, flags: int) -> list[dict[str, Any]]:
+        return self._known(symbol).between(symbol, from_msc, to_msc, flags)

@@ -14,10 +14,8 @@ from quantmind.adapters.mock.terminal_view.constants import DEAL_REASONS, ORDER_
 from quantmind.adapters.mock.terminal_view.numbers import shown_price
 from quantmind.adapters.mock.terminal_view.shapes import reason_of
 from quantmind.domain.accounts import Cause, Deal
+from quantmind.testing.terminal.transactions import CLOSE_BY, FILLED, STATES
 
-_STATES: Final = {OrderState.CANCELED: 2, OrderState.FILLED: 4, OrderState.REJECTED: 5, OrderState.EXPIRED: 6}
-_FILLED: Final = 4
-_CLOSE_BY: Final = 8
 _CAUSES: Final = {Cause.SL: "sl", Cause.TP: "tp", Cause.STOP_OUT: "so"}
 
 
@@ -103,10 +101,10 @@ class History:
             "time_done": time_msc // 1000,
             "time_done_msc": time_msc,
             "time_expiration": 0,
-            "type": _CLOSE_BY if by else SIDES[first.side],
+            "type": CLOSE_BY if by else SIDES[first.side],
             "type_time": 0,
             "type_filling": request.get("type_filling", 0),
-            "state": _FILLED,
+            "state": FILLED,
             "magic": magic,
             "position_id": first.position,
             "position_by_id": by,
@@ -139,7 +137,7 @@ def _record_row(record: OrderRecord, offset_s: int) -> dict[str, Any]:
         "type": ORDER_TYPE_NUMBERS[order.side, order.order_type],
         "type_time": 0 if expires is None else 2,
         "type_filling": 2,
-        "state": _STATES[record.state],
+        "state": STATES[record.state],
         "magic": order.magic,
         "position_id": record.position,
         "position_by_id": 0,
