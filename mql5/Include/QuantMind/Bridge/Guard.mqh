@@ -11,6 +11,7 @@
 #define QUANTMIND_GUARD_MQH
 
 #include <QuantMind/Bytes.mqh>
+#include <QuantMind/GuardFlag.mqh>
 #include <QuantMind/Json.mqh>
 #include <QuantMind/Bridge/Symbols.mqh>
 
@@ -48,15 +49,6 @@ string QMGuardName(const ENUM_QM_GUARD state)
      }
    return("off");
   }
-//+------------------------------------------------------------------+
-//| The terminal's global variable by which other EAs of this account |
-//| know that the guard refuses what opens: 1 it does, 0 it does not  |
-//+------------------------------------------------------------------+
-string QMGuardVariable(const long login)
-  {
-   return("QuantMind.cut_off."+IntegerToString(login));
-  }
-
 //+------------------------------------------------------------------+
 //| The guard of one account                                          |
 //+------------------------------------------------------------------+
