@@ -440,12 +440,12 @@ class FakeTerminal:
             result = self._order_send(request)
         except _Failure as exc:
             self._view.next_request_id = number + 1
-            return {"request_id": number, "result": None, "error": exc.error}
+            return {"request_id": number, "result": None, "code": exc.error[0]}
         self._view.next_request_id = number + 1
         result |= {"request_id": number}
         if result["retcode"] not in _NOT_SENT:
             self._news.answered(program, result["request"], {**result, "request": None})
-        return {"request_id": number, "result": result, "error": SUCCESS}
+        return {"request_id": number, "result": result, "code": SUCCESS[0]}
 
     def _events(self, program: str, after: int | None = None, symbol: str = "") -> dict[str, Any]:
         """All that is new for a program: its transactions after a number (None: none yet), and what time it is.

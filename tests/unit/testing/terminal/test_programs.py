@@ -173,7 +173,7 @@ def test_what_was_refused_or_lost(desk: Desk) -> None:
     desk.terminal.faults.autotrading_off = False
     desk.terminal.faults.answer_lost = True
     answer = desk.send()
-    assert (answer["result"], answer["error"][0]) == (None, -10002)
+    assert (answer["result"], answer["code"]) == (None, -10002)
     assert kinds(desk.news()) == OF_A_MARKET_ORDER
     desk.terminal.faults.request_lost = True
     second = desk.send()

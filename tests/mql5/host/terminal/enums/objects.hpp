@@ -1,0 +1,299 @@
+// Kinds of objects on a chart, what can be set of them, and how a recorded chart calls it.
+// The numbers are this host's own.
+#pragma once
+
+namespace mql
+{
+enum ENUM_OBJECT
+{
+  OBJ_VLINE = 0,
+  OBJ_HLINE = 1,
+  OBJ_TREND = 2,
+  OBJ_TRENDBYANGLE = 3,
+  OBJ_CYCLES = 4,
+  OBJ_CHANNEL = 5,
+  OBJ_STDDEVCHANNEL = 6,
+  OBJ_REGRESSION = 7,
+  OBJ_PITCHFORK = 8,
+  OBJ_GANNLINE = 9,
+  OBJ_GANNFAN = 10,
+  OBJ_GANNGRID = 11,
+  OBJ_FIBO = 12,
+  OBJ_FIBOTIMES = 13,
+  OBJ_FIBOFAN = 14,
+  OBJ_FIBOARC = 15,
+  OBJ_FIBOCHANNEL = 16,
+  OBJ_EXPANSION = 17,
+  OBJ_ELLIOTWAVE5 = 18,
+  OBJ_ELLIOTWAVE3 = 19,
+  OBJ_RECTANGLE = 20,
+  OBJ_TRIANGLE = 21,
+  OBJ_ELLIPSE = 22,
+  OBJ_ARROW_THUMB_UP = 23,
+  OBJ_ARROW_THUMB_DOWN = 24,
+  OBJ_ARROW_UP = 25,
+  OBJ_ARROW_DOWN = 26,
+  OBJ_ARROW_STOP = 27,
+  OBJ_ARROW_CHECK = 28,
+  OBJ_ARROW_LEFT_PRICE = 29,
+  OBJ_ARROW_RIGHT_PRICE = 30,
+  OBJ_ARROW_BUY = 31,
+  OBJ_ARROW_SELL = 32,
+  OBJ_ARROW = 100,
+  OBJ_TEXT = 101,
+  OBJ_LABEL = 102,
+  OBJ_BUTTON = 103,
+  OBJ_CHART = 104,
+  OBJ_BITMAP = 105,
+  OBJ_BITMAP_LABEL = 106,
+  OBJ_EDIT = 107,
+  OBJ_ARROWED_LINE = 108,
+  OBJ_EVENT = 109,
+  OBJ_RECTANGLE_LABEL = 110,
+};
+
+struct ObjectKind
+{
+  ENUM_OBJECT kind;
+  const char *name;
+};
+
+inline constexpr ObjectKind OBJECT_KINDS[] = {
+  {OBJ_VLINE, "OBJ_VLINE"},
+  {OBJ_HLINE, "OBJ_HLINE"},
+  {OBJ_TREND, "OBJ_TREND"},
+  {OBJ_TRENDBYANGLE, "OBJ_TRENDBYANGLE"},
+  {OBJ_CYCLES, "OBJ_CYCLES"},
+  {OBJ_CHANNEL, "OBJ_CHANNEL"},
+  {OBJ_STDDEVCHANNEL, "OBJ_STDDEVCHANNEL"},
+  {OBJ_REGRESSION, "OBJ_REGRESSION"},
+  {OBJ_PITCHFORK, "OBJ_PITCHFORK"},
+  {OBJ_GANNLINE, "OBJ_GANNLINE"},
+  {OBJ_GANNFAN, "OBJ_GANNFAN"},
+  {OBJ_GANNGRID, "OBJ_GANNGRID"},
+  {OBJ_FIBO, "OBJ_FIBO"},
+  {OBJ_FIBOTIMES, "OBJ_FIBOTIMES"},
+  {OBJ_FIBOFAN, "OBJ_FIBOFAN"},
+  {OBJ_FIBOARC, "OBJ_FIBOARC"},
+  {OBJ_FIBOCHANNEL, "OBJ_FIBOCHANNEL"},
+  {OBJ_EXPANSION, "OBJ_EXPANSION"},
+  {OBJ_ELLIOTWAVE5, "OBJ_ELLIOTWAVE5"},
+  {OBJ_ELLIOTWAVE3, "OBJ_ELLIOTWAVE3"},
+  {OBJ_RECTANGLE, "OBJ_RECTANGLE"},
+  {OBJ_TRIANGLE, "OBJ_TRIANGLE"},
+  {OBJ_ELLIPSE, "OBJ_ELLIPSE"},
+  {OBJ_ARROW_THUMB_UP, "OBJ_ARROW_THUMB_UP"},
+  {OBJ_ARROW_THUMB_DOWN, "OBJ_ARROW_THUMB_DOWN"},
+  {OBJ_ARROW_UP, "OBJ_ARROW_UP"},
+  {OBJ_ARROW_DOWN, "OBJ_ARROW_DOWN"},
+  {OBJ_ARROW_STOP, "OBJ_ARROW_STOP"},
+  {OBJ_ARROW_CHECK, "OBJ_ARROW_CHECK"},
+  {OBJ_ARROW_LEFT_PRICE, "OBJ_ARROW_LEFT_PRICE"},
+  {OBJ_ARROW_RIGHT_PRICE, "OBJ_ARROW_RIGHT_PRICE"},
+  {OBJ_ARROW_BUY, "OBJ_ARROW_BUY"},
+  {OBJ_ARROW_SELL, "OBJ_ARROW_SELL"},
+  {OBJ_ARROW, "OBJ_ARROW"},
+  {OBJ_TEXT, "OBJ_TEXT"},
+  {OBJ_LABEL, "OBJ_LABEL"},
+  {OBJ_BUTTON, "OBJ_BUTTON"},
+  {OBJ_CHART, "OBJ_CHART"},
+  {OBJ_BITMAP, "OBJ_BITMAP"},
+  {OBJ_BITMAP_LABEL, "OBJ_BITMAP_LABEL"},
+  {OBJ_EDIT, "OBJ_EDIT"},
+  {OBJ_ARROWED_LINE, "OBJ_ARROWED_LINE"},
+  {OBJ_EVENT, "OBJ_EVENT"},
+  {OBJ_RECTANGLE_LABEL, "OBJ_RECTANGLE_LABEL"},
+};
+
+enum ENUM_OBJECT_PROPERTY_INTEGER
+{
+  OBJPROP_COLOR = 0,
+  OBJPROP_STYLE,
+  OBJPROP_WIDTH,
+  OBJPROP_BACK,
+  OBJPROP_ZORDER,
+  OBJPROP_FILL,
+  OBJPROP_HIDDEN,
+  OBJPROP_SELECTED,
+  OBJPROP_READONLY,
+  OBJPROP_TYPE,
+  OBJPROP_TIME,
+  OBJPROP_SELECTABLE,
+  OBJPROP_CREATETIME,
+  OBJPROP_LEVELS,
+  OBJPROP_LEVELCOLOR,
+  OBJPROP_LEVELSTYLE,
+  OBJPROP_LEVELWIDTH,
+  OBJPROP_ALIGN,
+  OBJPROP_FONTSIZE,
+  OBJPROP_RAY_LEFT,
+  OBJPROP_RAY_RIGHT,
+  OBJPROP_RAY,
+  OBJPROP_ELLIPSE,
+  OBJPROP_ARROWCODE,
+  OBJPROP_TIMEFRAMES,
+  OBJPROP_ANCHOR,
+  OBJPROP_XDISTANCE,
+  OBJPROP_YDISTANCE,
+  OBJPROP_DIRECTION,
+  OBJPROP_DEGREE,
+  OBJPROP_DRAWLINES,
+  OBJPROP_STATE,
+  OBJPROP_CHART_ID,
+  OBJPROP_XSIZE,
+  OBJPROP_YSIZE,
+  OBJPROP_XOFFSET,
+  OBJPROP_YOFFSET,
+  OBJPROP_PERIOD,
+  OBJPROP_DATE_SCALE,
+  OBJPROP_PRICE_SCALE,
+  OBJPROP_CHART_SCALE,
+  OBJPROP_BGCOLOR,
+  OBJPROP_CORNER,
+  OBJPROP_BORDER_TYPE,
+  OBJPROP_BORDER_COLOR,
+};
+
+inline constexpr const char *OBJECT_INTEGER_FIELDS[] = {
+  "color",
+  "style",
+  "width",
+  "back",
+  "zorder",
+  "fill",
+  "hidden",
+  "selected",
+  "readonly",
+  "type",
+  "time",
+  "selectable",
+  "createtime",
+  "levels",
+  "levelcolor",
+  "levelstyle",
+  "levelwidth",
+  "align",
+  "fontsize",
+  "ray_left",
+  "ray_right",
+  "ray",
+  "ellipse",
+  "arrowcode",
+  "timeframes",
+  "anchor",
+  "xdistance",
+  "ydistance",
+  "direction",
+  "degree",
+  "drawlines",
+  "state",
+  "chart_id",
+  "xsize",
+  "ysize",
+  "xoffset",
+  "yoffset",
+  "period",
+  "date_scale",
+  "price_scale",
+  "chart_scale",
+  "bgcolor",
+  "corner",
+  "border_type",
+  "border_color",
+};
+
+enum ENUM_OBJECT_PROPERTY_DOUBLE
+{
+  OBJPROP_PRICE = 0,
+  OBJPROP_LEVELVALUE,
+  OBJPROP_SCALE,
+  OBJPROP_ANGLE,
+  OBJPROP_DEVIATION,
+};
+
+inline constexpr const char *OBJECT_DOUBLE_FIELDS[] = {
+  "price",
+  "levelvalue",
+  "scale",
+  "angle",
+  "deviation",
+};
+
+enum ENUM_OBJECT_PROPERTY_STRING
+{
+  OBJPROP_NAME = 0,
+  OBJPROP_TEXT,
+  OBJPROP_TOOLTIP,
+  OBJPROP_LEVELTEXT,
+  OBJPROP_FONT,
+  OBJPROP_BMPFILE,
+  OBJPROP_SYMBOL,
+};
+
+inline constexpr const char *OBJECT_STRING_FIELDS[] = {
+  "name",
+  "text",
+  "tooltip",
+  "leveltext",
+  "font",
+  "bmpfile",
+  "symbol",
+};
+
+enum ENUM_BASE_CORNER
+{
+  CORNER_LEFT_UPPER = 0,
+  CORNER_LEFT_LOWER,
+  CORNER_RIGHT_LOWER,
+  CORNER_RIGHT_UPPER,
+};
+
+enum ENUM_ANCHOR_POINT
+{
+  ANCHOR_LEFT_UPPER = 0,
+  ANCHOR_LEFT,
+  ANCHOR_LEFT_LOWER,
+  ANCHOR_LOWER,
+  ANCHOR_RIGHT_LOWER,
+  ANCHOR_RIGHT,
+  ANCHOR_RIGHT_UPPER,
+  ANCHOR_UPPER,
+  ANCHOR_CENTER,
+};
+
+enum ENUM_ARROW_ANCHOR
+{
+  ANCHOR_TOP = 0,
+  ANCHOR_BOTTOM = 1,
+};
+
+enum ENUM_ALIGN_MODE
+{
+  ALIGN_RIGHT = 0,
+  ALIGN_LEFT = 1,
+  ALIGN_CENTER = 2,
+};
+
+enum ENUM_BORDER_TYPE
+{
+  BORDER_FLAT = 0,
+  BORDER_RAISED,
+  BORDER_SUNKEN,
+};
+
+enum ENUM_LINE_STYLE
+{
+  STYLE_SOLID = 0,
+  STYLE_DASH,
+  STYLE_DOT,
+  STYLE_DASHDOT,
+  STYLE_DASHDOTDOT,
+};
+
+// Periods that show an object: constants without an enumeration.
+enum ObjectPeriods
+{
+  OBJ_NO_PERIODS = 0,
+  OBJ_ALL_PERIODS = 0x1fffff,
+};
+}

@@ -1,0 +1,31 @@
+// Periods of bars.
+#pragma once
+
+namespace mql
+{
+enum ENUM_TIMEFRAMES
+{
+  PERIOD_CURRENT = 0,
+  PERIOD_M1 = 1,
+  PERIOD_M2 = 2,
+  PERIOD_M3 = 3,
+  PERIOD_M4 = 4,
+  PERIOD_M5 = 5,
+  PERIOD_M6 = 6,
+  PERIOD_M10 = 10,
+  PERIOD_M12 = 12,
+  PERIOD_M15 = 15,
+  PERIOD_M20 = 20,
+  PERIOD_M30 = 30,
+  PERIOD_H1 = 16385,
+  PERIOD_H2 = 16386,
+  PERIOD_H3 = 16387,
+  PERIOD_H4 = 16388,
+  PERIOD_H6 = 16390,
+  PERIOD_H8 = 16392,
+  PERIOD_H12 = 16396,
+  PERIOD_D1 = 16408,
+  PERIOD_W1 = 32769,
+  PERIOD_MN1 = 49153,
+};
+}

@@ -1,0 +1,21 @@
+// A terminal's built-ins: its account, its market, its charts, and what it tells a program.
+#pragma once
+
+#include "account.hpp"
+#include "bars.hpp"
+#include "book.hpp"
+#include "calculations.hpp"
+#include "chart_symbol.hpp"
+#include "charts.hpp"
+#include "clock.hpp"
+#include "events.hpp"
+#include "history.hpp"
+#include "indicators.hpp"
+#include "info.hpp"
+#include "objects.hpp"
+#include "orders.hpp"
+#include "positions.hpp"
+#include "structures.hpp"
+#include "symbols.hpp"
+#include "ticks.hpp"
+#include "trading.hpp"
