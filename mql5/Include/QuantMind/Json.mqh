@@ -942,7 +942,7 @@ private:
       PutText(text);
       AfterValue();
      }
-   //--- whether the open object has this key already; remembers it
+   //--- whether the open object has this key already; remembers it. Each with each: what is written has few keys
    bool              IsKnown(const int begin,const int end)
      {
       uint hash=QMJsonHash(m_bytes,begin,end);
