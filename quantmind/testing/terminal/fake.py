@@ -249,6 +249,10 @@ class FakeTerminal:
         row = self._view.account_info()
         if self.faults.wrong_account:
             row |= {"login": self.faults.wrong_account}
+        if self.faults.read_only:
+            row |= {"trade_allowed": False}
+        if self.faults.server_autotrading_off:
+            row |= {"trade_expert": False}
         return row
 
     def _symbols_total(self) -> int:
@@ -413,6 +417,8 @@ class FakeTerminal:
             return 10027
         if faults.server_autotrading_off:
             return 10026
+        if faults.read_only:
+            return 10017
         if faults.market_closed:
             return 10018
         if faults.invalid_fill and request.get("action") == 1:
@@ -443,6 +449,8 @@ class FakeTerminal:
             return {"request_id": number, "result": None, "code": exc.error[0]}
         self._view.next_request_id = number + 1
         result |= {"request_id": number}
+        if self.faults.ambiguous:
+            result |= {"order": 0, "deal": 0, "volume": 0.0, "price": 0.0}
         if result["retcode"] not in _NOT_SENT:
             self._news.answered(program, result["request"], {**result, "request": None})
         return {"request_id": number, "result": result, "code": SUCCESS[0]}

@@ -26,7 +26,8 @@ class Faults:
         disconnected: the terminal has no connection to the trade server: `terminal_info().connected` is False, requests
             to trade answer 10031 and are not carried out, and no tick comes.
         autotrading_off: Algo Trading is switched off in the terminal: 10027.
-        server_autotrading_off: by the broker: 10026.
+        server_autotrading_off: by the broker: 10026, and the account's `trade_expert` is False.
+        read_only: the account was opened to look at (an investor's password): `trade_allowed` is False, and 10017.
         market_closed: 10018.
         invalid_fill: 10030 whatever filling mode is asked for.
         invalid_stops: 10016 for any request with a stop.
@@ -51,6 +52,7 @@ class Faults:
     disconnected: bool = False
     autotrading_off: bool = False
     server_autotrading_off: bool = False
+    read_only: bool = False
     market_closed: bool = False
     invalid_fill: bool = False
     invalid_stops: bool = False

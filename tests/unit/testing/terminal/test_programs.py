@@ -175,10 +175,31 @@ def test_what_was_refused_or_lost(desk: Desk) -> None:
     answer = desk.send()
     assert (answer["result"], answer["code"]) == (None, -10002)
     assert kinds(desk.news()) == OF_A_MARKET_ORDER
+    desk.terminal.faults.answer_lost = False
+    desk.terminal.faults.ambiguous = 10012
+    unknown = desk.send()["result"]
+    assert (unknown["retcode"], unknown["order"], unknown["deal"]) == (10012, 0, 0)
+    assert kinds(desk.news()) == [*OF_A_MARKET_ORDER, "REQUEST"]
+    desk.terminal.faults.ambiguous = 0
     desk.terminal.faults.request_lost = True
     second = desk.send()
-    assert (second["result"], second["request_id"]) == (None, answer["request_id"] + 1)
+    assert (second["result"], second["request_id"]) == (None, answer["request_id"] + 2)
     assert desk.news() == []
+
+
+def test_an_account_that_nobody_may_trade(desk: Desk) -> None:
+    """It says so, and refuses: to an investor all, to programs what the broker keeps to people."""
+
+    def allowed() -> tuple[bool, bool]:
+        row = desk.connection.call("account_info")
+        return row["trade_allowed"], row["trade_expert"]
+
+    assert allowed() == (True, True)
+    desk.terminal.faults.read_only = True
+    assert (allowed(), desk.send()["result"]["retcode"]) == ((False, True), 10017)
+    desk.terminal.faults.read_only = False
+    desk.terminal.faults.server_autotrading_off = True
+    assert (allowed(), desk.send()["result"]["retcode"]) == ((True, False), 10026)
 
 
 def test_only_so_many_wait(desk: Desk) -> None:
