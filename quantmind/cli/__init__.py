@@ -1,6 +1,7 @@
 """The command `quantmind`: run the gateway, check a configuration, look at live ticks, trade by hand, see what
 became of orders, read the journal and judge it again, set the mandate, see limits and the rules of prop firms, halt and
-release accounts, give out tokens and take them back, make keys, look at a new machine, run the worker of a terminal.
+release accounts, give out tokens and take them back, make keys, look at a new machine, run the worker of a terminal,
+put the MQL5 programs into terminals.
 
 Exit codes: 0 done or stopped as asked, 1 refused and nothing done, 2 wrong usage or configuration, 69 an address is
 taken or a needed service is absent, 70 gave up after restarts, 75 the outcome of an order is not known.
@@ -27,6 +28,8 @@ from quantmind.cli.journal import add_journal, named_file, read_configured, read
 from quantmind.cli.keys import add_parser as add_keys_parser
 from quantmind.cli.keys import keys
 from quantmind.cli.keys import needs_config as keys_need_config
+from quantmind.cli.mql5 import add_parser as add_mql5_parser
+from quantmind.cli.mql5 import mql5
 from quantmind.cli.mt5_worker import add_parser as add_mt5_worker_parser
 from quantmind.cli.mt5_worker import mt5_worker
 from quantmind.cli.positions import positions
@@ -72,7 +75,7 @@ DEFAULT_CONFIG = Path("brokers.yaml")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; returns the exit code."""
     options = _parser().parse_args(arguments)
-    if options.command == "keys" and not keys_need_config(options):
+    if options.command == "mql5" or (options.command == "keys" and not keys_need_config(options)):
         return _run(None, options)
     if options.command == "ticks" and options.url is not None:
         return ticks(options.url, options)
@@ -104,11 +107,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(config: Config | None, options: argparse.Namespace) -> int:
     try:
+        if options.command == "mql5":
+            return mql5(options)
         if options.command == "replay":
             return replay(config, options)
         if options.command == "keys":
             return keys(config, options)
-        assert config is not None, "only replays and keys go without"
+        assert config is not None, "only replays, keys and mql5 go without"
         if options.command == "ticks":
             return ticks(feed_address(config), options)
         return COMMANDS[options.command](config, options)
@@ -156,6 +161,7 @@ def _parser() -> argparse.ArgumentParser:
     add_replay_parser(commands, common)
     add_doctor_parser(commands, common)
     add_mt5_worker_parser(commands, common)
+    add_mql5_parser(commands, common)
     return parser
 
 
