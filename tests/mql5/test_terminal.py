@@ -14,6 +14,7 @@ from mql5.build import build, require_gpp
 from mql5.program import Program, run
 
 from quantmind.config.brokers import MockBrokerConfig, SymbolOverrides
+from quantmind.domain.orders import Close, Origin
 from quantmind.testing.terminal import FakeTerminal
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -331,8 +332,8 @@ def test_bars_and_indicators(world: World) -> None:
         "bars=7 close=7.0 older=6.0 none=0.0 seconds=14400",
         "closes=2 newest=6.0",
         "sma=5.050 6.050",
-        "ema=6.06563",
-        "atr=1.05 1.05 1.05 1.05 1.05",
+        "ema=6.06641",
+        "atr=1.025 1.050 1.050 1.050 1.050",
         "calculated=7",
         "released=-1 error=4807",
         "handle=-1",
@@ -453,6 +454,24 @@ def test_ticks_do_not_queue_up(world: World) -> None:
         world.terminal.tick("USDJPY", 150.0, 150.01)
         world.terminal.tick("EURUSD", 1.21, 1.3)
         assert "tick 1.21000" in expert.wait_for("tick ")
+
+
+def test_what_a_terminal_missed(world: World) -> None:
+    """While it is cut off from its server no tick and no transaction comes; afterwards all do."""
+    with world.expert() as expert:
+        expert.wait_for("ready")
+        world.script("buy")
+        expert.wait_for("trade positions=1")
+        world.faults.disconnected = True
+        (position,) = world.terminal.account.positions()
+        world.terminal.account.close(Close(Origin("hand"), "", "EURUSD", position.ticket), "")
+        world.terminal.tick("EURUSD", 1.15, 1.1501)
+        before = len(expert.lines)
+        world.script("symbols", program="terminal_market")
+        assert len(expert.lines) == before
+        world.faults.disconnected = False
+        expert.wait_for("trade positions=0")
+        expert.wait_for("tick 1.15")
 
 
 def test_a_terminal_that_begins_again(world: World) -> None:

@@ -459,12 +459,14 @@ class FakeTerminal:
         """All that is new for a program: its transactions after a number (None: none yet), and what time it is.
 
         `ticks` is how many ticks the symbol has had: when it rises there is a new one. `time_current` is the server's
-        time of the newest tick of the Market Watch, in seconds; 0 before the first one.
+        time of the newest tick of the Market Watch, in seconds; 0 before the first one. While `connected` is False a
+        program leaves what is here alone: a terminal would not know of it yet.
         """
         self._news.look(self._view.offset_s)
         now_msc = int(self._clock() * 1000) + self._view.offset_s * 1000
         newest = [tick["time"] for each in self.selected if (tick := self._prices.newest(each)) is not None]
         return {
+            "connected": not self.faults.disconnected,
             "last": self._news.last,
             "transactions": [] if after is None else self._news.since(after, program),
             "ticks": self._prices.count(symbol),

@@ -79,7 +79,7 @@ void Series()
    CopyBuffer(iMA(_Symbol, PERIOD_M1, 3, 0, MODE_EMA, PRICE_CLOSE), 0, 0, 1, values);
    PrintFormat("ema=%.5f", values[0]);
    CopyBuffer(iATR(_Symbol, PERIOD_M1, 2), 0, 0, 5, values);
-   PrintFormat("atr=%.2f %.2f %.2f %.2f %.2f", values[0], values[1], values[2], values[3], values[4]);
+   PrintFormat("atr=%.3f %.3f %.3f %.3f %.3f", values[0], values[1], values[2], values[3], values[4]);
    PrintFormat("calculated=%d", BarsCalculated(simple));
    IndicatorRelease(simple);
    ResetLastError();

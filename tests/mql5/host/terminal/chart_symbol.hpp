@@ -44,16 +44,23 @@ inline bool symbol_row(const string &name, Row &row)
   return answer.good() || fail(ERR_MARKET_UNKNOWN_SYMBOL);
 }
 
+// It never changes: it is asked for until it is known.
+inline const Row &chart_row()
+{
+  static Row row;
+  if (is_there() && !row.has("point"))
+    symbol_row(string(), row);
+  return row;
+}
+
 inline int chart_digits()
 {
-  Row row;
-  return is_there() && symbol_row(string(), row) ? int(row.integer("digits")) : 5;
+  return is_there() ? int(chart_row().integer("digits")) : 5;
 }
 
 inline double chart_point()
 {
-  Row row;
-  return is_there() && symbol_row(string(), row) ? row.number("point") : 0.00001;
+  return is_there() ? chart_row().number("point") : 0.00001;
 }
 }
 

@@ -98,6 +98,11 @@ inline bool ChartSetInteger(long chart, ENUM_CHART_PROPERTY_INTEGER property, lo
   return true;
 }
 
+inline bool ChartSetInteger(long chart, ENUM_CHART_PROPERTY_INTEGER property, color value)
+{
+  return ChartSetInteger(chart, property, long(value));
+}
+
 inline bool ChartGetInteger(long chart, ENUM_CHART_PROPERTY_INTEGER property, int window, long &value)
 {
   if (!terminal::is_chart(chart))
@@ -119,7 +124,7 @@ inline long ChartGetInteger(long chart, ENUM_CHART_PROPERTY_INTEGER property, in
 // The text in the chart's corner; it is seen at once.
 template <class... Values> void Comment(const Values &...values)
 {
-  terminal::g_board.comment = terminal::plain(print_text(values...));
+  terminal::g_board.comment = terminal::plain(detail::joined(values...));
   terminal::draw();
 }
 }

@@ -66,7 +66,8 @@ private:
     if (!begun_)
       return;
     const Answer answer = ask(Arguments().integer("after", last_));
-    if (!answer.good())
+    // A terminal that is cut off from its server hears what it missed when it is connected again.
+    if (!answer.good() || answer.result.integer("connected") == 0)
       return;
     last_ = answer.result.integer("last");
     bool traded = false;
@@ -96,6 +97,12 @@ private:
 };
 
 inline News g_news;
+
+// Whether there is a terminal to ask.
+inline bool connected_by_environment()
+{
+  return is_there();
+}
 
 // Call it before OnInit: what a program does there is told to it afterwards.
 inline void begin_events()

@@ -44,7 +44,7 @@ template <class T> int fill(const view<T> &into, const std::vector<T> &values)
 {
   into.resize(long(values.size()));
   const long count = std::min(long(values.size()), long(into.size()));
-  std::copy_n(values.begin(), count, into.begin());
+  std::copy_n(values.begin(), count, into.data());
   return int(count);
 }
 }

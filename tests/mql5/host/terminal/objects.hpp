@@ -139,6 +139,17 @@ inline bool ObjectSetInteger(long chart, const string &name, ENUM_OBJECT_PROPERT
   return ObjectSetInteger(chart, name, property, 0, value);
 }
 
+inline bool ObjectSetInteger(
+    long chart, const string &name, ENUM_OBJECT_PROPERTY_INTEGER property, int modifier, color value)
+{
+  return ObjectSetInteger(chart, name, property, modifier, long(value));
+}
+
+inline bool ObjectSetInteger(long chart, const string &name, ENUM_OBJECT_PROPERTY_INTEGER property, color value)
+{
+  return ObjectSetInteger(chart, name, property, 0, long(value));
+}
+
 inline bool ObjectSetDouble(
     long chart, const string &name, ENUM_OBJECT_PROPERTY_DOUBLE property, int modifier, double value)
 {

@@ -220,6 +220,9 @@ def test_time_and_ticks(desk: Desk) -> None:
     after = call("events", program="ea", symbol="EURUSD")
     assert (after["ticks"], after["time_current"], after["time_trade_server"]) == (2, SERVER + 90, SERVER + 100)
     assert "events" not in desk.terminal.calls
+    assert after["connected"]
+    desk.terminal.faults.disconnected = True
+    assert not call("events", program="ea", symbol="EURUSD")["connected"]
 
 
 def test_ticks_by_the_millisecond(desk: Desk) -> None:
