@@ -6,6 +6,7 @@ vanish with the actor that wrote it.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,9 +33,13 @@ from quantmind.domain.symbols import SymbolSpec
 
 @attrs.define(eq=False)
 class Term:
-    """The incarnation of the governor whose approvals count. 0 before the first."""
+    """The incarnation of the governor whose approvals count, 0 before the first, and when it turned last."""
 
     incarnation: int = 0
+    began_at: float = -math.inf
+    """When this incarnation was ready (monotonic seconds)."""
+    turned_at: float = -math.inf
+    """When the governor last began to work on what it was told (monotonic seconds)."""
 
 
 @attrs.define(eq=False)

@@ -15,6 +15,7 @@ from actors.runtime import ActorSpec, MailboxPolicy, Overflow, Ref
 from quantmind.edges.bridges import BridgeGate
 from quantmind.edges.command_log import CommandLog
 from quantmind.edges.door import Door
+from quantmind.edges.floor_guard import FloorGuard
 from quantmind.edges.ingest import DOMAIN, IngestDoor, ZapDoor, plain_judge
 from quantmind.edges.latency import Latencies
 from quantmind.edges.nodes import NodeHost
@@ -64,19 +65,24 @@ class Guarded:
     doors: tuple[Door, ...]
     bridges: BridgeGate
     """For the open command port, too."""
+    guard: FloorGuard
+    """To be told of changes."""
 
 
 def guarded_doors(
-    parts: Parts, commands: Ref[Any], known: KnownCommands, latencies: Latencies, turns: Turns
+    parts: Parts, commands: Ref[Any], governor: Ref[Any], known: KnownCommands, latencies: Latencies, turns: Turns
 ) -> Guarded:
     doors = parts.doors
     node_door = make_door(parts, "node", commands, latencies)
     nodes = NodeHost(parts.brokers, parts.boards, parts.journal, known, node_door, parts.clock)
-    bridges = BridgeGate(parts.berths, nodes, parts.authenticator, parts.clock)
+    guard = FloorGuard(parts.boards, parts.limits.policies, governor, parts.clock, parts.journal.note)
+    bridges = BridgeGate(parts.berths, nodes, parts.authenticator, parts.clock, guard)
     judges = judges_of(doors.secure, parts.authenticator, parts.brokers)
     handler = None if doors.zap is None else ZapHandler(doors.zap, judges)
     specs, status = _ingest(parts, handler, judges, turns)
     specs.append(ActorSpec("nodes", lambda: nodes, mailbox=QUIET))
+    if parts.berths:
+        specs.append(ActorSpec("floor_guard", lambda: guard, mailbox=QUIET))
     status["bridges"] = bridges.snapshot
     status["nodes"] = lambda: {**nodes.snapshot(), "commands": _door_status(node_door)}
     if doors.tls is not None:
@@ -96,7 +102,7 @@ def guarded_doors(
             "connections": attrs.asdict(connections),
             "endpoints": {each.name: _secure_status(each, command_doors.get(each.name)) for each in doors.secure},
         }
-    return Guarded(specs, status, (*command_doors.values(), node_door), bridges)
+    return Guarded(specs, status, (*command_doors.values(), node_door), bridges, guard)
 
 
 def _secure_commands(

@@ -23,6 +23,7 @@ from actors.kept import Kept
 from actors.known import as_before, as_it_stands
 from actors.messages import (
     AccountSampled,
+    Beat,
     Execute,
     Executed,
     GovernorFact,
@@ -73,7 +74,9 @@ RESTORE_WITHIN_S = 5.0
 
 
 def mailbox_key(message: object) -> str | None:
-    """Account samples conflate by account; commands and outcomes never."""
+    """Account samples conflate by account, and beats; commands and outcomes never."""
+    if isinstance(message, Beat):
+        return ""  # no broker is called so
     return message.sample.broker if isinstance(message, AccountSampled) else None
 
 
@@ -142,8 +145,10 @@ class Governor:
         self._situations.since = trio.current_time()
         self._recall_samples()
         await self._restore()
+        self.boards.term.began_at = self.boards.term.turned_at = trio.current_time()
         inbox.ready()
         async for batch in inbox.batches(BATCH):
+            self.boards.term.turned_at = trio.current_time()
             if self._blocked is not None and trio.current_time() >= self._restore_at:
                 await self._restore()
             pending = Verdicts()
@@ -215,6 +220,8 @@ class Governor:
                 self._show_unknowns(fact.proposal.broker)
             case Undelivered(order_id):
                 self._promises.release(order_id)
+            case Beat():
+                pass  # that it turned is seen on the board
 
     def _watch(self, sample: Sample, pending: Verdicts) -> None:
         wall = self.clock.now() - max(0.0, trio.current_time() - sample.taken_at)

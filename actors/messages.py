@@ -268,6 +268,11 @@ class AccountSampled:
 
 
 @attrs.frozen
+class Beat:
+    """The governor is to turn once, so that it is seen that it can."""
+
+
+@attrs.frozen
 class Execute(Request[Reply]):
     """Carry out what was approved, once. `decision` is written down with the intent."""
 
@@ -337,4 +342,4 @@ class Undelivered:
     order_id: str
 
 
-GovernorFact = AccountSampled | Executed | Undelivered
+GovernorFact = AccountSampled | Beat | Executed | Undelivered

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final
@@ -64,6 +65,20 @@ class RiskStatus:
     multiplier: Decimal
     """The throttles' product, without any EA's own."""
     at: float
+    login: int = 0
+    """The number of the account that it was reckoned from."""
+    taken_at: float = -math.inf
+    """When that account was read (monotonic seconds)."""
+
+    def knows_floors(self, wall: float) -> bool:
+        """Whether each floor that is set is known, of the day that it is at a time (Unix seconds)."""
+        if not self.policy.counts_money:
+            return True
+        rules, known = self.policy.rules, {each.floor.rule for each in self.standings}
+        wanted = {"daily_loss": rules.daily_loss, "max_loss": rules.max_loss}
+        if not all(name in known for name, rule in wanted.items() if rule is not None):
+            return False
+        return self.book is not None and self.book.day >= self.policy.reset.last(wall)
 
     def floor(self) -> tuple[Decimal | None, Decimal | None]:
         """The highest floor now, and the highest from the next reset on."""

@@ -109,7 +109,6 @@ def build_tree(parts: Parts) -> Tree:
         parts.doors.publisher,
         further=tuple(one.socket for one in parts.doors.secure if isinstance(one.socket, PubSocket)),
     )
-    Pushes(publisher, parts.boards).connect()
     sessions = Pool("sessions", capacity=pool_capacity(parts.config.gateway.websocket))
 
     clients = Clients(parts.config.gateway.websocket.max_clients)
@@ -200,7 +199,8 @@ def build_tree(parts: Parts) -> Tree:
     http_door = make_door(parts, "http", commands, latencies)
 
     turns = Turns(parts.at_work)
-    guarded = guarded_doors(parts, commands, centre.known, latencies, turns)
+    guarded = guarded_doors(parts, commands, governor, centre.known, latencies, turns)
+    Pushes(publisher, parts.boards, guarded.guard.changed).connect()
     http_statistics = HttpStatistics()
     roots: list[Supervisor] = []
 

@@ -108,6 +108,8 @@ class Watcher:
                 next_reset=policy.reset.next(wall),
                 multiplier=ONE if policy.observe_only else account_multiplier(policy, book, sample),
                 at=wall,
+                login=held.login,
+                taken_at=sample.taken_at,
             ),
         )
 

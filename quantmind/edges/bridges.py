@@ -16,6 +16,7 @@ import trio
 from quantmind.domain.clock import Clock
 from quantmind.domain.rarely import Rarely
 from quantmind.edges.door import over_rate
+from quantmind.edges.floor_guard import FloorGuard
 from quantmind.edges.nodes import Guest, NodeHost
 from quantmind.wire import bridge
 from quantmind.wire.auth import Authenticator, Denial, Identity
@@ -24,7 +25,7 @@ logger: Final = logging.getLogger("quantmind.bridges")
 
 VIA: Final = "bridge"
 HELLO: Final = "bridge_hello"
-SAID: Final = frozenset({HELLO, "reply", "transaction"})
+SAID: Final = frozenset({HELLO, "reply", "transaction", bridge.GUARDED})
 """What a bridge says has one of these types, and no command has one of them or of `bridge.REQUESTS`."""
 MOST_GONE: Final = 64
 """Bridges that are asked no more, and are still known."""
@@ -51,6 +52,14 @@ class Arrived(Protocol):
 
     def take(self, body: bytes) -> None:
         """A message of it. Never waits."""
+        ...
+
+    def counts(self, body: bytes) -> bool:
+        """Whether a message that is not for `take` is to be looked at."""
+        ...
+
+    def send(self, payload: bytes) -> bool:
+        """Send a message, never waiting; False: it has gone."""
         ...
 
     def leave(self, why: str) -> None:
@@ -99,12 +108,14 @@ class BridgeGate:
     Args:
         berths: the places by broker.
         nodes: answers other gateways.
+        guard: tells those that ask for it what they guard their account by; None: nobody does.
     """
 
     berths: Mapping[str, BridgeInlet]
     nodes: NodeHost
     authenticator: Authenticator
     clock: Clock
+    guard: FloorGuard | None = None
     statistics: BridgeStatistics = attrs.field(factory=BridgeStatistics)
     _seats: dict[Hashable, _Seat] = attrs.field(factory=dict, init=False)
     _guests: dict[Hashable, Guest] = attrs.field(factory=dict, init=False)
@@ -139,13 +150,19 @@ class BridgeGate:
             del self._seats[sender]
             why = f"{seat.arrived.gone}; say bridge_hello to be asked again"
             self._refuse(send, bridge.UNASKED, bridge.UNAUTHORIZED, why, "gone")
-        else:
+        elif kind != bridge.GUARDED:
             seat.arrived.take(body)
+        elif seat.arrived.counts(body) and self.guard is not None:
+            self.guard.said(seat.broker, seat.arrived, body)
         return True
 
     def snapshot(self) -> dict[str, Any]:
         """For /status."""
-        brokers = {name: dict(berth.snapshot()) for name, berth in self.berths.items()}
+        guard = self.guard
+        brokers = {
+            name: {**berth.snapshot(), "guard": None if guard is None else guard.status(name)}
+            for name, berth in self.berths.items()
+        }
         return {**attrs.asdict(self.statistics), "brokers": brokers}
 
     # --- inside ------------------------------------------------------------------------------------------------
@@ -189,6 +206,8 @@ class BridgeGate:
             seat = self._seats[sender] = _Seat(arrived, name, found)
         seat.identity = found
         send(bridge.encode_reply(offer.id, bridge.Accepted(session=seat.arrived.proof)))
+        if self.guard is not None:
+            self.guard.arrived(name, seat.arrived, wanted=offer.guard)
 
     # Another gateway, which asks of an account of ours what it would ask of a terminal.
     def _greet_node(self, hello: bridge.Hello, body: bytes, sender: Hashable, send: Send, identity: Identity) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 
 import attrs
@@ -19,10 +19,14 @@ class Pushes:
 
     Plain calls for the boards' callbacks, see `connect`; outlives the governor. What was pushed before somebody
     connected is heard with the next heartbeat.
+
+    Args:
+        also: told, too, of an account whose state or floors changed.
     """
 
     publisher: Publisher
     boards: Boards
+    also: Callable[[str], None] | None = None
     _seq: dict[bytes, int] = attrs.field(factory=dict, init=False)
 
     def connect(self) -> None:
@@ -38,6 +42,8 @@ class Pushes:
         """An account may do something else than before. Floors and resets are null without prop-firm rules."""
         fields = {"broker": broker, "trading_state": halt.state.value, "cause": halt.cause, "since": halt.since}
         self._push(f"state.{broker}", {**fields, **self.boards.risk.told(broker)})
+        if self.also is not None:
+            self.also(broker)
 
     def floors(self, broker: str) -> None:
         """An account may lose more or less than before, or its day has another end."""

@@ -55,6 +55,25 @@ def send_ticks(gateway: GatewayProcess) -> None:
         time.sleep(0.2)
 
 
+def come_with_a_guard(gateway: GatewayProcess) -> None:
+    """As the bridge of `far`, which says that its guard watches, and has gone again."""
+    with zmq.Context() as context, context.socket(zmq.DEALER) as bridge:
+        bridge.setsockopt(zmq.LINGER, 0)
+        bridge.connect(gateway.addresses["commands"])
+        hello = {"type": "bridge_hello", "id": "1", "protocol": 1, "token": TOKEN, "account": 5, "server": "Demo"}
+        bridge.send_json({**hello, "margin_mode": "hedging", "guard": True})
+        session = ""
+        while bridge.poll(20_000):
+            heard = bridge.recv_json()
+            if heard["type"] == "reply":
+                session = heard["data"]["session"]
+            elif heard["type"] == "guard":
+                bridge.send_json({"type": "guarded", "seq": heard["seq"], "state": "watching", "session": session})
+                bridge.poll(500)
+                return
+        raise AssertionError("no beat came")
+
+
 @needs_openssl
 def test_all_of_it(tmp_path: Path) -> None:
     """With TLS, endpoints by PLAIN and CURVE, ticks that come in: each figure has a row, and each row its figure."""
@@ -87,6 +106,8 @@ def test_all_of_it(tmp_path: Path) -> None:
             requests.recv()
             requests.send_json({"type": "bridge_hello", "id": "1", "protocol": 1, "token": "wrong"})
             assert requests.poll(20_000)
+        come_with_a_guard(gateway)
+        until(lambda: client.get("/status")["bridges"]["brokers"]["far"]["guard"]["acknowledged"])
         send_ticks(gateway)
         until(lambda: client.get("/status")["ingest"]["dropped"])
         status = client.get("/status")
@@ -103,6 +124,9 @@ def test_all_of_it(tmp_path: Path) -> None:
         assert value(found, "ingest_accepted_total", broker="fed") == 1
         assert value(found, "ingest_dropped_total", broker="fed", reason="crossed") == 1
         assert value(found, "actor_state", actor="execution/governor", state="running") == 1
+        assert value(found, "bridge_guard_state", broker="far", state="watching") == 1
+        assert value(found, "bridge_guard_acknowledged", broker="far") >= 1
+        assert value(found, "bridge_guard_held", broker="far") == 0
         assert value(found, "news_events_by_impact", impact="high") == 1
         assert value(found, "secure_keys", socket="commands_curve") == 0
         assert value(found, "tls_certificate_expires_timestamp_seconds") > time.time() + 80 * 86400

@@ -33,10 +33,10 @@ class Peer:
         """The next message; None: there is none."""
         return self.socket.recv_json() if self.socket.poll(within_ms) else None
 
-    def hello(self, token: str | None, account: int = 5) -> Any:
+    def hello(self, token: str | None, account: int = 5, **more: Any) -> Any:
         """What comes of a hello."""
         offer = {"id": "h", "protocol": 1, "account": account, "server": "Demo", "margin_mode": "hedging"}
-        self.say({"type": "bridge_hello", **offer, **({} if token is None else {"token": token})})
+        self.say({"type": "bridge_hello", **offer, **({} if token is None else {"token": token}), **more})
         while True:
             heard = self.hear()
             if heard is None or heard.get("id") == "h":
@@ -109,6 +109,37 @@ def test_nobody_takes_its_name(gateway: GatewayProcess) -> None:
     status = next(each for each in gateway.get("/status")["brokers"] if each["trading"]["broker"] == "far")
     assert status["feed"] != "live"
     assert "FAKE" not in json.dumps(gateway.get("/status"))
+
+
+def test_nobody_speaks_for_its_guard(gateway: GatewayProcess) -> None:
+    """Neither by the name of its connection nor with another's session is anything said of what a guard does."""
+    with peer(gateway, b"terminal-2") as one:
+        heard = one.hello(BRIDGE.token, guard=True)
+        assert heard["ok"]
+        until(lambda: guard_of(gateway) is not None)
+        for session in ({}, {"session": ""}, {"session": "x" * 22}, {"session": heard["data"]["session"] + "x"}):
+            one.say({"type": "guarded", "seq": 0, "state": "flat", **session})
+        with peer(gateway, b"terminal-3") as other:
+            said = {"type": "guarded", "seq": 0, "state": "flat", "session": heard["data"]["session"]}
+            other.say(said)
+            assert other.hear()["code"] == "unauthorized"
+            assert guard_of(gateway)["state"] is None
+        one.say({**said, "state": "off"})
+        until(lambda: guard_of(gateway)["state"] == "off")
+    events = gateway.get("/journal?kind=event&limit=1000")["items"]
+    assert not [each for each in events if each["body"].get("name") == "guard"]
+
+
+def test_what_a_guard_is_told_goes_to_a_bridge_alone(gateway: GatewayProcess) -> None:
+    """Who was not let in hears no floor, though it asks for them."""
+    for token in (None, WRONG.token, ELSEWHERE.token):
+        with peer(gateway) as one:
+            assert one.hello(token, guard=True)["ok"] is False
+            assert one.hear(1500) is None
+
+
+def guard_of(gateway: GatewayProcess) -> Any:
+    return gateway.get("/status")["bridges"]["brokers"]["far"]["guard"]
 
 
 def _answers_falsely(other: Peer) -> bool:

@@ -73,19 +73,25 @@ class Caller:
 
     def take(self, body: bytes) -> None:
         """A message of it. Never waits; one that says far more than it was asked for is let go."""
-        self.received += 1
-        if self._gone is not None:
-            return
-        # It may still answer a gateway that was here before; or somebody else speaks by its name. The line looks where
-        # in the message it stands.
-        if self.proof.encode() not in body:
-            self.strange += 1
+        if not self.counts(body):
             return
         if len(self._said) >= MOST_WAITING:
             self.leave(f"the bridge said more than it was asked for: {MOST_WAITING} messages wait")
             return
         self._said.append(Incoming((), body, None))
         self.tell()
+
+    def counts(self, body: bytes) -> bool:
+        """Whether a message of it is to be looked at: it is asked still, and its session is somewhere in it."""
+        self.received += 1
+        if self._gone is not None:
+            return False
+        # It may still answer a gateway that was here before; or somebody else speaks by its name. Whoever reads the
+        # message looks where in it that stands.
+        if self.proof.encode() in body:
+            return True
+        self.strange += 1
+        return False
 
     def leave(self, why: str, code: str = bridge.UNAUTHORIZED) -> None:
         """It is asked no more, and told so; who waits for an answer hears that it is lost. Safe to repeat."""

@@ -48,10 +48,14 @@ def length(value: Any) -> Values:
 
 
 def one_of(*known: str) -> Read:
-    """A state: 1 for that which it is, 0 for all others; one that is not known here is shown all the same."""
+    """A state: 1 for that which it is, 0 for all others; one that is not known here is shown all the same.
+
+    None: it is in none.
+    """
 
     def read(value: Any) -> Values:
-        return [({"state": state}, float(state == value)) for state in dict.fromkeys((*known, str(value)))]
+        states = known if value is None else (*known, str(value))
+        return [({"state": state}, float(state == value)) for state in dict.fromkeys(states)]
 
     return read
 

@@ -106,6 +106,7 @@ _E: Final = "journal.emergency"
 _C: Final = "channels"
 _I: Final = "ingest"
 _BRIDGES: Final = "bridges"
+_G: Final = "bridges.brokers.*.guard"
 
 BROKER: Final = (
     _state("broker_feed_state", f"{_B}.feed", "Of its prices: 1 for the state that it is in.", "broker", known=_FEED),
@@ -351,6 +352,19 @@ METRICS: Final = (
     _counter("bridge_arrivals", f"{_BRIDGES}.brokers.*.arrivals", "How often a bridge came.", "broker"),
     _counter("bridge_received", f"{_BRIDGES}.brokers.*.received", "Messages of the bridge that came last.", "broker"),
     _counter("bridge_strange", f"{_BRIDGES}.brokers.*.strange", "Those that had not its session.", "broker"),
+    _gauge("bridge_guard_seq", f"{_G}.seq", "The last guard message to its bridge in this session.", "broker"),
+    _counter("bridge_guard_sent", f"{_G}.sent", "Guard messages to its bridges.", "broker"),
+    _gauge("bridge_guard_acknowledged", f"{_G}.acknowledged", "The last one that the bridge has.", "broker"),
+    _state(
+        "bridge_guard_state",
+        f"{_G}.state",
+        "Of the bridge's guard: 1 for the state that it said last.",
+        "broker",
+        known=("watching", "cut_off", "flattening", "flat", "off"),
+    ),
+    _gauge("bridge_guard_age_seconds", f"{_G}.age_s", "Since the bridge last acknowledged one.", "broker"),
+    _counter("bridge_guard_faults", f"{_G}.faults", "What it said of its guard that was none.", "broker"),
+    _error("bridge_guard_held", f"{_G}.held", "no guard message is sent to it", "broker"),
     _gauge("nodes", "nodes.guests", "Other gateways that trade here.", read=length),
     _counter("nodes_requests", "nodes.requests", "What they asked."),
     _counter("nodes_orders", "nodes.orders", "Orders among that."),

@@ -1,8 +1,9 @@
-"""What a bridge answers, and what it says unasked."""
+"""What a bridge answers, and what either side says unasked."""
 
 from __future__ import annotations
 
-from typing import Literal
+from decimal import Decimal
+from typing import Annotated, Literal
 
 import attrs
 import msgspec
@@ -129,6 +130,36 @@ class Transaction(msgspec.Struct, kw_only=True, frozen=True, tag="transaction", 
     """What a bridge says unasked: something has happened to the account, so look at it soon."""
 
     event: str = ""
+    session: str = ""
+
+
+class Guard(msgspec.Struct, kw_only=True, frozen=True, tag="guard", tag_field="type"):
+    """What a bridge that asked for it is told unasked, so that it can guard its account while nobody tells it anything.
+
+    `seq` begins at 1 in each session. Floors are null where none is set; where they are not `known` they are null and
+    mean nothing: what was told before holds. Times are Unix seconds.
+    """
+
+    seq: int
+    every_s: float
+    broker: str
+    trading_state: Literal["active", "reduce_only", "halted"]
+    cause: str | None
+    known: bool
+    floor: Decimal | None
+    next_floor: Decimal | None
+    next_reset: float | None
+    time: float
+
+
+GuardState = Literal["watching", "cut_off", "flattening", "flat", "off"]
+
+
+class Guarded(msgspec.Struct, kw_only=True, frozen=True, tag="guarded", tag_field="type"):
+    """What a bridge says of its guard: the last `seq` that it has, 0 before the first, and what it does."""
+
+    seq: Annotated[int, msgspec.Meta(ge=0)]
+    state: GuardState
     session: str = ""
 
 

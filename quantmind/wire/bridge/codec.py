@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import attrs
 import msgspec
 
-from quantmind.wire.bridge.answers import Reply, Transaction
+from quantmind.wire.bridge.answers import Guard, Guarded, Reply, Transaction
 from quantmind.wire.bridge.requests import AnyRequest, Hello, Offer
 from quantmind.wire.bridge.terms import (
     HIGHEST,
@@ -54,11 +54,13 @@ _hello_decoder = msgspec.json.Decoder(Hello)
 _offer_decoder = msgspec.json.Decoder(Offer)
 _reply_decoder = msgspec.json.Decoder(_Reply)
 _said_decoder: msgspec.json.Decoder[_Reply | Transaction] = msgspec.json.Decoder(_Reply | Transaction)
+_guard_decoder = msgspec.json.Decoder(Guard)
+_guarded_decoder = msgspec.json.Decoder(Guarded)
 _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
 
 
-def encode(message: AnyRequest | Offer) -> bytes:
-    """A request's bytes."""
+def encode(message: AnyRequest | Offer | Guard | Guarded) -> bytes:
+    """The bytes of a message that is no reply."""
     return _encoder.encode(message)
 
 
@@ -120,6 +122,16 @@ def decode_said(raw: bytes) -> Reply | Transaction:
     """What a worker says: a reply, its data still unread, or that something has happened. Raises BridgeFault."""
     found = _decoded(raw, _said_decoder, MAX_REPLY_BYTES)
     return found if isinstance(found, Transaction) else _reply(found)
+
+
+def decode_guard(raw: bytes) -> Guard:
+    """What a bridge is told to guard its account by. Raises BridgeFault."""
+    return _decoded(raw, _guard_decoder, MAX_REQUEST_BYTES)
+
+
+def decode_guarded(raw: bytes) -> Guarded:
+    """What a bridge says of its guard. Raises BridgeFault."""
+    return _decoded(raw, _guarded_decoder, MAX_REQUEST_BYTES)
 
 
 def decode_reply(raw: bytes) -> Reply:

@@ -47,6 +47,7 @@ class Offer(Request, frozen=True, tag="bridge_hello"):
     symbols: tuple[str, ...] = ()
     token: str = ""
     broker: str = ""
+    guard: bool = False
 
     def __repr__(self) -> str:
         return f"Offer(id={self.id!r}, protocol={self.protocol!r}, account={self.account!r}, broker={self.broker!r})"

@@ -26,6 +26,8 @@ LATE: Final = "late"
 REPLACED: Final = "replaced"
 """Another bridge of the same account has come; this one is not asked any more."""
 ANOTHER: Final = "another bridge has come"
+GUARDED: Final = "guarded"
+"""The type of what a bridge says of its guard."""
 UNASKED: Final = ""
 """The id of an error that answers no request."""
 

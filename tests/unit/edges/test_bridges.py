@@ -12,9 +12,12 @@ from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quantmind.adapters.mt5.berth import Berth
+from actors.boards import Boards, Catalog
+from quantmind.adapters.mt5.berth import MOST_WAITING, Berth
+from quantmind.domain.risk import Policy
 from quantmind.domain.tokens import digest_of
 from quantmind.edges.bridges import MOST_GONE, BridgeGate
+from quantmind.edges.floor_guard import FloorGuard
 from quantmind.wire import bridge
 from quantmind.wire.auth import Authenticator, Identity
 
@@ -47,7 +50,12 @@ class World:
     @classmethod
     def make(cls, **accounts: str | None) -> World:
         berths = {name: Berth(name, account) for name, account in (accounts or {"one": "1", "two": "2"}).items()}
-        return cls(BridgeGate(berths, no_nodes(), Authenticator(TOKENS, identities=[BOUND]), Clock()), berths)
+        policies = dict.fromkeys(berths, Policy())
+        guard = FloorGuard(Boards(Catalog(tuple(berths))), policies, no_nodes(), Clock(), lambda _records: None)
+        return cls(BridgeGate(berths, no_nodes(), Authenticator(TOKENS, identities=[BOUND]), Clock(), guard), berths)
+
+    def guard(self, name: str) -> Any:
+        return self.gate.snapshot()["brokers"][name]["guard"]
 
     def say(self, who: str, body: bytes, token: str | None = None) -> bool:
         def send(payload: bytes) -> bool:
@@ -229,6 +237,44 @@ async def test_gone_ones_are_forgotten(world: World) -> None:
     assert len(world.gate._seats) <= MOST_GONE + 2
 
 
+async def test_a_guard_s_word_is_no_answer(world: World) -> None:
+    """It wakes nobody who waits for one, and however many come, the bridge is not let go for them."""
+    session = world.arrive("a", guard=True)
+    assert world.guard("one")["state"] is None
+    caller = await world.berths["one"].start()
+    news = caller._news
+    for _ in range(MOST_WAITING + 1):
+        assert world.say("a", bridge.encode(bridge.Guarded(seq=0, state="cut_off", session=session)))
+    assert (caller.gone, caller.said(), caller._news) == (None, [], news)
+    assert (world.guard("one")["state"], world.guard("one")["faults"]) == ("cut_off", 0)
+    assert world.gate.snapshot()["brokers"]["one"]["received"] == MOST_WAITING + 1
+    assert world.guard("two") is None
+
+
+async def test_a_guard_s_word_needs_the_session(world: World) -> None:
+    """Where it stands, and not only somewhere; and who has not come says nothing."""
+    session = world.arrive("a", guard=True)
+    for wrong in ("", session[:-1], "x" + session):
+        world.say("a", bridge.encode(bridge.Guarded(seq=0, state="flat", session=wrong)))
+    world.say("b", bridge.encode(bridge.Guarded(seq=0, state="flat", session=session)))
+    assert bridge.decode_reply(world.sent["b"][-1]).code == "unauthorized"
+    assert world.guard("one")["state"] is None
+    assert (world.guard("one")["faults"], world.gate.snapshot()["brokers"]["one"]["strange"]) == (1, 2)
+
+
+async def test_who_was_replaced_guards_nothing(world: World) -> None:
+    """Its word is not that of who has its place; one without a guard has none."""
+    old = world.arrive("a", guard=True)
+    world.arrive("b", guard=True)
+    assert world.say("a", bridge.encode(bridge.Guarded(seq=0, state="flat", session=old)))
+    assert bridge.decode_reply(world.sent["a"][-1]).code == bridge.REPLACED
+    assert world.guard("one")["state"] is None
+    session = world.arrive("c")
+    assert world.guard("one") is None
+    assert world.say("c", bridge.encode(bridge.Guarded(seq=0, state="flat", session=session)))
+    assert world.guard("one") is None
+
+
 @pytest.mark.parametrize(
     "command",
     [
@@ -251,13 +297,16 @@ async def test_commands_are_left_alone(world: World, command: Any) -> None:
 @given(
     st.binary(max_size=200)
     | st.fixed_dictionaries(
-        {"type": st.sampled_from(["bridge_hello", "reply", "transaction", "x"])},
+        {"type": st.sampled_from(["bridge_hello", "reply", "transaction", "guarded", "x"])},
         optional={
             "id": st.text(max_size=80) | st.integers(),
             "protocol": st.integers(0, 2) | st.text(max_size=3),
             "token": st.sampled_from(["b-token", "x", ""]) | st.integers(),
             "account": st.integers(-5, 2**70) | st.text(max_size=5),
             "session": st.text(max_size=30),
+            "guard": st.booleans() | st.none(),
+            "seq": st.integers() | st.floats(),
+            "state": st.sampled_from(["watching", "flat", "x"]) | st.none(),
             "data": st.recursive(st.none() | st.integers(), lambda inner: st.lists(inner), max_leaves=5),
         },
     ).map(lambda said: json.dumps(said).encode())

@@ -217,6 +217,69 @@ def test_a_token_is_not_shown() -> None:
     assert bridge.decode(bridge.encode(hello)) == hello
 
 
+GUARD = bridge.Guard(
+    seq=1,
+    every_s=1.0,
+    broker="mine",
+    trading_state="reduce_only",
+    cause="no price comes",
+    known=True,
+    floor=Decimal("9500.10"),
+    next_floor=Decimal("9450.00"),
+    next_reset=1_795_820_400.0,
+    time=1_795_800_000.123,
+)
+
+
+def test_what_a_guard_is_told_and_says() -> None:
+    """Money to the last digit, and every key, also where it has nothing to say."""
+    raw = bridge.encode(GUARD)
+    assert b'"floor":9500.10,"next_floor":9450.00' in raw
+    assert bridge.decode_guard(raw) == GUARD
+    nothing = msgspec.structs.replace(GUARD, known=False, floor=None, next_floor=None, next_reset=None, cause=None)
+    assert list(json.loads(bridge.encode(nothing))) == ["type", *GUARD.__struct_fields__]
+    said = bridge.Guarded(seq=7, state="cut_off", session="s")
+    assert bridge.decode_guarded(bridge.encode(said)) == said
+    assert json.loads(bridge.encode(said)) == {"type": "guarded", "seq": 7, "state": "cut_off", "session": "s"}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("seq", "-1"),
+        ("seq", "1.5"),
+        ("seq", "true"),
+        ("seq", "1e3"),
+        ("seq", "99999999999999999999"),
+        ("state", '"on"'),
+        ("state", "null"),
+        ("session", "5"),
+        ("session", '"\\ud800"'),
+        ("type", '"guard"'),
+        ("type", '"reply"'),
+    ],
+)
+def test_what_is_no_word_of_a_guard(field: str, value: str) -> None:
+    """It is refused, and neither is it a reply."""
+    fields = {"type": '"guarded"', "seq": "1", "state": '"flat"', "session": '"s"', field: value}
+    raw = ("{" + ",".join(f'"{name}":{said}' for name, said in fields.items()) + "}").encode()
+    with pytest.raises(bridge.BridgeFault):
+        bridge.decode_guarded(raw)
+    with pytest.raises(bridge.BridgeFault):
+        bridge.decode_said(bridge.encode(bridge.Guarded(seq=1, state="flat")))
+
+
+def test_a_bridge_has_a_guard_if_it_says_so() -> None:
+    """One that does not has none."""
+    offer = {"type": "bridge_hello", "id": "1", "protocol": 1, "account": 5, "server": "S", "margin_mode": "hedging"}
+    for said, expected in (({}, False), ({"guard": False}, False), ({"guard": True}, True)):
+        read = bridge.decode_hello(json.dumps({**offer, **said}).encode())
+        assert isinstance(read, bridge.Offer)
+        assert read.guard is expected
+    with pytest.raises(bridge.BridgeFault, match="guard"):
+        bridge.decode_hello(json.dumps({**offer, "guard": 1}).encode())
+
+
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
@@ -235,7 +298,13 @@ KINDS: tuple[type[Any], ...] = (
 @given(st.binary(max_size=200) | ANYTHING.map(lambda value: json.dumps(value).encode()))
 def test_whatever_comes_is_read_or_refused(raw: bytes) -> None:
     """And nothing else happens."""
-    for read in (bridge.decode, bridge.decode_reply, *(lambda data, k=kind: bridge.read(data, k) for kind in KINDS)):
+    for read in (
+        bridge.decode,
+        bridge.decode_reply,
+        bridge.decode_guard,
+        bridge.decode_guarded,
+        *(lambda data, k=kind: bridge.read(data, k) for kind in KINDS),
+    ):
         with contextlib.suppress(bridge.BridgeFault):
             read(raw)
 
@@ -251,3 +320,15 @@ def test_a_changed_byte_never_gets_through_as_another_error(proposal: Proposal, 
     except bridge.BridgeFault:
         return
     assert bridge.decode(bridge.encode(read)) == read
+
+
+@given(st.data(), st.sampled_from(["watching", "cut_off", "flattening", "flat", "off"]), st.integers(0, 2**63))
+def test_a_changed_byte_of_a_guard_s_word(data: st.DataObject, state: bridge.GuardState, seq: int) -> None:
+    """Is another word, or none."""
+    raw = bytearray(bridge.encode(bridge.Guarded(seq=seq, state=state, session="abc")))
+    assert bridge.decode_guarded(bytes(raw)) == bridge.Guarded(seq=seq, state=state, session="abc")
+    for _ in range(data.draw(st.integers(1, 4))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(bridge.BridgeFault):
+        read = bridge.decode_guarded(bytes(raw))
+        assert bridge.decode_guarded(bridge.encode(read)) == read

@@ -124,6 +124,18 @@ async def test_who_waits_hears_that_the_answer_is_lost(how: str, autojump_clock:
     assert berth.alive == (how in ("replaced", "in its name"))
 
 
+async def test_what_is_no_answer_is_counted_and_not_kept() -> None:
+    """It must have the session like all the rest, and one that has gone is not looked at."""
+    berth = Berth("mine")
+    caller = arrived(berth, Bridge())
+    assert caller.counts(bridge.encode(bridge.Guarded(seq=1, state="watching", session=caller.proof)))
+    assert not caller.counts(bridge.encode(bridge.Guarded(seq=1, state="watching", session="another")))
+    assert caller.said() == []
+    assert (caller.received, caller.strange) == (2, 1)
+    await berth.kill()
+    assert not caller.counts(bridge.encode(bridge.Guarded(seq=1, state="watching", session=caller.proof)))
+
+
 async def test_a_late_answer_is_none_to_another_request() -> None:
     """A line that is opened anew to the same bridge counts on, so an answer to the line before fits nothing."""
     berth, there = Berth("mine"), Bridge()
