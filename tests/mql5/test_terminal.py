@@ -464,7 +464,7 @@ def test_what_a_terminal_missed(world: World) -> None:
         expert.wait_for("trade positions=1")
         world.faults.disconnected = True
         (position,) = world.terminal.account.positions()
-        world.terminal.account.close(Close(Origin("hand"), "", "EURUSD", position.ticket), "")
+        world.terminal.account.close(Close(Origin("hand", 0), "", "EURUSD", position.ticket), "")
         world.terminal.tick("EURUSD", 1.15, 1.1501)
         before = len(expert.lines)
         world.script("symbols", program="terminal_market")

@@ -39,7 +39,8 @@ void OnTrade()
 void OnTradeTransaction(const MqlTradeTransaction &trans, const MqlTradeRequest &request, const MqlTradeResult &result)
   {
    PrintFormat("%s order=%I64u deal=%I64u position=%I64u %s %s volume=%.2f", EnumToString(trans.type), trans.order,
-               trans.deal, trans.position, EnumToString(trans.order_type), EnumToString(trans.order_state), trans.volume);
+               trans.deal, trans.position, EnumToString(trans.order_type), EnumToString(trans.order_state),
+               trans.volume);
    if(trans.type == TRADE_TRANSACTION_REQUEST)
       PrintFormat("answer %s retcode=%u order=%I64u request=%u", EnumToString(request.action), result.retcode,
                   result.order, result.request_id);

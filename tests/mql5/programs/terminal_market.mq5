@@ -10,15 +10,18 @@ void Symbols()
    PrintFormat("total=%d watched=%d", SymbolsTotal(false), SymbolsTotal(true));
    PrintFormat("second=%s", SymbolName(1, false));
    PrintFormat("tick value=%.5f size=%.5f contract=%.0f", SymbolInfoDouble(_Symbol, SYMBOL_TRADE_TICK_VALUE),
-               SymbolInfoDouble(_Symbol, SYMBOL_TRADE_TICK_SIZE), SymbolInfoDouble(_Symbol, SYMBOL_TRADE_CONTRACT_SIZE));
+               SymbolInfoDouble(_Symbol, SYMBOL_TRADE_TICK_SIZE),
+               SymbolInfoDouble(_Symbol, SYMBOL_TRADE_CONTRACT_SIZE));
    PrintFormat("volume %.2f to %.2f by %.2f", SymbolInfoDouble(_Symbol, SYMBOL_VOLUME_MIN),
                SymbolInfoDouble(_Symbol, SYMBOL_VOLUME_MAX), SymbolInfoDouble(_Symbol, SYMBOL_VOLUME_STEP));
    PrintFormat("bid=%.5f ask=%.5f spread=%I64d", SymbolInfoDouble(_Symbol, SYMBOL_BID),
                SymbolInfoDouble(_Symbol, SYMBOL_ASK), SymbolInfoInteger(_Symbol, SYMBOL_SPREAD));
-   PrintFormat("mode=%s execution=%s ioc=%s", EnumToString((ENUM_SYMBOL_TRADE_MODE)SymbolInfoInteger(_Symbol, SYMBOL_TRADE_MODE)),
+   PrintFormat("mode=%s execution=%s ioc=%s",
+               EnumToString((ENUM_SYMBOL_TRADE_MODE)SymbolInfoInteger(_Symbol, SYMBOL_TRADE_MODE)),
                EnumToString((ENUM_SYMBOL_TRADE_EXECUTION)SymbolInfoInteger(_Symbol, SYMBOL_TRADE_EXEMODE)),
                (SymbolInfoInteger(_Symbol, SYMBOL_FILLING_MODE) & SYMBOL_FILLING_IOC) != 0 ? "true" : "false");
-   PrintFormat("%s/%s", SymbolInfoString(_Symbol, SYMBOL_CURRENCY_BASE), SymbolInfoString(NULL, SYMBOL_CURRENCY_PROFIT));
+   PrintFormat("%s/%s", SymbolInfoString(_Symbol, SYMBOL_CURRENCY_BASE),
+               SymbolInfoString(NULL, SYMBOL_CURRENCY_PROFIT));
    bool custom = true;
    const bool exists = SymbolExist("NONE", custom);
    PrintFormat("exists=%s custom=%s", exists ? "true" : "false", custom ? "true" : "false");
@@ -66,8 +69,8 @@ void Series()
    const int copied = CopyRates(_Symbol, PERIOD_M1, 1, 3, rates);
    PrintFormat("rates=%d first=%.1f last=%.1f high=%.1f volume=%I64d", copied, rates[0].close, rates[2].close,
                rates[2].high, rates[2].tick_volume);
-   PrintFormat("bars=%d close=%.1f older=%.1f none=%.1f seconds=%d", iBars(_Symbol, PERIOD_M1), iClose(_Symbol, PERIOD_M1, 0),
-               iClose(_Symbol, PERIOD_M1, 1), iClose(_Symbol, PERIOD_M1, 50), PeriodSeconds(PERIOD_H4));
+   PrintFormat("bars=%d close=%.1f older=%.1f none=%.1f seconds=%d", iBars(_Symbol, PERIOD_M1),
+               iClose(_Symbol, PERIOD_M1, 0), iClose(_Symbol, PERIOD_M1, 1), iClose(_Symbol, PERIOD_M1, 50), PeriodSeconds(PERIOD_H4));
    double closes[];
    ArraySetAsSeries(closes, true);
    const int before = CopyClose(_Symbol, PERIOD_M1, iTime(_Symbol, PERIOD_M1, 1), 2, closes);

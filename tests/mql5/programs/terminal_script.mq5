@@ -7,8 +7,8 @@ input ulong  InpTicket = 0;
 void Result(const string what, const bool done, const MqlTradeResult &result)
   {
    const int error = GetLastError();
-   PrintFormat("%s: %s retcode=%u order=%I64u deal=%I64u volume=%.2f price=%.5f error=%d", what, done ? "true" : "false",
-               result.retcode, result.order, result.deal, result.volume, result.price, error);
+   PrintFormat("%s: %s retcode=%u order=%I64u deal=%I64u volume=%.2f price=%.5f error=%d", what,
+               done ? "true" : "false", result.retcode, result.order, result.deal, result.volume, result.price, error);
   }
 
 // A function's arguments are evaluated from the last to the first: so the error is asked for in a statement of its own.
@@ -235,7 +235,8 @@ void Money()
    PrintFormat("%u %s", check.retcode, check.comment);
    Told("calc", OrderCalcMargin(ORDER_TYPE_BUY, "NONE", 1, 1, margin));
    Told("calc", OrderCalcMargin(ORDER_TYPE_CLOSE_BY, _Symbol, 1, 1, margin));
-   PrintFormat("%I64d %s %s balance=%.2f free=%.2f", AccountInfoInteger(ACCOUNT_LOGIN), AccountInfoString(ACCOUNT_CURRENCY),
+   PrintFormat("%I64d %s %s balance=%.2f free=%.2f", AccountInfoInteger(ACCOUNT_LOGIN),
+               AccountInfoString(ACCOUNT_CURRENCY),
                AccountInfoInteger(ACCOUNT_HEDGE_ALLOWED) ? "hedges" : "nets", AccountInfoDouble(ACCOUNT_BALANCE),
                AccountInfoDouble(ACCOUNT_MARGIN_FREE));
    PrintFormat("connected=%I64d allowed=%I64d program=%I64d tester=%I64d name=%s",

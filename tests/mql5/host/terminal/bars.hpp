@@ -174,7 +174,8 @@ inline int CopyRates(const string &symbol, ENUM_TIMEFRAMES period, datetime end,
   return terminal::copy_series(symbol, period, terminal::Which::until(end, count), into, of);
 }
 
-inline int CopyRates(const string &symbol, ENUM_TIMEFRAMES period, datetime begin, datetime end, const view<MqlRates> &into)
+inline int CopyRates(
+    const string &symbol, ENUM_TIMEFRAMES period, datetime begin, datetime end, const view<MqlRates> &into)
 {
   const auto of = [](const MqlRates &bar) { return bar; };
   return terminal::copy_series(symbol, period, terminal::Which::between(begin, end), into, of);
@@ -192,7 +193,8 @@ inline int CopyTime(const string &symbol, ENUM_TIMEFRAMES period, datetime end, 
   return terminal::copy_series(symbol, period, terminal::Which::until(end, count), into, of);
 }
 
-inline int CopyTime(const string &symbol, ENUM_TIMEFRAMES period, datetime begin, datetime end, const view<datetime> &into)
+inline int CopyTime(
+    const string &symbol, ENUM_TIMEFRAMES period, datetime begin, datetime end, const view<datetime> &into)
 {
   const auto of = [](const MqlRates &bar) { return bar.time; };
   return terminal::copy_series(symbol, period, terminal::Which::between(begin, end), into, of);
@@ -210,7 +212,8 @@ inline int CopyOpen(const string &symbol, ENUM_TIMEFRAMES period, datetime end, 
   return terminal::copy_series(symbol, period, terminal::Which::until(end, count), into, of);
 }
 
-inline int CopyOpen(const string &symbol, ENUM_TIMEFRAMES period, datetime begin, datetime end, const view<double> &into)
+inline int CopyOpen(
+    const string &symbol, ENUM_TIMEFRAMES period, datetime begin, datetime end, const view<double> &into)
 {
   const auto of = [](const MqlRates &bar) { return bar.open; };
   return terminal::copy_series(symbol, period, terminal::Which::between(begin, end), into, of);
@@ -228,7 +231,8 @@ inline int CopyHigh(const string &symbol, ENUM_TIMEFRAMES period, datetime end, 
   return terminal::copy_series(symbol, period, terminal::Which::until(end, count), into, of);
 }
 
-inline int CopyHigh(const string &symbol, ENUM_TIMEFRAMES period, datetime begin, datetime end, const view<double> &into)
+inline int CopyHigh(
+    const string &symbol, ENUM_TIMEFRAMES period, datetime begin, datetime end, const view<double> &into)
 {
   const auto of = [](const MqlRates &bar) { return bar.high; };
   return terminal::copy_series(symbol, period, terminal::Which::between(begin, end), into, of);
@@ -264,7 +268,8 @@ inline int CopyClose(const string &symbol, ENUM_TIMEFRAMES period, datetime end,
   return terminal::copy_series(symbol, period, terminal::Which::until(end, count), into, of);
 }
 
-inline int CopyClose(const string &symbol, ENUM_TIMEFRAMES period, datetime begin, datetime end, const view<double> &into)
+inline int CopyClose(
+    const string &symbol, ENUM_TIMEFRAMES period, datetime begin, datetime end, const view<double> &into)
 {
   const auto of = [](const MqlRates &bar) { return bar.close; };
   return terminal::copy_series(symbol, period, terminal::Which::between(begin, end), into, of);
@@ -282,7 +287,8 @@ inline int CopyTickVolume(const string &symbol, ENUM_TIMEFRAMES period, datetime
   return terminal::copy_series(symbol, period, terminal::Which::until(end, count), into, of);
 }
 
-inline int CopyTickVolume(const string &symbol, ENUM_TIMEFRAMES period, datetime begin, datetime end, const view<long> &into)
+inline int CopyTickVolume(
+    const string &symbol, ENUM_TIMEFRAMES period, datetime begin, datetime end, const view<long> &into)
 {
   const auto of = [](const MqlRates &bar) { return bar.tick_volume; };
   return terminal::copy_series(symbol, period, terminal::Which::between(begin, end), into, of);

@@ -28,4 +28,18 @@ inline datetime TimeTradeServer()
 {
   return terminal::server_time("time_trade_server");
 }
+
+inline datetime TimeCurrent(MqlDateTime &parts)
+{
+  const datetime time = TimeCurrent();
+  TimeToStruct(time, parts);
+  return time;
+}
+
+inline datetime TimeTradeServer(MqlDateTime &parts)
+{
+  const datetime time = TimeTradeServer();
+  TimeToStruct(time, parts);
+  return time;
+}
 }

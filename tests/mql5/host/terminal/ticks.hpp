@@ -11,7 +11,8 @@ namespace terminal
 {
 constexpr uint kUsualTicks = 2000;
 
-inline int copy_ticks(const char *what, const string &symbol, const view<MqlTick> &ticks, uint flags, Arguments &arguments)
+inline int copy_ticks(
+    const char *what, const string &symbol, const view<MqlTick> &ticks, uint flags, Arguments &arguments)
 {
   Row row;
   if (!symbol_row(symbol, row))

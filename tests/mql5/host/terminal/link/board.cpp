@@ -69,9 +69,9 @@ bool Board::remove(const std::string &name)
 
 int Board::remove_all(const std::string &prefix, int window, int kind)
 {
-  return int(std::erase_if(
-      objects_,
-      [&](const auto &each) { return each.first.compare(0, prefix.size(), prefix) == 0 && fits(each.second, window, kind); }));
+  const auto goes = [&](const auto &each)
+  { return each.first.compare(0, prefix.size(), prefix) == 0 && fits(each.second, window, kind); };
+  return int(std::erase_if(objects_, goes));
 }
 
 bool Board::rename(Object &object, const std::string &name)
