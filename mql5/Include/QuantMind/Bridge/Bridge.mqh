@@ -537,9 +537,11 @@ private:
          return;
       m_session=session;
       m_guard.NewSession();
-      m_guarded_due=0;
       m_told="";
       Say("the gateway has taken it");
+      //--- before the first beat of this gateway: it has to hear what the guard did while it was away
+      m_guarded_due=0;
+      SayGuarded();
      }
    void              TakeMessage(const CZmtpMessage &message)
      {
@@ -610,7 +612,7 @@ private:
    void              SayGuarded(void)
      {
       ulong now=GetTickCount64();
-      if(!m_guard_on || m_session=="" || m_guard.Seq()==0 || (now<m_guarded_due && m_guard.State()==m_guarded_state))
+      if(!m_guard_on || m_session=="" || (now<m_guarded_due && m_guard.State()==m_guarded_state))
          return;
       m_guarded_due=now+1000;
       m_guarded_state=m_guard.State();
@@ -707,6 +709,8 @@ public:
       m_guard.Watch();
       if(m_replaced)
          return;
+      //--- when a connection to the server was lost and came back is to be seen, also while nothing is asked
+      IsConnected();
       m_zmtp.Poll(0);
       if(m_zmtp.Connections()!=m_connections)
         {

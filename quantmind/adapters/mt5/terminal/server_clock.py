@@ -27,6 +27,8 @@ MOST_CHANGES: Final = 64
 LATEST_S: Final = 1e11
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_S: Final = (datetime(2, 1, 1, tzinfo=UTC) - _EPOCH).total_seconds()
+_LAST_S: Final = (datetime(9998, 12, 31, tzinfo=UTC) - _EPOCH).total_seconds()
 _NEW_YORK: Final = "America/New_York"
 _ATHENS: Final = "Europe/Athens"
 _OFFSET: Final = re.compile(r"([+-])([01][0-9]):([0-5][0-9])\Z")
@@ -87,8 +89,8 @@ class NewYorkClose(tzinfo):
 
 def offset_of(zone: tzinfo, utc_s: float) -> int:
     """How far a zone's clocks are ahead of UTC at a time, in seconds."""
-    # Not `fromtimestamp`: Windows has none before 1970, and a terminal may well say 0.
-    offset = (_EPOCH + timedelta(seconds=utc_s)).astimezone(zone).utcoffset()
+    # Not `fromtimestamp`: Windows has none before 1970, and a terminal may well say 0. Python's calendar ends in 9999.
+    offset = (_EPOCH + timedelta(seconds=min(max(utc_s, _FIRST_S), _LAST_S))).astimezone(zone).utcoffset()
     return 0 if offset is None else int(offset.total_seconds())
 
 

@@ -217,3 +217,9 @@ def test_any_ticks_leave_a_sane_clock(ticks: list[tuple[int, int, float]]) -> No
     for now in (0.0, 1.8e9):
         assert -12 * HOUR <= clock.offset_s(now) <= 14 * HOUR
         assert clock.offset_s(now) % 1800 == 0
+
+
+@pytest.mark.parametrize("server_msc", [0, 253_402_300_799_999, 10**15])
+def test_a_time_at_the_ends_of_the_calendar_is_converted(server_msc: int) -> None:
+    """A terminal may say any number; a date that Python has none for is no crash."""
+    assert abs(ServerClock().to_utc_msc(server_msc) - server_msc) <= 14 * 3_600_000
