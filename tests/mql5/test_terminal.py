@@ -237,13 +237,13 @@ def test_faults(world: World, faults: Mapping[str, Any], answer: str, executed: 
     if world.faults.half_answers:
         # All before the request is answered whole.
         world.faults.half_answers = False
-        original = world.terminal._program_send  # type: ignore[attr-defined]
+        original = world.terminal._program_send
 
         def halved(**arguments: Any) -> Any:
             world.faults.half_answers = True
             return original(**arguments)
 
-        world.terminal._program_send = halved  # type: ignore[attr-defined]
+        world.terminal._program_send = halved
     (line,) = shown(world.script("buy"), "market: ")
     assert re.sub(r" order=.*(?= error)", "", line) == f"market: {answer}"
     positions = world.terminal.account.positions()
