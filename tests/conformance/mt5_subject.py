@@ -10,7 +10,7 @@ import contextlib
 import json
 import time
 import types
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -110,13 +110,16 @@ class GatewayPort:
     number: int
     _context: ZmqContext
     _scope: trio.CancelScope
+    _hears: Callable[[bytes], bool]
 
     @classmethod
-    def open(cls, nursery: trio.Nursery, port: int = 0) -> GatewayPort:
-        """Listen; a port that was closed a moment ago is taken again."""
+    def open(
+        cls, nursery: trio.Nursery, port: int = 0, hears: Callable[[bytes], bool] = lambda body: True
+    ) -> GatewayPort:
+        """Listen; a port that was closed a moment ago is taken again. `hears`: whether a message arrives."""
         context = ZmqContext()
         socket = RouterSocket.bind(context, "127.0.0.1", port, max_message_bytes=MAX_FRAME_BYTES)
-        opened = cls(socket, Berth("paper"), socket.port, context, trio.CancelScope())
+        opened = cls(socket, Berth("paper"), socket.port, context, trio.CancelScope(), hears)
         tokens = Authenticator({TOKEN: ("bridge", frozenset({"bridge"}))})
         nursery.start_soon(opened.read, BridgeGate({"paper": opened.berth}, no_nodes(), tokens, SystemClock()))
         return opened
@@ -126,6 +129,8 @@ class GatewayPort:
             while True:
                 for incoming in await self.socket.receive_batch():
                     assert incoming.body is not None
+                    if not self._hears(incoming.body):
+                        continue
                     answer = partial(self.socket.reply, incoming.route)
                     assert gate.take(incoming.body, incoming.route, answer, None)
 
@@ -292,8 +297,12 @@ class Mt5Subject:
         return types.SimpleNamespace(**{**vars(mt5), "order_send": order_send})
 
     def _answer(self, reply: bytes) -> bytes | None:
-        held = self._held and (b'"placed"' in reply or b'"unknown"' in reply or b'"refused"' in reply)
-        return None if held else reply
+        return None if self._held and tells_outcome(reply) else reply
+
+
+def tells_outcome(reply: bytes) -> bool:
+    """Whether a reply says what became of an order."""
+    return b'"placed"' in reply or b'"unknown"' in reply or b'"refused"' in reply
 
 
 def last_tag(file: Path) -> str:

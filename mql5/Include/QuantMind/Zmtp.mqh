@@ -851,7 +851,7 @@ private:
          if(there<=1)
            {
             if(there==0 && !SocketIsConnected(m_handle))
-               return(Lost("the connection was lost",0));
+               return(Gone(0));
             if(there==0 && (waited || total>0))
                return(true);
             wanted=1;
@@ -867,7 +867,7 @@ private:
             //--- whether a mere time-out sets an error is not documented: the connection tells
             int code=GetLastError();
             if(!SocketIsConnected(m_handle))
-               return(Lost("the connection was lost",code));
+               return(Gone(code));
             return(true);
            }
          total+=got;
@@ -893,8 +893,15 @@ private:
          m_session.Sent(sent);
         }
       if(!SocketIsConnected(m_handle))
-         return(Lost("the connection was lost",0));
+         return(Gone(0));
       return(true);
+     }
+   //--- the other side has closed; a peer of another mechanism does so without a word
+   bool              Gone(const int code)
+     {
+      if(IsReady())
+         return(Lost("the connection was lost",code));
+      return(Lost("the peer closed the connection before it was ready: one of the two has PLAIN and the other has not, or it is no ZeroMQ port",code));
      }
    bool              Lost(const string why,const int code)
      {

@@ -26,7 +26,7 @@
 enum ENUM_QM_TRANSPORT
   {
    QM_ZMTP=0,            // ZeroMQ, the command port (5555): the fast one
-   QM_HTTP=1             // HTTP, the command port for EAs (5006) or REST (5005)
+   QM_HTTP=1             // HTTP, the REST port (5005)
   };
 enum ENUM_QM_SIDE
   {
@@ -398,7 +398,7 @@ public:
       m_zmtp.Configure(m_host,m_port,ZMTP_REQ);
       m_zmtp.SetLimits(QM_MOST_ANSWER,ZMTP_DEFAULT_UNSENT);
      }
-   //--- where, and over what: the command port for ZeroMQ (5555), or for HTTP that of EAs (5006) or of REST (5005)
+   //--- where, and over what: the command port for ZeroMQ (5555), or for HTTP the REST port (5005)
    void              SetServer(const string server_address,const uint server_port,const ENUM_QM_TRANSPORT transport=QM_ZMTP)
      {
       Disconnect();
