@@ -29,7 +29,9 @@ int range_of(const fixed<T, N> &row, uint dimension)
 template <class T, class F>
 void copy_items(T *to, const F *from, long count)
 {
-  if (static_cast<const void *>(to) <= static_cast<const void *>(from))
+  if constexpr (std::is_same_v<T, F> && std::is_trivially_copyable_v<T>)
+    std::memmove(static_cast<void *>(to), static_cast<const void *>(from), std::size_t(count) * sizeof(T));
+  else if (static_cast<const void *>(to) <= static_cast<const void *>(from))
     for (long at = 0; at < count; at++)
       to[at] = T(from[at]);
   else

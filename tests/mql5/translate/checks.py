@@ -120,7 +120,7 @@ class ModelChecks:
         for one in self._model.declarations:
             if one.is_input and (one.scope != "global" or any(each.dims or each.pointer for each in one.declarators)):
                 yield one.start, "an input is one value, and stands outside of functions"
-            if one.is_input and self._tokens[one.type_at].text in self._model.objects():
+            if one.is_input and self._is_object(self._tokens[one.type_at].text):
                 yield one.start, "an input can't be an object"
             if one.is_input and any(len(each.name) > 63 for each in one.declarators):
                 yield one.start, "the name of an input has 63 characters at most"

@@ -99,19 +99,23 @@ class Emitter:
         try:
             if token.kind in writers:
                 return writers[token.kind](token.text)
+            if token.kind == "string":
+                return self._string(at)
         except literals.NoLiteral as wrong:
             self.problems.append(Problem(token.file, token.line, str(wrong)))
             return token.text
-        if token.kind == "string":
-            if self._is(at - 1, "string"):
-                return ""
-            end = at + 1
-            while self._is(end, "string"):
-                end += 1
-            return literals.string([self._text(place) for place in range(at, end)])
         if token.kind == "word" and token.text == "NULL":
             return "::mql::null"
         return token.text
+
+    def _string(self, at: int) -> str:
+        # The first of several side by side stands for all.
+        if self._is(at - 1, "string"):
+            return ""
+        end = at + 1
+        while self._is(end, "string"):
+            end += 1
+        return literals.string([self._text(place) for place in range(at, end)])
 
     # --- declarations ---
 

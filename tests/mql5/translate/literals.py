@@ -7,7 +7,7 @@ import re
 
 DATE = re.compile(r"(\d{4})\.(\d{1,2})\.(\d{1,2})(?:[ T](\d{1,2})(?::(\d{1,2})(?::(\d{1,2}))?)?)?")
 REAL = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?[fF]?")
-ESCAPES = frozenset("ntr\\\"'0xab fv")
+LONG_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*\\x[0-9a-fA-F]{5,}")
 
 
 class NoLiteral(Exception):
@@ -59,5 +59,8 @@ def number(text: str) -> str:
 
 
 def string(texts: list[str]) -> str:
-    """Literals that stand side by side are one."""
+    """Literals that stand side by side are one. After \\x there may be four digits; more can be read in two ways."""
+    for text in texts:
+        if (longer := LONG_ESCAPE.search(text)) is not None:
+            raise NoLiteral(f"{longer[0]} in a string has more than four digits: end the string behind them")
     return "::mql::string(" + " ".join("u" + text for text in texts) + ")"

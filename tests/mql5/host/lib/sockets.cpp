@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <map>
-#include <vector>
 
 #include "../constants.hpp"
 #include "tcp.hpp"
@@ -175,13 +174,13 @@ int socket_read(int handle, std::string &to, uint most, uint timeout_ms)
     most = 1;
   const bool whole = flag("MQL_SOCKET_READ_FULL");
   const double end = real_seconds() + double(timeout_ms == 0 ? kTwoMinutesMs : timeout_ms) / 1000.0;
-  std::vector<char> part(65536);
+  static char part[65536];
   while (to.size() < most)
   {
     const double left_ms = std::max(0.0, (end - real_seconds()) * 1000.0);
     if (!tcp_wait(one->socket, false, long(left_ms + 0.999)))
       break;
-    const ssize_t got = ::recv(one->socket, part.data(), std::min<std::size_t>(part.size(), most - to.size()), 0);
+    const ssize_t got = ::recv(one->socket, part, std::min<std::size_t>(sizeof part, most - to.size()), 0);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
       continue;
     if (got <= 0)
@@ -190,7 +189,7 @@ int socket_read(int handle, std::string &to, uint most, uint timeout_ms)
         return broken(*one);
       break;
     }
-    to.append(part.data(), std::size_t(got));
+    to.append(part, std::size_t(got));
     if (!whole)
       break;
   }
