@@ -196,14 +196,20 @@ def build(
     return made
 
 
-def compile_only(source: Path, *, roots: Sequence[Path] = (INCLUDE,), compiler: Compiler | None = None) -> None:
+def compile_only(
+    source: Path,
+    *,
+    roots: Sequence[Path] = (INCLUDE,),
+    compiler: Compiler | None = None,
+    warnings_refuse: bool = False,
+) -> None:
     """Compiles a program or a header without linking it: whether it can be, and no more.
 
     Raises:
         NotMql5: it is not MQL5.
-        Rejected: the compiler does not take it.
+        Rejected: the compiler does not take it, or warns.
     """
-    compiler = compiler or gpp()
+    compiler = (compiler or gpp()).with_flags(*(["-Werror"] if warnings_refuse else []))
     text = translate(source, roots).text
     made = CACHE / f"{source.stem}-{_digest(text, _host_digest(), compiler.digest())}.o"
     with _made_once(made) as target:

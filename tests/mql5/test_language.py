@@ -7,7 +7,6 @@ import struct
 from pathlib import Path
 
 import pytest
-
 from mql5.build import build, require_gpp
 from mql5.program import Program, run
 

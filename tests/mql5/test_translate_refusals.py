@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from mql5.build import Rejected, compile_only, require_gpp
 from mql5.translate import NotMql5, translate
 
@@ -22,7 +21,7 @@ OUTSIDE = [
     ("enum { A_=1, B_=2 };", "an enum needs a name"),
     ("class CA {}; class CB {}; class CC : public CA, public CB {};", "CC has several bases, and MQL5 allows one"),
     ("int StringLen(const string s) { return(0); }", "`StringLen` is a built-in function and can't be defined again"),
-    ("int MathAbs(const int x,const int y) { return(0); }", "`MathAbs` is a built-in function and can't be defined again"),
+    ("int MathAbs(int x,int y) { return(0); }", "`MathAbs` is a built-in function and can't be defined again"),
     ("template<typename T=int> class CQ { T a; };", "a template parameter can't have a default"),
     ("template<class T> void F(T a) {}", "a template parameter is `typename T`, and this is `class`"),
     ("template<int N> void F(int a) {}", "a template parameter is `typename T`, and this is `int`"),
@@ -175,9 +174,8 @@ def test_what_the_compiler_refuses(tmp_path: Path, snippet: str, message: str) -
     require_gpp()
     source = tmp_path / "Program.mq5"
     outside = "class CFoo { public: int x; }; void Change(const CFoo &foo) { foo.x=1; }"
-    source.write_text(
-        PROGRAM.format(outside="" if "Change" not in snippet else outside, inside=snippet), encoding="utf-8"
-    )
+    text = PROGRAM.format(outside=outside if "Change" in snippet else "", inside=snippet)
+    source.write_text(text, encoding="utf-8")
     with pytest.raises(Rejected) as refusal:
         compile_only(source)
     line = 2 if "Change" in snippet else 4

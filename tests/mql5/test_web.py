@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-
 from mql5.build import build, require_gpp
 from mql5.program import run
 

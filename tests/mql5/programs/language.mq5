@@ -133,7 +133,7 @@ T Larger(const T a,const T b)
 void Literals(void)
   {
    ExpectLong(TWICE(LIMIT+1),10,"a macro with a parameter");
-   ExpectText(NAMED(a b),"a b","a macro that quotes");
+   ExpectText(NAMED(a_b),"a_b","a macro that quotes");
    int JOINED(some,thing)=7;
    ExpectLong(something,7,"a macro that joins");
    ExpectText(GREETING" you","hello you","literals side by side");
@@ -158,7 +158,7 @@ void Literals(void)
    Expect(false,"a name that is not defined");
    #endif
    #else
-   this is no MQL5 at all
+   Expect(false,"a part that is left out");
    #endif
    #ifdef __MQL5__
    Expect(true,"the language");

@@ -58,7 +58,8 @@ def pointers(tokens: list[Token]) -> Found:
                 yield at, "`new` makes objects of classes; for arrays there is ArrayResize"
         if token.text == "delete" and _text(tokens, at + 1) == "[":
             yield at, "delete[] is C++: arrays are freed by ArrayFree"
-        if token.text == "*" and _text(tokens, at - 1) in BEFORE_A_UNARY_STAR and _text(tokens, at + 1) != "*":
+        of_function = _text(tokens, at + 2) == ")" and _text(tokens, at + 3) == "("
+        if token.text == "*" and _text(tokens, at - 1) in BEFORE_A_UNARY_STAR and not of_function:
             yield at, "`*` before a pointer is C++: members are behind `.`"
 
 
