@@ -87,6 +87,10 @@ def gpp(*, sanitize: bool = False) -> Compiler:
         MissingPart: there is none.
     """
     _version("g++")
+    if not _has_json():
+        raise MissingPart(
+            "nlohmann/json.hpp is not there: install nlohmann-json3-dev (or the like) for the made-up terminal"
+        )
     flags = (*BASE, "-fno-lifetime-dse")  # what memory held before an object began to live stays
     return Compiler("g++", (*flags, "-O1", *(SANITIZE if sanitize else ())))
 
@@ -101,6 +105,13 @@ def clang(*, fuzz: bool = False) -> Compiler:
     if fuzz and not _has_fuzzer():
         raise MissingPart("clang++ has no libFuzzer: install its compiler-rt (libclang-rt-dev of its version)")
     return Compiler("clang++", (*BASE, "-O1", *(FUZZ if fuzz else ())))
+
+
+@functools.cache
+def _has_json() -> bool:
+    asked = ["g++", "-x", "c++", "-E", "-"]
+    source = "#if !__has_include(<nlohmann/json.hpp>)\n#error\n#endif\n"
+    return subprocess.run(asked, input=source, text=True, capture_output=True, timeout=60).returncode == 0
 
 
 @functools.cache
