@@ -193,7 +193,7 @@ class Desk:
             if done.waits and not found.pending:  # it has filled or ended since
                 assert found.order == done.ticket
             else:
-                assert (found.ticket, found.volume) == (done.ticket, done.volume)
+                assert (found.ticket, found.volume) == (done.ticket, done.volume), (found, done)
         return found
 
     async def positions(self) -> Sequence[Position]:

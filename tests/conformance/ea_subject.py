@@ -7,7 +7,6 @@ may die and come back; the EA and its account stay.
 from __future__ import annotations
 
 import contextlib
-import json
 import struct
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -26,6 +25,7 @@ from conformance.mt5_subject import (
     OFFER_EVERY_S,
     TOKEN,
     GatewayPort,
+    last_tag,
     tells_outcome,
 )
 from conformance.subject import Executed, Kind, Loss
@@ -41,8 +41,6 @@ BRIDGE = Path(__file__).resolve().parents[2] / "mql5" / "Experts" / "QuantMind" 
 SETTLES_S = 2.5
 """So long after its terminal came back the EA does not believe what it shows."""
 NOTICES_S = 0.1
-SAME = ("action", "symbol", "volume", "type", "position", "position_by", "order", "price", "sl", "tp")
-"""Fields by which a request that was carried out is told from others that were not."""
 
 
 @attrs.define(eq=False)
@@ -62,6 +60,7 @@ class EaSubject:
     _wall_back: float = attrs.field(default=0.0, init=False)
     _held: bool = attrs.field(default=False, init=False)
     _past: list[BridgedBroker] = attrs.field(factory=list, init=False)
+    _tags: list[str] = attrs.field(factory=list, init=False)
 
     def begin(self, program: Path) -> None:
         """Open the market, the gateway's port and the EA's chart."""
@@ -73,6 +72,7 @@ class EaSubject:
             swap=SwapConfig(),
         )
         self.terminal = FakeTerminal(config, clock=self._server_time)
+        self.terminal._done = Noting(self.folder, self._tags)
         self.terminal.serve(self.folder)
         self._port = self._open_port(0)
         self._set_clock()
@@ -146,9 +146,9 @@ class EaSubject:
         self._begin()
 
     async def executed(self) -> Sequence[Executed]:
+        await self._port.quiet()
         done = self.terminal.executed()
-        tags = [self._tag_of(each.request, number) for number, each in enumerate(done)]
-        return [Executed(tag, each.ticket, each.volume, each.waits) for tag, each in zip(tags, done, strict=True)]
+        return [Executed(tag, each.ticket, each.volume, each.waits) for tag, each in zip(self._tags, done, strict=True)]
 
     async def end(self) -> None:
         """Let everything go."""
@@ -179,27 +179,21 @@ class EaSubject:
     def _open_port(self, number: int) -> GatewayPort:
         return GatewayPort.open(self.nursery, number, hears=lambda body: not (self._held and tells_outcome(body)))
 
-    # The terminal can't know the tag of what changes or cancels. The EA has written it down before it asked; what it
-    # asked for and was not carried out stands there too, so the nth is that of the nth request of its kind.
-    def _tag_of(self, request: Mapping[str, Any], number: int) -> str:
-        (file,) = (self.folder / "Common" / "Files" / "QuantMind").glob("bridge-*.sent")
-        lines = [json.loads(line) for line in file.read_bytes().splitlines() if line]
-        asked = [line for line in lines if "what" in line]
-        earlier = [each.request for each in self.terminal.executed()[:number] if alike(each.request, request)]
-        found = [line for line in asked if alike(line["what"], request)]
-        lost = {line["tag"] for line in lines if "refused" in line}
-        carried_out = [line for line in found if line["tag"] not in lost]
-        return str(carried_out[len(earlier)]["tag"])
 
+class Noting(list[Any]):
+    """What the terminal carries out, and the tag of whoever asked for it.
 
-def alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two requests ask for the same."""
-    same = all(abs(_number(one, field) - _number(other, field)) < 1e-9 for field in SAME if field != "symbol")
-    return same and one.get("comment", "") == other.get("comment", "")
+    The terminal can't know the tag of what changes or cancels. The EA has written it down before it asked, and waits.
+    """
 
+    def __init__(self, folder: Path, tags: list[str]) -> None:
+        super().__init__()
+        self._folder, self._tags = folder, tags
 
-def _number(request: Mapping[str, Any], field: str) -> float:
-    return float(request.get(field) or 0)
+    def append(self, one: Any) -> None:
+        (file,) = (self._folder / "Common" / "Files" / "QuantMind").glob("bridge-*.sent")
+        self._tags.append(last_tag(file))
+        super().append(one)
 
 
 def ea_kind(name: str, margin_mode: str) -> Kind:

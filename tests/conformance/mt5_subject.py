@@ -36,6 +36,7 @@ from quantmind.edges.zmq_commands import MAX_FRAME_BYTES
 from quantmind.net.zmq import RouterSocket, ZmqContext
 from quantmind.testing import mt5
 from quantmind.testing.terminal import FakeTerminal
+from quantmind.wire import bridge
 from quantmind.wire.auth import Authenticator
 
 TOKEN = "a-token-for-one-worker"
@@ -111,6 +112,8 @@ class GatewayPort:
     _context: ZmqContext
     _scope: trio.CancelScope
     _hears: Callable[[bytes], bool]
+    _under_way: set[str] = attrs.field(factory=set, init=False)
+    """Ids of what was asked of the bridge and not answered."""
 
     @classmethod
     def open(
@@ -129,10 +132,22 @@ class GatewayPort:
             while True:
                 for incoming in await self.socket.receive_batch():
                     assert incoming.body is not None
+                    self._under_way.discard(bridge.id_in(incoming.body))
                     if not self._hears(incoming.body):
                         continue
-                    answer = partial(self.socket.reply, incoming.route)
+                    answer = partial(self._ask, incoming.route)
                     assert gate.take(incoming.body, incoming.route, answer, None)
+
+    def _ask(self, route: tuple[bytes, ...], payload: bytes) -> bool:
+        if bridge.kind_in(payload) in bridge.REQUESTS:
+            self._under_way.add(bridge.id_in(payload))
+        return self.socket.reply(route, payload)
+
+    async def quiet(self) -> None:
+        """Wait until the bridge has answered all that it was asked, also what nobody waits for any more."""
+        with trio.fail_after(10):
+            while self._under_way:
+                await trio.sleep(0.002)
 
     def close(self) -> None:
         """As a process that dies. Safe to repeat."""

@@ -41,6 +41,7 @@ BROKERS = {
     "`mt5`": ("mt5-hedging", "mt5-netting"),
     "`mt5_socket` connect": ("mt5-socket-hedging", "mt5-socket-netting"),
     "`mt5_socket` listen": ("mt5-listen-hedging", "mt5-listen-netting"),
+    "listen, bridge EA": ("mt5-ea-hedging", "mt5-ea-netting"),
 }
 
 

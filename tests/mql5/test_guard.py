@@ -11,7 +11,9 @@ from gateway_process import GatewayProcess, running, until
 from mql5.worlds import PRICE, World, bridged, is_active, order, world
 
 RULES = {"daily_loss": {"percent": 5}, "max_loss": {"percent": 10}}
-RISK = {"accounts": {"mine": {"initial_capital": 10_000, "max_volume": 50, "rules": RULES}}}
+ALLOWANCES = {"assumed_stop_percent": 0.2}
+"""What is open has no stop at the server: only the guard closes it."""
+RISK = {"accounts": {"mine": {"initial_capital": 10_000, "max_volume": 50, "rules": RULES, "allowances": ALLOWANCES}}}
 FLOOR = 9_500.0
 """Of the first day: 5 % of what it began with."""
 

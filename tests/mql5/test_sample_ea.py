@@ -16,6 +16,7 @@ RISK = {
             "initial_capital": 10_000,
             "max_volume": 0.5,
             "rules": {"daily_loss": {"percent": 5}, "max_loss": {"percent": 10}},
+            "allowances": {"assumed_stop_percent": 0.1},
         }
     }
 }
@@ -103,7 +104,7 @@ def test_the_kill_switch_stops_it_at_once(tmp_path: Path) -> None:
         before = len(made.terminal.executed())
         time.sleep(3)
         assert len(made.terminal.executed()) == before
-        done(made.config, "release")
+        done(made.config, "release", "--reason", "the test goes on")
         until(lambda: len(made.terminal.executed()) > before)
 
 
@@ -143,7 +144,7 @@ def test_the_guard_of_the_terminal_holds_it_back(tmp_path: Path) -> None:
             bridge = made.start_bridge()
             until(lambda: is_active(gateway), 60)
             until(lambda: (guard(gateway) or {}).get("state") == "watching")
-            made.start_sample(gateway)
+            made.start_sample(gateway).wait_for("sample: opened: order", timeout=30)
             gateway.kill()
         bridge.wait_for("guard.state cut_off", timeout=20)
         until(lambda: "the floor guard of this terminal opens nothing" in shown(made), 20)

@@ -67,5 +67,6 @@ def done(
         ticket = int(request.get("order", 0))
         return Done(dict(request), dict(result), ticket, waiting[ticket].volume, waits=False)
     ticket = int(result["order"]) or int(request.get("order", 0))
-    volume = Decimal(repr(float(request["volume"]))) if "volume" in request else waiting[ticket].volume
+    # A program in MQL5 names every field: 0 where it changes none.
+    volume = Decimal(repr(float(request["volume"]))) if request.get("volume") else waiting[ticket].volume
     return Done(dict(request), dict(result), ticket, volume, waits=True)

@@ -444,7 +444,8 @@ private:
          return(Greet(root,data));
       if(type=="ticks_get")
         {
-         if(!IsOurs())
+         //--- without a server its prices are old, and a feed that is silently dead is worse than one that says so
+         if(!IsOurs() || !IsConnected())
             return(false);
          data=m_feed.After(m_json.LongOf(root,"after"),m_symbols,m_clock);
          return(true);

@@ -189,8 +189,10 @@ private:
    bool              TakeExpiration(const CBridgeSpec &spec,const double ends_at,const CBridgeTime &clock,MqlTradeRequest &request)
      {
       request.type_time=ORDER_TIME_GTC;
-      if(ends_at<=0.0)
+      if(ends_at==0.0)
          return(true);
+      if(ends_at<0.0)
+         return(Refuse(TRADE_RETCODE_INVALID_EXPIRATION,"the expiration "+DoubleToString(ends_at,3)+" is no time"));
       if((spec.expiration&SYMBOL_EXPIRATION_SPECIFIED)==0)
          return(Refuse(TRADE_RETCODE_INVALID_EXPIRATION,"orders of "+spec.ours
                        +" can't end at a time at this broker: leave `expiration` out and cancel it"));
@@ -387,6 +389,8 @@ private:
       double sl=(order.has_sl ? order.sl : there_sl);
       double tp=(order.has_tp ? order.tp : there_tp);
       long   ends=there_ends;
+      if(order.has_expiration && order.expiration<0.0)
+         return(Refuse(TRADE_RETCODE_INVALID_EXPIRATION,"the expiration "+DoubleToString(order.expiration,3)+" is no time"));
       if(order.has_expiration)
          ends=(order.expiration>0.0 ? (long)clock.FromUtc(order.expiration) : 0);
       double near_zero=spec.point*0.001;
