@@ -65,7 +65,7 @@ void Texts(void)
    ExpectText(text,"zzz","filled");
    StringFill(text,'y');
    ExpectText(text,"yyy","filled again");
-   ExpectLong(StringLen("Gr\x00FC\x00DF" "e \xD83D\xDE00"),8,"letters of two units count twice");
+   ExpectLong(StringLen("Gr\x00FC\x00DFe \xD83D\xDE00"),8,"letters of two units count twice");
    string self="ab";
    self+=self;
    ExpectText(self,"abab","a text and itself");

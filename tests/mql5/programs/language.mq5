@@ -141,6 +141,7 @@ void Literals(void)
    ExpectLong('a',97,"a letter");
    ExpectLong('\x41',65,"a letter by its number");
    ExpectLong('\'',39,"a quote");
+   ExpectLong('\65'+'\0',65,"a letter by its decimal number");
    ExpectLong((long)D'1970.01.02',86400,"a date");
    ExpectLong((long)D'2026.11.28 12:30:15',1795869015,"a date with a time");
    ExpectLong((uint)C'1,2,3',0x030201,"a color");
@@ -150,7 +151,7 @@ void Literals(void)
    ExpectLong(007,7,"a number with zeros before it");
    ExpectText(__FUNCTION__,"Literals","the name of the function");
    ExpectText(__FILE__,"language.mq5","the name of the file");
-   ExpectLong(__LINE__,153,"the line");
+   ExpectLong(__LINE__,154,"the line");
    #ifdef LIMIT
    #ifndef NO_SUCH_NAME
    Expect(true,"a name that is defined");

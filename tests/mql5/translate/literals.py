@@ -7,7 +7,9 @@ import re
 
 DATE = re.compile(r"(\d{4})\.(\d{1,2})\.(\d{1,2})(?:[ T](\d{1,2})(?::(\d{1,2})(?::(\d{1,2}))?)?)?")
 REAL = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?[fF]?")
-LONG_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*\\x[0-9a-fA-F]{5,}")
+ESCAPE = re.compile(r"\\(?:x(?P<hex>[0-9a-fA-F]{1,4})|(?P<decimal>[0-9]{1,5})|(?P<plain>[ntr\\'\"])|(?P<other>.))")
+HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
+MOST_CODE = 0xFFFF
 
 
 class NoLiteral(Exception):
@@ -36,12 +38,29 @@ def color(text: str) -> str:
     return f"::mql::color(0x{blue << 16 | green << 8 | red:06X}u)"
 
 
+def escaped(text: str) -> str:
+    """A literal with its escapes as C++ reads them: in MQL5, \\x has four digits at most and a number is decimal."""
+
+    def written(match: re.Match[str]) -> str:
+        if match["plain"]:
+            return match[0]
+        if match["other"]:
+            raise NoLiteral(f"{match[0]} is no escape of MQL5")
+        code = int(match["hex"], 16) if match["hex"] else int(match["decimal"])
+        if code > MOST_CODE:
+            raise NoLiteral(f"{match[0]} is no letter: codes go up to {MOST_CODE}")
+        # A digit behind it would be one of the same escape in C++.
+        follows = text[match.end() : match.end() + 1]
+        return f"\\x{code:04X}" + ('" u"' if follows in HEX_DIGITS and text[0] == '"' else "")
+
+    return ESCAPE.sub(written, text)
+
+
 def char(text: str) -> str:
     """'a', of two bytes as any letter."""
-    inner = text[1:-1]
-    if len(inner) > 1 and not inner.startswith("\\"):
+    if len(ESCAPE.sub(".", text[1:-1])) > 1:
         raise NoLiteral(f"{text} has more than one letter")
-    return f"::mql::ushort(u{text})"
+    return f"::mql::ushort(u{escaped(text)})"
 
 
 def number(text: str) -> str:
@@ -59,8 +78,5 @@ def number(text: str) -> str:
 
 
 def string(texts: list[str]) -> str:
-    """Literals that stand side by side are one. After \\x there may be four digits; more can be read in two ways."""
-    for text in texts:
-        if (longer := LONG_ESCAPE.search(text)) is not None:
-            raise NoLiteral(f"{longer[0]} in a string has more than four digits: end the string behind them")
-    return "::mql::string(" + " ".join("u" + text for text in texts) + ")"
+    """Literals that stand side by side are one."""
+    return "::mql::string(" + " ".join("u" + escaped(text) for text in texts) + ")"
