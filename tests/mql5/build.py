@@ -8,8 +8,9 @@ import hashlib
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import attrs
@@ -23,6 +24,7 @@ ROOT = HERE.parents[1]
 HOST = HERE / "host"
 INCLUDE = ROOT / "mql5" / "Include"
 CACHE = Path(os.environ.get("QUANTMIND_MQL5_CACHE") or ROOT / ".pytest_cache" / "mql5")
+KEEP_S = 7 * 86400
 
 BASE = (
     "-std=c++20",
@@ -140,11 +142,23 @@ def require_clang() -> None:
     _required("fuzzing", functools.partial(clang, fuzz=True))
 
 
+@functools.cache
+def _forget_old() -> None:
+    # What nobody has used for a week was made of sources that are gone.
+    oldest = time.time() - KEEP_S
+    for path in CACHE.iterdir():
+        with suppress(OSError):
+            if path.is_file() and path.stat().st_mtime < oldest:
+                path.unlink()
+
+
 @contextmanager
 def _made_once(path: Path) -> Iterator[Path | None]:
     # Where to build what is not there yet, with others kept waiting; None: it is there.
     path.parent.mkdir(parents=True, exist_ok=True)
+    _forget_old()
     if path.exists():
+        path.touch()  # in use
         yield None
         return
     with path.with_suffix(".lock").open("w") as lock:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from mql5.build import compile_only, require_gpp
+from mql5.build import clang, compile_only, require_clang, require_gpp
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = sorted((ROOT / "mql5").rglob("*.mq5"))
@@ -23,3 +23,10 @@ def test_there_are_programs() -> None:
     """Experts and scripts are found where they are shipped from."""
     assert {path.parent.parent.name for path in PROGRAMS} == {"Experts", "Scripts"}
     assert HEADERS
+
+
+@pytest.mark.parametrize("name", ["language", "functions", "files", "sockets", "web"])
+def test_another_compiler_takes_the_host(name: str) -> None:
+    """clang++ reads the same headers, for fuzzing, without a warning."""
+    require_clang()
+    compile_only(Path(__file__).parent / "programs" / f"{name}.mq5", compiler=clang(), warnings_refuse=True)
