@@ -169,3 +169,11 @@ def test_hours_pass_at_once(tmp_path: Path) -> None:
         clock.write_bytes(struct.pack("<dd", 3601.0, 7201.0))
         ea.wait_for("an hour, and by the ticks two")
         assert ea.terminate() == 0
+
+
+def test_what_an_ea_tells_its_chart(tmp_path: Path) -> None:
+    """An event of its own comes back to it, once."""
+    with life(tmp_path, InpRemoveAfter=5) as ea:
+        ea.wait_for("chart 1007 -1 2.5 told")
+        ea.wait_for("deinit 0")
+    assert sum(line.startswith("chart") for line in ea.lines) == 1

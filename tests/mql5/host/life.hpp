@@ -1,7 +1,7 @@
 // The life of a program: a script runs once; an EA is begun, is told what happens, and is ended.
 #pragma once
 
-#include "types.hpp"
+#include "text.hpp"
 
 namespace mql
 {
@@ -15,6 +15,7 @@ struct handlers
   int (*init)() = nullptr;
   void (*deinit)(int reason) = nullptr;
   void (*timer)() = nullptr;
+  void (*chart)(int id, long whole, double real, const string &text) = nullptr;
   // One round of what the terminal has to tell: ticks, transactions, and so on.
   void (*events)() = nullptr;
 };

@@ -65,6 +65,9 @@ int main()
 #ifdef MQL_HAS_OnTimer
   program.timer = [] { prog::OnTimer(); };
 #endif
+#ifdef MQL_HAS_OnChartEvent
+  program.chart = [](int id, long whole, double real, const mql::string &text) { prog::OnChartEvent(id, whole, real, text); };
+#endif
 #if __has_include("terminal/terminal.hpp")
   program.begin = mql::call_begin;
   program.events = mql::call_events;

@@ -30,6 +30,10 @@ void OnDeinit(const int reason)
    ulong per=(g_timers>0 ? (GetMicrosecondCount()-g_begun_us)/(ulong)g_timers : 0);
    Print("deinit ",reason," ",UninitializeReason()," stopped ",IsStopped()," timers ",g_timers," each ",per," us");
   }
+void OnChartEvent(const int id,const long &lparam,const double &dparam,const string &sparam)
+  {
+   Print("chart ",id," ",lparam," ",dparam," ",sparam);
+  }
 void OnTimer()
   {
    g_timers++;
@@ -44,5 +48,7 @@ void OnTimer()
      }
    if(g_timers==InpRemoveAfter)
       ExpertRemove();
+   if(g_timers==2)
+      EventChartCustom(0,7,-1,2.5,"told");
   }
 //+------------------------------------------------------------------+

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <deque>
 
 #include "../constants.hpp"
 #include "../events.hpp"
@@ -19,6 +20,15 @@ constexpr int kTimerMs = 10;
 constexpr int kRoundMs = 2;
 constexpr int kFill = 0x5A;
 
+struct chart_event
+{
+  int id;
+  long whole;
+  double real;
+  string text;
+};
+
+std::deque<chart_event> g_chart_events;
 long g_timer_ms = 0;
 double g_timer_at = 0.0; // seconds of the tick count
 volatile sig_atomic_t g_reason = REASON_PROGRAM;
@@ -57,11 +67,22 @@ void tell_time(const handlers &program)
   g_timer_at = tick_seconds() + double(g_timer_ms) / 1000.0;
 }
 
+// What was told before this round; what is told now waits for the next.
+void tell_charts(const handlers &program)
+{
+  std::deque<chart_event> told;
+  told.swap(g_chart_events);
+  for (const chart_event &one : told)
+    if (program.chart != nullptr && stop_flag == 0)
+      program.chart(one.id, one.whole, one.real, one.text);
+}
+
 void rounds(const handlers &program)
 {
   while (stop_flag == 0)
   {
     tell_time(program);
+    tell_charts(program);
     if (stop_flag == 0 && program.events != nullptr)
       program.events();
     if (stop_flag == 0)
@@ -105,6 +126,15 @@ bool EventSetTimer(int seconds)
 void EventKillTimer()
 {
   g_timer_ms = 0;
+}
+
+bool EventChartCustom(long, ushort id, long whole, double real, const string text)
+{
+  constexpr std::size_t kMostWaiting = 1024;
+  if (g_chart_events.size() >= kMostWaiting)
+    return false;
+  g_chart_events.push_back(chart_event{CHARTEVENT_CUSTOM + id, whole, real, text});
+  return true;
 }
 
 void ExpertRemove()
