@@ -78,6 +78,18 @@ def test_a_gateway_that_is_there_does_it_itself(tmp_path: Path) -> None:
         assert not [line for line in bridge.lines if "cut_off" in line]
 
 
+def test_a_terminal_that_stands_still_is_no_silence_of_the_gateway(tmp_path: Path) -> None:
+    """While a call takes longer than five beats the EA hears nothing, and what was said waits for it."""
+    with world(tmp_path, risk=RISK) as made, bridged(made, InpGuardBuffer=5_000) as (gateway, bridge):
+        assert gateway.command(order("r1", volume=0.1))["status"] == "success"
+        until(lambda: (guard(gateway) or {}).get("state") == "watching")
+        with made.terminal._lock:
+            time.sleep(7)
+        time.sleep(2)
+        assert made.terminal.account.positions()
+        assert not [line for line in bridge.lines if "cut_off" in line]
+
+
 def test_floors_outlive_the_terminal(tmp_path: Path) -> None:
     """Gateway and terminal die together; the terminal that begins again guards by what it wrote down."""
     with world(tmp_path, risk=RISK) as made:

@@ -17,6 +17,7 @@
 
 #define QM_GUARD_MISSED        5         // heartbeats of the gateway
 #define QM_GUARD_EVERY_MS      1000      // of a gateway that did not say
+#define QM_GUARD_PAUSE_MS      1000      // this program did not look for so long: what was said meanwhile still waits to be read
 #define QM_GUARD_RETRY_MS      500       // between two attempts to close what is open
 #define QM_GUARD_UNCLEAR_MS    5000      // after an answer that left open what became of it
 #define QM_GUARD_BUFFER        0.002     // of the floor, where the input does not say
@@ -62,6 +63,7 @@ private:
    double            m_buffer;            // money; below 0: QM_GUARD_BUFFER of the floor
    bool              m_heard;             // ever, or it stood in the file
    ulong             m_heard_at;
+   ulong             m_watched_at;        // when it was looked last, 0: never
    ulong             m_every_ms;
    long              m_seq;
    bool              m_has_floor;
@@ -224,6 +226,7 @@ public:
       m_buffer=-1.0;
       m_heard=false;
       m_heard_at=0;
+      m_watched_at=0;
       m_every_ms=QM_GUARD_EVERY_MS;
       m_seq=0;
       m_has_floor=false;
@@ -311,12 +314,19 @@ public:
      {
       if(!m_on || !m_heard)
          return;
+      //--- while the server is slow with an order, or the computer sleeps, nothing can be heard: that is no silence
+      ulong now=GetTickCount64();
+      ulong away=(m_watched_at==0 ? 0 : now-m_watched_at);
+      m_watched_at=now;
+      if(away>QM_GUARD_PAUSE_MS)
+         m_heard_at=MathMin(now,m_heard_at+away);
       if(m_state==QM_GUARD_FLATTENING)
         {
          Flatten();
+         m_watched_at=GetTickCount64();
          return;
         }
-      ulong silence=GetTickCount64()-m_heard_at;
+      ulong silence=now-m_heard_at;
       if(silence<=QM_GUARD_MISSED*m_every_ms)
          return;
       if(m_state==QM_GUARD_WATCHING)

@@ -333,11 +333,11 @@ private:
       Settle(json,id,trades);
       return(false);
      }
-   //--- an error that the gateway gives where nothing was decided frees the id: the order of an earlier attempt is
-   //--- another matter
+   //--- whether an error holds for all copies of the command: all others say only that this copy did nothing, and an
+   //--- earlier one may have
    bool              Decided(void) const
      {
-      return(result.code!="busy" && result.code!="unauthorized" && result.code!="forbidden" && result.code!="internal" && StringFind(result.code,"http_")!=0);
+      return(result.order_id!="" || result.code=="expired" || result.code=="request_id_conflict");
      }
    void              Settle(const string json,const string id,const bool trades)
      {
