@@ -58,6 +58,18 @@ def test_what_is_refused_is_not_traded(tmp_path: Path) -> None:
         assert made.terminal.executed() == []
 
 
+def test_an_order_whose_answer_did_not_come_is_not_made_again(tmp_path: Path) -> None:
+    """The server had it: one position, and nothing more is opened while nobody could know."""
+    with world(tmp_path, risk=RISK) as made, bridged(made) as (gateway, _):
+        made.terminal.faults.answer_lost = True
+        sample = made.start_sample(gateway, InpHoldSeconds=0, InpMagic=99)
+        sample.wait_for("nobody knows what became of it", timeout=30)
+        made.terminal.faults.answer_lost = False
+        until(lambda: "opens nothing: nobody knows yet what became of the last order" in shown(made), 10)
+        time.sleep(3)
+        assert volumes(made) == [0.1]
+
+
 def test_a_larger_volume_is_cut_to_what_may_be_traded(tmp_path: Path) -> None:
     """It trades no more than was approved."""
     with world(tmp_path, risk=RISK) as made, bridged(made) as (gateway, _):

@@ -15,6 +15,7 @@
 #define QM_GOVERNED_MISSED   5          // heartbeats that went unanswered: nothing is opened after that
 #define QM_GOVERNED_BEAT_S   5.0        // between two heartbeats, until the gateway says another time
 #define QM_GOVERNED_HURRY_MS 1000       // after one that failed
+#define QM_GOVERNED_UNCLEAR_MS 60000    // an order whose answer did not come may still be carried out: nothing is opened meanwhile
 
 enum ENUM_QM_UNGOVERNED
   {
@@ -49,6 +50,8 @@ private:
    double            m_next_floor;
    double            m_next_reset;
    string            m_last;              // what was said of the last trade
+   bool              m_unclear;           // nobody knows what became of the request that was sent last
+   ulong             m_unclear_at;        // when that was last so of one that opens, 0: never
 
    void              Note(const string what)
      {
@@ -106,10 +109,15 @@ private:
    bool              Send(MqlTradeRequest &request,MqlTradeResult &result)
      {
       ZeroMemory(result);
+      m_unclear=false;
       ResetLastError();
       if(OrderSend(request,result) && (result.retcode==TRADE_RETCODE_DONE || result.retcode==TRADE_RETCODE_PLACED || result.retcode==TRADE_RETCODE_DONE_PARTIAL))
          return(true);
-      Note("the server refused: "+IntegerToString((long)result.retcode)+" "+result.comment+" (error "+IntegerToString(GetLastError())+")");
+      int error=GetLastError();
+      //--- 4752: the terminal kept it back
+      m_unclear=(result.retcode==TRADE_RETCODE_TIMEOUT || result.retcode==TRADE_RETCODE_CONNECTION || (result.retcode==0 && error!=4752));
+      Note((m_unclear ? "nobody knows what became of it: " : "the server refused: ")+IntegerToString((long)result.retcode)+" "+result.comment
+           +" (error "+IntegerToString(error)+")");
       return(false);
      }
    bool              SendOpen(const bool buys,const double volume,const double sl,const double tp,const CBridgeSpec &spec,MqlTradeResult &result)
@@ -122,6 +130,7 @@ private:
       if(!spec.Price(bid,ask) || filling<0)
         {
          ZeroMemory(result);
+         m_unclear=false;
          Note(m_symbol+" has no price or no filling mode now");
          return(false);
         }
@@ -156,6 +165,8 @@ public:
       m_floor=0.0;
       m_next_floor=0.0;
       m_next_reset=0.0;
+      m_unclear=false;
+      m_unclear_at=0;
      }
    //--- `broker`: the gateway's name for this account; `push_port` 0: nothing is pushed, heartbeats alone tell
    bool              Begin(const string ea_name,const string symbol,const long magic,const string host,const uint port,const uint push_port,
@@ -201,6 +212,11 @@ public:
    bool              MayOpen(string &why) const
      {
       why="";
+      if(m_unclear_at>0 && GetTickCount64()-m_unclear_at<QM_GOVERNED_UNCLEAR_MS)
+        {
+         why="nobody knows yet what became of the last order";
+         return(false);
+        }
       if(!m_governed)
         {
          if(m_refuses)
@@ -242,7 +258,12 @@ public:
          return(false);
         }
       if(!m_governed)
-         return(SendOpen(buys,wanted,sl,tp,spec,result));
+        {
+         bool opened=SendOpen(buys,wanted,sl,tp,spec,result);
+         if(!opened && m_unclear)
+            m_unclear_at=GetTickCount64();
+         return(opened);
+        }
       double multiplier=0.0;
       bool approved=m_socket.SendTradeOpen(m_ea_name,m_symbol,wanted,m_magic,multiplier,buys ? QM_BUY : QM_SELL,sl,tp,m_gateway_executes,true);
       if(m_socket.result.status==QM_SUCCESS || m_socket.result.status==QM_REJECTED)
@@ -261,12 +282,17 @@ public:
       //--- exactly what was approved, once, and while it holds
       string approval=m_socket.result.approval_id;
       double may=spec.FloorVolume(MathMin(wanted,m_socket.result.approved_volume));
+      m_unclear=false;
+      ZeroMemory(result);
       bool   done=(may>0.0 && m_socket.result.StillValid() && SendOpen(buys,may,sl,tp,spec,result));
       if(done)
          Note("opened: order "+StringFormat("%I64u",result.order)+", "+DoubleToString(result.volume,2)+" lots at "+DoubleToString(result.price,spec.digits));
       //--- what nobody can tell yet the gateway finds at the account itself
-      if(!done && may>0.0 && (result.retcode==TRADE_RETCODE_TIMEOUT || result.retcode==TRADE_RETCODE_CONNECTION))
+      if(!done && m_unclear)
+        {
+         m_unclear_at=GetTickCount64();
          return(false);
+        }
       m_socket.SendTradeResult(m_ea_name,approval,done ? result.order : 0,done ? result.price : 0.0,done ? result.volume : 0.0,result.retcode);
       return(done);
      }

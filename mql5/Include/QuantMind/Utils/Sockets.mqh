@@ -180,9 +180,10 @@ private:
    string            m_id_prefix;
    double            m_clock_ahead_s;     // the gateway's clock less ours
    bool              m_clock_known;
-   //--- an order whose fate is not known: what was sent, and its id
-   string            m_unknown_json;
-   string            m_unknown_id;
+   //--- orders whose fate is not known: what was sent, and its id; the oldest first
+   string            m_unknown_json[];
+   string            m_unknown_id[];
+   int               m_unknown_count;
    bool              m_maybe_sent;        // the question of the last Exchange may have reached the gateway
 
    string            NewId(void)
@@ -341,31 +342,50 @@ private:
      }
    void              Settle(const string json,const string id,const bool trades)
      {
+      int known=-1;
+      for(int i=0; i<m_unknown_count; i++)
+         if(m_unknown_id[i]==id)
+            known=i;
       if(trades && result.status==QM_UNKNOWN)
         {
-         m_unknown_json=json;
-         m_unknown_id=id;
+         if(known>=0)
+            return;
+         if(ArraySize(m_unknown_id)<=m_unknown_count)
+           {
+            ArrayResize(m_unknown_id,m_unknown_count+8);
+            ArrayResize(m_unknown_json,m_unknown_count+8);
+           }
+         m_unknown_id[m_unknown_count]=id;
+         m_unknown_json[m_unknown_count]=json;
+         m_unknown_count++;
+         return;
         }
-      else if(id==m_unknown_id)
+      if(known<0)
+         return;
+      m_unknown_count--;
+      for(int i=known; i<m_unknown_count; i++)
         {
-         m_unknown_json="";
-         m_unknown_id="";
+         m_unknown_id[i]=m_unknown_id[i+1];
+         m_unknown_json[i]=m_unknown_json[i+1];
         }
      }
    bool              Resolved(const int attempts)
      {
-      if(m_unknown_id=="")
-         return(true);
-      string json=m_unknown_json;
-      string id=m_unknown_id;
-      return(Answered(json,id,true,true,attempts));
+      while(m_unknown_count>0)
+        {
+         string json=m_unknown_json[0];
+         string id=m_unknown_id[0];
+         if(!Answered(json,id,true,true,attempts))
+            return(false);
+        }
+      return(true);
      }
    //--- whether new risk may be asked for
    bool              Blocked(void)
      {
-      if(m_unknown_id=="" || Resolved(1))
+      if(Resolved(1))
          return(false);
-      string id=m_unknown_id;
+      string id=m_unknown_id[0];
       result.Clear();
       result.request_id=id;
       result.Say(QM_UNKNOWN,"unknown_pending","the fate of order request "+id+" is not known yet, and until it is nothing new is sent: the gateway reconciles it, or settle it there");
@@ -391,8 +411,7 @@ public:
       m_id_prefix="";
       m_clock_ahead_s=0.0;
       m_clock_known=false;
-      m_unknown_json="";
-      m_unknown_id="";
+      m_unknown_count=0;
       m_maybe_sent=false;
       m_timeout_ms=2000;
       m_zmtp.Configure(m_host,m_port,ZMTP_REQ);
@@ -570,10 +589,11 @@ public:
       AskCommand(id,false);
       return(result.status==QM_SUCCESS);
      }
-   //--- the request of which nobody knows what became; empty: there is none
-   string            UnknownRequest(void) const          { return(m_unknown_id); }
-   //--- ask what became of it, by the same message with the same id, which never trades twice. True: it is known now,
-   //--- and `result` says it
+   //--- the oldest request of which nobody knows what became; empty: there is none
+   string            UnknownRequest(void) const          { return(m_unknown_count>0 ? m_unknown_id[0] : ""); }
+   int               UnknownRequests(void) const         { return(m_unknown_count); }
+   //--- ask what became of them, by the same messages with the same ids, which never trade twice. True: all are known
+   //--- now, and `result` says it of the last
    bool              ResolveUnknown(void)                { return(Resolved(m_most_attempts)); }
   };
 
