@@ -62,8 +62,8 @@ class EaSubject:
     _past: list[BridgedBroker] = attrs.field(factory=list, init=False)
     _tags: list[str] = attrs.field(factory=list, init=False)
 
-    def begin(self, program: Path) -> None:
-        """Open the market, the gateway's port and the EA's chart."""
+    async def begin(self, program: Path) -> None:
+        """Open the market, the gateway's port and the EA's chart, and let the EA believe its account."""
         config = MockBrokerConfig(
             name="paper",
             margin_mode=self.margin_mode,
@@ -94,6 +94,10 @@ class EaSubject:
         )
         self.ea.__enter__()
         self._begin()
+        with trio.fail_after(20):
+            while not self._port.berth.alive:
+                await trio.sleep(0.005)
+        await self.pass_time(SETTLES_S)
 
     @property
     def broker(self) -> BridgedBroker:
@@ -205,7 +209,7 @@ def ea_kind(name: str, margin_mode: str) -> Kind:
         program = await trio.to_thread.run_sync(partial(build, BRIDGE))
         async with trio.open_nursery() as nursery:
             subject = EaSubject(folder, margin_mode, nursery)
-            subject.begin(program)
+            await subject.begin(program)
             try:
                 yield subject
             finally:

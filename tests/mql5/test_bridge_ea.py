@@ -81,13 +81,12 @@ def test_a_gateway_that_dies_in_the_middle_of_an_order(tmp_path: Path) -> None:
         with running(made.config) as gateway:
             bridge = made.start_bridge()
             until(lambda: is_active(gateway), 60)
-            made.terminal.faults.delay_s = 1.0
+            made.terminal._done = slow = Slow()
             asked = order("first")
             asking = threading.Thread(target=lambda: _suppressed(gateway, asked), daemon=True)
             asking.start()
-            until(made.terminal.executed)
+            assert slow.carried_out.wait(30)
             gateway.kill()
-            made.terminal.faults.delay_s = 0.0
         with running(made.config) as again:
             until(lambda: is_active(again), 60)
             (there,) = made.terminal.executed()
@@ -115,6 +114,19 @@ def test_a_terminal_that_ends_and_begins_again_knows_what_it_sent(tmp_path: Path
         assert len([line for line in sent if "what" in line]) == 1
 
 
+class Slow(list[Any]):
+    """The server carries out what it is asked, and takes its time to say so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.carried_out = threading.Event()
+
+    def append(self, one: Any) -> None:
+        super().append(one)
+        self.carried_out.set()
+        time.sleep(1.0)
+
+
 def _suppressed(gateway: GatewayProcess, asked: Any) -> None:
     try:
         gateway.command(asked)
@@ -128,7 +140,7 @@ def _suppressed(gateway: GatewayProcess, asked: Any) -> None:
         ({"InpToken": "not-a-token-of-this-gateway"}, "does not take it"),
         ({"InpToken": "short"}, "the input Token is missing or too short"),
         ({"InpPort": 0}, "the input Port must be 1 to 65535"),
-        ({"InpSymbols": "NOSUCH"}, "the terminal has no symbol NOSUCH"),
+        ({"InpSymbols": "NOSUCH"}, "the terminal has no symbol NOSUCH: correct the inputs"),
         ({"InpSymbolNames": "EURUSD"}, "write EURUSD=EURUSDm"),
         ({"InpBroker": "other"}, "does not take it"),
     ],
@@ -165,6 +177,26 @@ def test_a_second_bridge_of_an_account_takes_the_place(tmp_path: Path) -> None:
         until(lambda: is_active(gateway), 60)
         numbers = iter(range(100))
         until(lambda: gateway.command(order(f"o{next(numbers)}"))["status"] == "success", 60)
+
+
+def test_a_negative_magic_number_stays_what_it_is(tmp_path: Path) -> None:
+    """Else its EA does not find its position, and opens another."""
+    with world(tmp_path) as made, bridged(made) as (gateway, _):
+        assert gateway.command(order("r1", magic=-5))["status"] == "success"
+        (position,) = until(lambda: positions(gateway))
+        assert position["magic"] == -5
+
+
+def test_a_terminal_that_logs_in_later_is_waited_for(tmp_path: Path) -> None:
+    """As after a start of the computer: the EA begins by itself."""
+    with world(tmp_path) as made:
+        made.terminal.faults.logged_out = True
+        bridge = made.start_bridge()
+        bridge.wait_for("the bridge can't begin yet: the terminal is not logged in", timeout=20)
+        made.terminal.faults.logged_out = False
+        with running(made.config) as gateway:
+            until(lambda: is_active(gateway), 60)
+            assert gateway.command(order("r1"))["status"] == "success"
 
 
 def test_another_account_at_the_terminal(tmp_path: Path) -> None:

@@ -107,6 +107,76 @@ def test_floors_outlive_the_terminal(tmp_path: Path) -> None:
         assert equity(made) > FLOOR
 
 
+def cut_off(made: World, **inputs: Any) -> Any:
+    """A bridge with a position of one lot, whose gateway was killed."""
+    with running(made.config) as gateway:
+        bridge = made.start_bridge(**inputs)
+        until(lambda: is_active(gateway), 60)
+        until(lambda: (guard(gateway) or {}).get("state") == "watching")
+        assert gateway.command(order("r1", volume=1.0))["status"] == "success"
+        gateway.kill()
+    bridge.wait_for("guard.state cut_off", timeout=20)
+    return bridge
+
+
+def test_floors_are_of_one_account_alone(tmp_path: Path) -> None:
+    """Nothing is closed in another account that the terminal has been logged in to."""
+    with world(tmp_path, risk=RISK) as made:
+        bridge = cut_off(made, InpGuardBuffer=100)
+        made.terminal.faults.wrong_account = 99
+        made.price(1.0958)
+        time.sleep(3)
+        assert made.terminal.account.positions()
+        made.terminal.faults.wrong_account = 0
+        bridge.wait_for("guard.state flat", timeout=20)
+
+
+def test_a_bridge_that_was_replaced_guards_no_more(tmp_path: Path) -> None:
+    """The gateway is there and another bridge has the account: the first one closes nothing, and holds nobody back."""
+    with world(tmp_path, risk=RISK) as made, bridged(made, InpGuardBuffer=5_000) as (gateway, first):
+        until(lambda: (guard(gateway) or {}).get("state") == "watching")
+        assert gateway.command(order("r1", volume=0.1))["status"] == "success"
+        second = made.start_bridge(InpGuardBuffer=5_000)
+        first.wait_for("guard.state off", timeout=20)
+        second.wait_for("the gateway has taken it", timeout=20)
+        time.sleep(7)
+        assert made.terminal.account.positions()
+        assert not [line for line in first.lines if "cut_off" in line]
+
+
+def test_a_filling_mode_that_is_refused_is_not_the_end(tmp_path: Path) -> None:
+    """A server may refuse what it says that it takes: the next one is tried."""
+    with world(tmp_path, risk=RISK) as made:
+        bridge = cut_off(made, InpGuardBuffer=100)
+        made.terminal.faults.retcode, made.terminal.faults.retcode_times = 10_030, 1
+        made.price(1.0958)
+        bridge.wait_for("10030", timeout=20)
+        bridge.wait_for("guard.state flat", timeout=20)
+
+
+def test_a_slow_timer_guards_as_well(tmp_path: Path) -> None:
+    """Whatever the input says, it looks five times a second."""
+    with world(tmp_path, risk=RISK) as made:
+        bridge = cut_off(made, InpGuardBuffer=100, InpTimerMs=5_000)
+        made.price(1.0958)
+        bridge.wait_for("guard.state flat", timeout=20)
+
+
+def test_floors_of_a_day_long_over_close_nothing(tmp_path: Path) -> None:
+    """What was told before a weekend or a holiday is nobody's floor; nothing is opened either."""
+    with world(tmp_path, risk=RISK) as made:
+        bridge = cut_off(made, InpGuardBuffer=100)
+        bridge.kill()
+        (file,) = (tmp_path / "Common" / "Files" / "QuantMind").glob("guard-*.json")
+        kept = json.loads(file.read_bytes())
+        file.write_text(json.dumps({**kept, "next_reset": time.time() - 90_000}))
+        again = made.start_bridge(InpGuardBuffer=100)
+        again.wait_for("guard.state cut_off", timeout=20)
+        made.price(1.0958)
+        time.sleep(3)
+        assert made.terminal.account.positions()
+
+
 def test_what_can_t_be_closed_is_tried_again(tmp_path: Path) -> None:
     """Until the account is flat, whatever the server says meanwhile."""
     with world(tmp_path, risk=RISK) as made:

@@ -97,6 +97,23 @@ def test_a_position_is_closed_and_reported(tmp_path: Path) -> None:
         assert any(each.get("kind") == "decision" and "trade_close" in json.dumps(each) for each in journal)
 
 
+def test_a_gateway_that_is_away_does_not_stop_the_ea(tmp_path: Path) -> None:
+    """Its stop goes on following the price, and its ticks are not kept waiting by heartbeats."""
+    with world(tmp_path, risk=RISK) as made:
+        with running(made.config) as gateway:
+            made.start_bridge()
+            until(lambda: is_active(gateway), 60)
+            sample = made.start_sample(gateway, InpStopPoints=300, InpTrailPoints=100)
+            sample.wait_for("sample: opened: order", timeout=30)
+            gateway.kill()
+        sample.wait_for("sample: no heartbeat", timeout=20)
+        time.sleep(3)
+        begun = time.monotonic()
+        made.price(PRICE + 0.00200)
+        until(lambda: [float(each.sl or 0) for each in made.terminal.account.positions()] >= [PRICE + 0.0009], 20)
+        assert time.monotonic() - begun < 5
+
+
 def test_a_stop_follows_the_price(tmp_path: Path) -> None:
     """Tightening a stop is asked for, too, and done."""
     with world(tmp_path, risk=RISK) as made, bridged(made) as (gateway, _):

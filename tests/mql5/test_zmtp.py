@@ -166,6 +166,14 @@ SEEDS = {
     "pub 3.0": b"\x03\x40\x04" + GREETING.replace(b"\x03\x01", b"\x03\x00") + ready(b"SUB") + b"\x00\x05\x01tick",
     "plain": b"\x01\x40\x01" + PLAIN_GREETING + b"\x04\x08\x07WELCOME" + ready(b"ROUTER") + b"\x04\x07\x04PING\0\x0a",
     "refused": b"\x01\x40\x01" + PLAIN_GREETING + b"\x04\x09\x5eRROR\x03400",
+    "over": b"\x01\xff\x10"
+    + GREETING
+    + ready(b"ROUTER")
+    + b"\x01\x40"
+    + b"x" * 64
+    + b"\x02"
+    + b"\xff" * 7
+    + b"\x00" * 9,
     "error": b"\x01\x40\x00" + GREETING + b"\x04\x0a\x05ERROR\x03400",
     "ping": b"\x01\x40\x02" + GREETING + ready(b"ROUTER") + b"\x04\x0b\x04PING\0\x01abcd" + b"\x04\x09\x04PONGabcd",
 }

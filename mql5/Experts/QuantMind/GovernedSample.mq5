@@ -41,7 +41,8 @@ input long   InpMagic=20261;               // Magic number
 CQuantMindGoverned g_governed;
 datetime           g_bar=0;
 ulong              g_asked_at=0;
-ulong              g_opened_at=0;
+ulong              g_closed_at=0;
+int                g_wanted=0;            // the side of a signal that was not carried out yet
 ulong              g_drawn_at=0;
 
 #define QM_LABEL       "QuantMind."
@@ -89,21 +90,29 @@ void OnTimer()
 void OnTick()
   {
    int signal=Signal();
+   if(signal!=0)
+      g_wanted=signal;                       // until it is done, or another one comes
+   CloseOld();
+   ulong now=GetTickCount64();
    ulong ticket=OwnTicket();
    if(ticket!=0)
      {
       bool buys=(PositionGetInteger(POSITION_TYPE)==POSITION_TYPE_BUY);
-      if((signal>0 && !buys) || (signal<0 && buys))
-         g_governed.CloseTicket(ticket);
-      else
+      if((g_wanted>0)==buys)
+         g_wanted=0;
+      if(g_wanted==0)
          Trail(ticket,buys);
+      else if(now-g_closed_at>=QM_ASK_EVERY)
+        {
+         g_closed_at=now;
+         g_governed.CloseTicket(ticket);
+        }
       return;
      }
-   ulong now=GetTickCount64();
-   if(signal==0 || now-g_asked_at<QM_ASK_EVERY)
+   if(g_wanted==0 || now-g_asked_at<QM_ASK_EVERY)
       return;
    g_asked_at=now;
-   OpenBySignal(signal>0);
+   OpenBySignal(g_wanted>0);
   }
 //+------------------------------------------------------------------+
 //| 1 buy, -1 sell, 0 nothing                                         |
@@ -162,18 +171,19 @@ void OpenBySignal(const bool buys)
       sl=NormalizeDouble(buys ? at-InpStopPoints*_Point : at+InpStopPoints*_Point,_Digits);
    if(InpTakePoints>0)
       tp=NormalizeDouble(buys ? at+InpTakePoints*_Point : at-InpTakePoints*_Point,_Digits);
-   if(g_governed.Open(buys,InpVolume,sl,tp))
-      g_opened_at=GetTickCount64();
+   g_governed.Open(buys,InpVolume,sl,tp);
   }
+//--- by the position's own age, which a restart does not forget
 void CloseOld(void)
   {
-   if(InpHoldSeconds<=0 || g_opened_at==0 || GetTickCount64()-g_opened_at<(ulong)InpHoldSeconds*1000)
+   ulong now=GetTickCount64();
+   if(InpHoldSeconds<=0 || now-g_closed_at<QM_ASK_EVERY)
       return;
    ulong ticket=OwnTicket();
-   if(ticket==0 || g_governed.CloseTicket(ticket))
-      g_opened_at=0;
-   else
-      g_opened_at+=1000;                     // again in a second
+   if(ticket==0 || (long)TimeTradeServer()-PositionGetInteger(POSITION_TIME)<InpHoldSeconds)
+      return;
+   g_closed_at=now;
+   g_governed.CloseTicket(ticket);
   }
 //--- a stop follows the price, in steps of a tenth of its distance, and never back
 void Trail(const ulong ticket,const bool buys)

@@ -28,7 +28,7 @@ input double InpGuardBuffer=-1.0;          // Money above the floor at which all
 input group "Details"
 input double InpServerAheadHours=-100.0;   // Hours the server's clock is ahead of UTC (-100: measured)
 input double InpSettleSeconds=60.0;        // An order unknown to the server for so long was never sent
-input int    InpTimerMs=10;                // How often it looks for messages, milliseconds
+input int    InpTimerMs=10;                // How often it looks for messages, milliseconds (200 at most)
 input int    InpOfferMs=1000;              // How often it offers itself, milliseconds
 
 CQuantMindBridge g_bridge;
@@ -65,7 +65,7 @@ int OnInit()
       Alert("QuantMind bridge: ",error);
       return(INIT_FAILED);
      }
-   if(!EventSetMillisecondTimer(MathMax(1,InpTimerMs)))
+   if(!EventSetMillisecondTimer(MathMin(200,MathMax(1,InpTimerMs))))
      {
       Print("the bridge can't begin: the terminal gives no timer (error ",IntegerToString(GetLastError()),")");
       return(INIT_FAILED);

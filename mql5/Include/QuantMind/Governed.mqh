@@ -15,7 +15,9 @@
 #define QM_GOVERNED_MISSED   5          // heartbeats that went unanswered: nothing is opened after that
 #define QM_GOVERNED_BEAT_S   5.0        // between two heartbeats, until the gateway says another time
 #define QM_GOVERNED_HURRY_MS 1000       // after one that failed
-#define QM_GOVERNED_UNCLEAR_MS 60000    // an order whose answer did not come may still be carried out: nothing is opened meanwhile
+#define QM_GOVERNED_WAIT_MS  1000       // for an answer
+#define QM_GOVERNED_SHORT_MS 50         // of a gateway that did not answer the last time
+#define QM_GOVERNED_UNCLEAR_S 60         // an order whose answer did not come may still be carried out: nothing is opened meanwhile
 
 enum ENUM_QM_UNGOVERNED
   {
@@ -37,10 +39,12 @@ private:
    ulong             m_deviation;
    bool              m_gateway_executes;
    bool              m_governed;          // false: in the Strategy Tester, and the input says trade
+   bool              m_pushed;            // pushes are listened to
    bool              m_refuses;           // in the Strategy Tester, and the input says refuse
    ulong             m_beat_due;
    ulong             m_answered_at;
    bool              m_ever_answered;
+   bool              m_silent;            // the last heartbeat was not answered
    ulong             m_beat_ms;
    double            m_multiplier;
    string            m_state;
@@ -51,7 +55,6 @@ private:
    double            m_next_reset;
    string            m_last;              // what was said of the last trade
    bool              m_unclear;           // nobody knows what became of the request that was sent last
-   ulong             m_unclear_at;        // when that was last so of one that opens, 0: never
 
    void              Note(const string what)
      {
@@ -60,7 +63,7 @@ private:
      }
    void              TakePushes(void)
      {
-      if(!m_pushes.Poll())
+      if(!m_pushed || !m_pushes.Poll())
          return;
       if(!m_pushes.IsConnected())
          return;
@@ -84,8 +87,14 @@ private:
    void              Beat(void)
      {
       double multiplier=0.0;
+      //--- one that fails must not keep the EA from its ticks: one attempt, and short, once there was no answer
+      m_socket.SetAttempts(1);
+      m_socket.SetTimeout(m_silent ? QM_GOVERNED_SHORT_MS : QM_GOVERNED_WAIT_MS);
       bool answered=m_socket.SendHeartbeat(m_ea_name,m_symbol,m_magic,multiplier);
+      m_socket.SetAttempts(2);
+      m_socket.SetTimeout(QM_GOVERNED_WAIT_MS);
       ulong now=GetTickCount64();
+      m_silent=!answered;
       if(!answered)
         {
          m_beat_due=now+QM_GOVERNED_HURRY_MS;
@@ -105,6 +114,20 @@ private:
       m_beat_ms=(ulong)(1000.0*MathMax(0.5,MathMin(60.0,every>0.0 ? every : QM_GOVERNED_BEAT_S)));
       m_beat_due=now+m_beat_ms;
      }
+   //--- kept in the terminal, so that a restart of this program does not forget it
+   string            HeldBackName(void) const
+     {
+      return(StringSubstr("QuantMind.unclear."+IntegerToString(AccountInfoInteger(ACCOUNT_LOGIN))+"."+m_symbol+"."+IntegerToString(m_magic),0,63));
+     }
+   void              HoldBack(void)              { GlobalVariableSet(HeldBackName(),(double)TimeLocal()); }
+   bool              IsHeldBack(void) const
+     {
+      double since=0.0;
+      if(!GlobalVariableGet(HeldBackName(),since))
+         return(false);
+      double passed=(double)TimeLocal()-since;
+      return(passed>=0.0 && passed<QM_GOVERNED_UNCLEAR_S);
+     }
    //--- what the terminal's server said of a request
    bool              Send(MqlTradeRequest &request,MqlTradeResult &result)
      {
@@ -114,8 +137,9 @@ private:
       if(OrderSend(request,result) && (result.retcode==TRADE_RETCODE_DONE || result.retcode==TRADE_RETCODE_PLACED || result.retcode==TRADE_RETCODE_DONE_PARTIAL))
          return(true);
       int error=GetLastError();
-      //--- 4752: the terminal kept it back
-      m_unclear=(result.retcode==TRADE_RETCODE_TIMEOUT || result.retcode==TRADE_RETCODE_CONNECTION || (result.retcode==0 && error!=4752));
+      //--- 4752: the terminal kept it back. A success that the terminal calls a failure is no refusal
+      bool success=(result.retcode==TRADE_RETCODE_DONE || result.retcode==TRADE_RETCODE_PLACED || result.retcode==TRADE_RETCODE_DONE_PARTIAL);
+      m_unclear=(success || result.retcode==TRADE_RETCODE_TIMEOUT || result.retcode==TRADE_RETCODE_CONNECTION || (result.retcode==0 && error!=4752));
       Note((m_unclear ? "nobody knows what became of it: " : "the server refused: ")+IntegerToString((long)result.retcode)+" "+result.comment
            +" (error "+IntegerToString(error)+")");
       return(false);
@@ -151,6 +175,12 @@ private:
 public:
                      CQuantMindGoverned(void)
      {
+      m_ea_name="";
+      m_symbol="";
+      m_state="";
+      m_cause="";
+      m_last="";
+      m_pushed=false;
       m_magic=0;
       m_deviation=20;
       m_gateway_executes=false;
@@ -159,6 +189,7 @@ public:
       m_beat_due=0;
       m_answered_at=0;
       m_ever_answered=false;
+      m_silent=false;
       m_beat_ms=(ulong)(1000.0*QM_GOVERNED_BEAT_S);
       m_multiplier=0.0;
       m_has_floor=false;
@@ -166,7 +197,6 @@ public:
       m_next_floor=0.0;
       m_next_reset=0.0;
       m_unclear=false;
-      m_unclear_at=0;
      }
    //--- `broker`: the gateway's name for this account; `push_port` 0: nothing is pushed, heartbeats alone tell
    bool              Begin(const string ea_name,const string symbol,const long magic,const string host,const uint port,const uint push_port,
@@ -187,9 +217,10 @@ public:
       m_socket.SetServer(host,port,QM_ZMTP);
       m_socket.SetToken(token);
       m_socket.SetBroker(broker);
-      m_socket.SetTimeout(1000);
+      m_socket.SetTimeout(QM_GOVERNED_WAIT_MS);
       m_socket.SetAttempts(2);
-      if(push_port>0)
+      m_pushed=(push_port>0);
+      if(m_pushed)
          m_pushes.Configure(host,push_port,ea_name,broker);
       Beat();
       return(true);
@@ -212,7 +243,7 @@ public:
    bool              MayOpen(string &why) const
      {
       why="";
-      if(m_unclear_at>0 && GetTickCount64()-m_unclear_at<QM_GOVERNED_UNCLEAR_MS)
+      if(IsHeldBack())
         {
          why="nobody knows yet what became of the last order";
          return(false);
@@ -261,7 +292,7 @@ public:
         {
          bool opened=SendOpen(buys,wanted,sl,tp,spec,result);
          if(!opened && m_unclear)
-            m_unclear_at=GetTickCount64();
+            HoldBack();
          return(opened);
         }
       double multiplier=0.0;
@@ -287,11 +318,11 @@ public:
       bool   done=(may>0.0 && m_socket.result.StillValid() && SendOpen(buys,may,sl,tp,spec,result));
       if(done)
          Note("opened: order "+StringFormat("%I64u",result.order)+", "+DoubleToString(result.volume,2)+" lots at "+DoubleToString(result.price,spec.digits));
-      //--- what nobody can tell yet the gateway finds at the account itself
-      if(!done && m_unclear)
+      //--- what nobody can tell yet the gateway finds at the account itself; and an order that the server has only taken in
+      if((!done && m_unclear) || (done && result.volume<=0.0))
         {
-         m_unclear_at=GetTickCount64();
-         return(false);
+         HoldBack();
+         return(done);
         }
       m_socket.SendTradeResult(m_ea_name,approval,done ? result.order : 0,done ? result.price : 0.0,done ? result.volume : 0.0,result.retcode);
       return(done);
@@ -306,7 +337,8 @@ public:
       if(!PositionSelectByTicket(ticket) || !spec.Read(m_symbol,m_symbol))
          return(false);
       double profit=PositionGetDouble(POSITION_PROFIT);
-      if(m_governed)
+      //--- a gateway that does not answer is not waited for
+      if(m_governed && !m_silent)
         {
          bool approved=m_socket.SendTradeClose(m_ea_name,m_symbol,ticket,profit,m_gateway_executes);
          if(m_gateway_executes && approved)
@@ -342,21 +374,27 @@ public:
       Note("closed: ticket "+StringFormat("%I64u",ticket)+" at "+DoubleToString(result.price,spec.digits));
       return(true);
      }
-   //--- tighten a stop by the gateway's leave; true: it was moved
+   //--- move a stop by the gateway's leave; one that takes risk away also when the gateway does not answer. True: it was
    bool              MoveStop(const ulong ticket,const double new_sl)
      {
       MqlTradeRequest request;
       MqlTradeResult  result;
       ZeroMemory(request);
-      if(m_governed)
+      if(!PositionSelectByTicket(ticket))
+         return(false);
+      double there=PositionGetDouble(POSITION_SL);
+      bool   buys=(PositionGetInteger(POSITION_TYPE)==POSITION_TYPE_BUY);
+      bool   tightens=(new_sl>0.0 && (there==0.0 || (buys ? new_sl>there : new_sl<there)));
+      if(m_governed && !(m_silent && tightens))
         {
-         if(!m_socket.SendTradeModify(m_ea_name,ticket,new_sl,QM_KEEP,m_gateway_executes))
+         bool approved=m_socket.SendTradeModify(m_ea_name,ticket,new_sl,QM_KEEP,m_gateway_executes);
+         if(approved && m_gateway_executes)
+            return(true);
+         if(!approved && !(m_socket.result.status==QM_NO_ANSWER && tightens))
            {
             m_last="stop not moved: "+m_socket.result.Describe();
             return(false);
            }
-         if(m_gateway_executes)
-            return(true);
         }
       if(!PositionSelectByTicket(ticket))
          return(false);

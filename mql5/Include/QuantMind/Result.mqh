@@ -220,7 +220,7 @@ public:
    //--- an approval holds for a moment only: trade while this is true
    bool              StillValid(void) const
      {
-      return(approved && (valid_for_ms<=0 || GetTickCount64()-m_received_at<(ulong)valid_for_ms));
+      return(approved && valid_for_ms>0 && GetTickCount64()-m_received_at<(ulong)valid_for_ms);
      }
    //--- in one line, for a log or a chart
    string            Describe(void) const

@@ -27,6 +27,7 @@
 #define ZMTP_READ_AT_ONCE       262144      // bytes that one Poll takes in at most
 #define ZMTP_SEND_AT_ONCE       8192        // a writable socket takes as much without waiting
 #define ZMTP_HANDSHAKE_MS       3000
+#define ZMTP_PAUSE_MS           1000        // the program did not look for so long: it was stopped
 #define ZMTP_FIRST_BACKOFF_MS   50
 #define ZMTP_LONGEST_BACKOFF_MS 4000
 
@@ -262,6 +263,8 @@ private:
    uint              m_ping_every_ms;
    ulong             m_heard_at;
    ulong             m_pinged_at;
+   ulong             m_passed_at;         // when time was looked at last, 0: never
+   bool              m_paused;            // it was not for long, and nothing was heard since
    ulong             m_begun_at;
    uint              m_peer_ttl_ms;
    ulong             m_pings_in;
@@ -396,7 +399,10 @@ private:
          return(false);
       if((m_in.At(9)&0x01)==0 || m_in.At(10)<3)
          return(Fail("the peer speaks ZMTP "+IntegerToString(m_in.At(10))+", and 3 is needed"));
-      string mechanism=m_in.TextAt(12,20);
+      int length=0;
+      while(length<20 && m_in.At(12+length)!=0)
+         length++;
+      string mechanism=m_in.TextAt(12,length);
       string ours=(m_plain ? "PLAIN" : "NULL");
       if(mechanism!=ours)
          return(Fail("the peer has the mechanism "+mechanism+", and we have "+ours+": "
@@ -545,7 +551,8 @@ private:
          Fail("the peer sent a command of more than "+IntegerToString(ZMTP_MOST_COMMAND)+" bytes");
          return(-1);
         }
-      if(!command && length>(ulong)(m_most_message-m_scan))
+      //--- what was scanned counts its headers, so it may be a little over the limit already
+      if(!command && (m_scan>m_most_message || length>(ulong)(m_most_message-m_scan)))
         {
          Fail("the peer sent a message of more than "+IntegerToString(m_most_message)+" bytes");
          return(-1);
@@ -640,6 +647,8 @@ public:
       m_peer_ttl_ms=0;
       m_heard_at=0;
       m_pinged_at=0;
+      m_passed_at=0;
+      m_paused=false;
       m_begun_at=0;
       if(m_type==ZMTP_PUB)
          m_topic_count=0;
@@ -670,6 +679,7 @@ public:
          return(m_state!=ZMTP_FAILED);
       m_in.Append(bytes,start,count);
       m_heard_at=now_ms;
+      m_paused=false;
       //--- what is at its front may be for the protocol alone
       if(m_scan==0)
          Settle();
@@ -785,6 +795,14 @@ public:
             return(Fail("the peer did not finish the handshake within "+IntegerToString(ZMTP_HANDSHAKE_MS)+" ms: is it a ZeroMQ port?"));
          return(true);
         }
+      //--- while the program did not run, or the computer slept, nothing could be heard: silence begins now, but once
+      //--- only until something is heard again
+      if(m_passed_at!=0 && now_ms-m_passed_at>ZMTP_PAUSE_MS && !m_paused)
+        {
+         m_paused=true;
+         m_heard_at=now_ms;
+        }
+      m_passed_at=now_ms;
       uint silence=3*m_ping_every_ms;
       if(m_peer_ttl_ms>0 && (silence==0 || m_peer_ttl_ms<silence))
          silence=m_peer_ttl_ms;

@@ -55,7 +55,7 @@ public:
       ENUM_ZMTP_TYPE type=(ENUM_ZMTP_TYPE)(bytes[0]%4);
       int at_once=1+bytes[1];
       m_session.SetType(type);
-      m_session.SetLimits(FUZZ_MESSAGE,65536);
+      m_session.SetLimits((bytes[2]&16)!=0 ? 64 : FUZZ_MESSAGE,65536);
       m_session.SetPlain((bytes[2]&1)!=0 ? "ea" : "","a token");
       m_session.SetHeartbeat((bytes[2]&2)!=0 ? 100 : 0);
       if(type==ZMTP_SUB)

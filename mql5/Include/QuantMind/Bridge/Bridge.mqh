@@ -23,6 +23,7 @@
 #define QM_BRIDGE_TRIES        3        // to read account, positions and orders as of one moment
 #define QM_BRIDGE_EVENT_MS     20       // between two notes that something has happened
 #define QM_BRIDGE_MEASURE_MS   60000
+#define QM_BRIDGE_BEGIN_MS     2000     // between two looks for what is not there yet
 #define QM_BRIDGE_SETTLED_MS   2000     // after the terminal came back, until its account is believed
 
 //+------------------------------------------------------------------+
@@ -89,7 +90,10 @@ private:
    ulong             m_offer_due;
    bool              m_replaced;
    string            m_told;
-   bool              m_sent_ready;
+   bool              m_begun;
+   ulong             m_begin_due;
+   double            m_guard_buffer;
+   double            m_settle_s;
    bool              m_was_connected;
    ulong             m_settled_at;
    ulong             m_measure_due;
@@ -326,7 +330,11 @@ private:
    bool              ReadCommon(const int root,CBridgeOrder &order)
      {
       order.tag=m_json.TextOf(root,"tag");
-      order.magic=m_json.UlongOf(root,"magic");
+      int magic=m_json.Find(root,"magic");
+      if(m_json.Type(magic)!=JSON_ABSENT && !m_json.Integer(magic))
+         return(Fault("invalid_message","magic must be a whole number, was "+StringSubstr(m_json.Raw(magic),0,40)));
+      //--- the terminal's magic numbers have 64 bits, and a negative one is such a number, too
+      order.magic=m_json.Ulong(magic,(ulong)m_json.Long(magic));
       order.reduces=m_json.IsTrueOf(root,"reduces");
       order.start_by_ms=m_json.LongOf(root,"start_by_ms");
       if(!QMIsTag(order.tag))
@@ -485,10 +493,8 @@ private:
       string error="";
       if(!IsOurs() || !IsConnected())
          error=m_error_text;
-      else if(m_symbols.Count()==0)
-         m_symbols.Choose(m_wanted,m_suffix,m_names,error);
-      if(!m_sent_ready && error=="")
-         error="what is sent can't be kept: "+m_trader.Error();
+      else if(m_symbols.Count()==0 && m_symbols.Choose(m_wanted,m_suffix,m_names,error))
+         m_feed.Follow(m_symbols);
       if(error!="")
         {
          Say("the terminal can't be offered to the gateway: "+error);
@@ -524,6 +530,7 @@ private:
          if(m_json.TextOf(root,"code")=="replaced")
            {
             m_replaced=true;
+            m_guard.StandDown();
             Say("another bridge of this account has come, and this one stops: remove one of the two ("+why+")");
             Alert("QuantMind bridge: another bridge of this account has come; remove one of the two");
             return;
@@ -637,8 +644,23 @@ public:
       m_offer_due=0;
       m_replaced=false;
       m_plain=false;
-      m_sent_ready=false;
-      m_was_connected=true;
+      m_begun=false;
+      m_begin_due=0;
+      m_guard_buffer=-1.0;
+      m_settle_s=60.0;
+      m_was_connected=false;
+      m_session="";
+      m_server="";
+      m_hello_id="";
+      m_told="";
+      m_token="";
+      m_broker="";
+      m_wanted="";
+      m_suffix="";
+      m_names="";
+      m_event_name="";
+      m_error_code="";
+      m_error_text="";
       m_settled_at=0;
       m_measure_due=0;
       m_event=false;
@@ -649,10 +671,17 @@ public:
       m_orders=0;
       m_guard_on=false;
      }
-   //--- false: the inputs can't be used; `error` says which
+   //--- false: an input can't be used; `error` says which. What the terminal does not have yet, as at its start, is
+   //--- waited for
    bool              Begin(const CBridgeSettings &settings,string &error)
      {
       error="";
+      if(settings.port<1 || settings.port>65535)
+         error="the input Port must be 1 to 65535, was "+IntegerToString(settings.port);
+      else if(StringLen(settings.token)<16)
+         error="the input Token is missing or too short: make one at the gateway with `quantmind token add NAME --scope bridge --broker BROKER`";
+      if(error!="" || !m_symbols.AreNames(settings.symbol_names,error))
+         return(false);
       m_token=settings.token;
       m_plain=settings.plain;
       m_broker=settings.broker;
@@ -661,33 +690,46 @@ public:
       m_names=settings.symbol_names;
       m_offer_every_ms=settings.offer_every_ms;
       m_guard_on=settings.guard;
+      m_guard_buffer=settings.guard_buffer;
+      m_settle_s=settings.settle_s;
       m_session="";
+      m_told="";
       m_replaced=false;
       m_connections=0;
       m_offer_due=0;
-      m_login=AccountInfoInteger(ACCOUNT_LOGIN);
-      m_server=AccountInfoString(ACCOUNT_SERVER);
-      if(settings.port<1 || settings.port>65535)
-         error="the input Port must be 1 to 65535, was "+IntegerToString(settings.port);
-      else if(StringLen(m_token)<16)
-         error="the input Token is missing or too short: make one at the gateway with `quantmind token add NAME --scope bridge --broker BROKER`";
-      else if(m_login==0)
-         error="the terminal is not logged in to an account: log in, and the EA starts anew by itself";
-      if(error!="")
-         return(false);
+      m_begun=false;
+      m_begin_due=0;
+      //--- a terminal keeps this program's variables over a change of account: nothing of the one before counts
+      m_symbols.Forget();
+      m_feed.Forget();
+      m_was_connected=false;
       m_clock.Configure(settings.server_ahead_h);
-      m_clock.Measure();
-      FolderCreate("QuantMind",FILE_COMMON);
-      string account=IntegerToString(m_login)+"-"+FileWord(m_server);
-      m_sent_ready=m_trader.Open("QuantMind\\bridge-"+account+".sent",settings.settle_s);
-      m_guard.Begin(settings.guard,"QuantMind\\guard-"+account+".json",m_login,settings.guard_buffer);
-      if(!m_symbols.Choose(m_wanted,m_suffix,m_names,error))
-         return(false);
-      m_feed.Follow(m_symbols);
       m_zmtp.Configure(settings.host,settings.port,ZMTP_DEALER);
       m_zmtp.SetLimits(QM_BRIDGE_MESSAGE,2*QM_BRIDGE_MESSAGE);
       m_zmtp.SetHeartbeat(1000);
       m_zmtp.SetPlain(m_plain ? "bridge" : "",m_token);
+      IsBegun();
+      return(true);
+     }
+   //--- what needs the account. The record of what was sent comes first: without it this program neither trades nor guards
+   bool              BeginAccount(string &error)
+     {
+      m_login=AccountInfoInteger(ACCOUNT_LOGIN);
+      m_server=AccountInfoString(ACCOUNT_SERVER);
+      if(m_login==0)
+        {
+         error="the terminal is not logged in to an account";
+         return(false);
+        }
+      FolderCreate("QuantMind",FILE_COMMON);
+      string account=IntegerToString(m_login)+"-"+FileWord(m_server);
+      if(!m_trader.Open("QuantMind\\bridge-"+account+".sent",m_settle_s))
+        {
+         error="what is sent can't be kept: "+m_trader.Error()+"; does another EA of this account run?";
+         return(false);
+        }
+      m_clock.Measure();
+      m_guard.Begin(m_guard_on,"QuantMind\\guard-"+account+".json",m_login,m_server,m_guard_buffer);
       return(true);
      }
    //--- a name as a part of a file's
@@ -707,9 +749,31 @@ public:
    //--- waits for nothing but the trade server, and for that only inside an order
    void              Work(void)
      {
-      m_guard.Watch();
-      if(m_replaced)
+      if(!IsBegun())
          return;
+      bool unread=false;
+      if(!m_replaced)
+         unread=Converse();
+      m_guard.Watch(unread);
+     }
+   //--- false: what the bridge needs is not there yet; it is looked for again every few seconds
+   bool              IsBegun(void)
+     {
+      if(m_begun)
+         return(true);
+      ulong now=GetTickCount64();
+      if(now<m_begin_due)
+         return(false);
+      m_begin_due=now+QM_BRIDGE_BEGIN_MS;
+      string error="";
+      m_begun=BeginAccount(error);
+      if(!m_begun)
+         Say("the bridge can't begin yet: "+error);
+      return(m_begun);
+     }
+   //--- true: more may be waiting to be read
+   bool              Converse(void)
+     {
       //--- when a connection to the server was lost and came back is to be seen, also while nothing is asked
       IsConnected();
       m_zmtp.Poll(0);
@@ -723,13 +787,23 @@ public:
         {
          if(m_zmtp.Error()!="")
             Say("no connection to the gateway: "+m_zmtp.Error());
-         return;
+         return(false);
         }
       CZmtpMessage message;
-      for(int i=0; i<QM_BRIDGE_AT_ONCE && m_zmtp.Receive(message); i++)
+      bool unread=true;
+      for(int i=0; i<QM_BRIDGE_AT_ONCE && !m_replaced; i++)
         {
+         if(!m_zmtp.Receive(message))
+           {
+            //--- what came while the last message was answered
+            m_zmtp.Poll(0);
+            if(!m_zmtp.Receive(message))
+              {
+               unread=false;
+               break;
+              }
+           }
          TakeMessage(message);
-         m_guard.Watch();
         }
       ulong now=GetTickCount64();
       if(now>=m_measure_due)
@@ -742,10 +816,13 @@ public:
       SayEvent();
       SayGuarded();
       m_zmtp.Poll(0);
+      return(unread);
      }
    //--- something has happened to the account
    void              Happened(const string what)
      {
+      if(!m_begun)
+         return;
       m_event=true;
       m_event_name=what;
       SayEvent();
@@ -755,6 +832,7 @@ public:
       m_zmtp.Close();
       m_trader.Close();
       m_guard.End();
+      m_begun=false;
      }
    bool              IsTaken(void) const         { return(m_session!=""); }
    //--- for the chart

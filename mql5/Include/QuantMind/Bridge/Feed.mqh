@@ -244,6 +244,13 @@ public:
       m_crossed=0;
       m_confirmed_at=0;
      }
+   //--- of another server: nothing that was read counts there
+   void              Forget(void)
+     {
+      m_count=0;
+      m_number=0;
+      m_last="";
+     }
    //--- the symbols may be others now; what was read of those that stay goes on
    void              Follow(const CBridgeSymbols &symbols)
      {

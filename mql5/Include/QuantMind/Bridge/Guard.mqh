@@ -17,8 +17,10 @@
 
 #define QM_GUARD_MISSED        5         // heartbeats of the gateway
 #define QM_GUARD_EVERY_MS      1000      // of a gateway that did not say
-#define QM_GUARD_PAUSE_MS      1000      // this program did not look for so long: what was said meanwhile still waits to be read
+#define QM_GUARD_PAUSE_MS      1000      // this program did not look for so long: it was stopped
 #define QM_GUARD_RETRY_MS      500       // between two attempts to close what is open
+#define QM_GUARD_LATER_MS      30000     // the longest pause between them, while the server refuses
+#define QM_GUARD_STALE_S       86400     // after the reset that was told: floors are of another day, and nobody's any more
 #define QM_GUARD_UNCLEAR_MS    5000      // after an answer that left open what became of it
 #define QM_GUARD_BUFFER        0.002     // of the floor, where the input does not say
 #define QM_GUARD_COMMENT       "QuantMind floor guard"
@@ -60,10 +62,12 @@ private:
    ENUM_QM_GUARD     m_state;
    string            m_file;
    long              m_login;
+   string            m_server;
    double            m_buffer;            // money; below 0: QM_GUARD_BUFFER of the floor
    bool              m_heard;             // ever, or it stood in the file
    ulong             m_heard_at;
    ulong             m_watched_at;        // when it was looked last, 0: never
+   bool              m_paused;            // it was away, and what came meanwhile is read first
    ulong             m_every_ms;
    long              m_seq;
    bool              m_has_floor;
@@ -73,6 +77,8 @@ private:
    string            m_trading_state;
    double            m_clock_ahead_s;     // the gateway's clock less ours
    ulong             m_next_try;
+   uint              m_pause_ms;          // until the next attempt
+   int               m_attempts;          // to close what is open
    string            m_kept;              // as the file has it
    CJsonReader       m_json;
 
@@ -157,6 +163,26 @@ private:
       Print("guard.close ",what,": ",IntegerToString((long)result.retcode)," ",result.comment," (error ",IntegerToString(GetLastError()),")");
       return(result.retcode==0 || result.retcode==TRADE_RETCODE_TIMEOUT || result.retcode==TRADE_RETCODE_CONNECTION ? -1 : 0);
      }
+   //--- the filling mode of an attempt: the symbol's first, then each other one, since a server may refuse what it says
+   //--- that it takes, or never fill all at once
+   int               FillingOf(const CBridgeSpec &spec) const
+     {
+      int modes[3]={ORDER_FILLING_FOK,ORDER_FILLING_IOC,ORDER_FILLING_RETURN};
+      int first=spec.Filling(-1);
+      int turn=m_attempts%3;
+      if(turn==0 && first>=0)
+         return(first);
+      int others=0;
+      for(int i=0; i<3; i++)
+        {
+         if(modes[i]==first)
+            continue;
+         others++;
+         if(others==turn || (first<0 && others==turn+1))
+            return(modes[i]);
+        }
+      return(ORDER_FILLING_FOK);
+     }
    int               CloseSelected(void)
      {
       CBridgeSpec spec;
@@ -177,9 +203,7 @@ private:
       request.comment=QM_GUARD_COMMENT;
       if(spec.Read(symbol,symbol))
         {
-         int filling=spec.Filling(-1);
-         if(filling>=0)
-            request.type_filling=(ENUM_ORDER_TYPE_FILLING)filling;
+         request.type_filling=(ENUM_ORDER_TYPE_FILLING)FillingOf(spec);
          //--- what can't be closed at once is closed in parts
          if(request.volume>spec.volume_max)
             request.volume=spec.volume_max;
@@ -196,25 +220,42 @@ private:
       request.order=(ulong)OrderGetInteger(ORDER_TICKET);
       return(Order(request,"order "+IntegerToString((long)request.order)));
      }
+   //--- whose account the terminal has: floors are of one alone. And whether anything can be known and done there
+   bool              IsOurs(void) const
+     {
+      return(AccountInfoInteger(ACCOUNT_LOGIN)==m_login && AccountInfoString(ACCOUNT_SERVER)==m_server
+             && TerminalInfoInteger(TERMINAL_CONNECTED)!=0);
+     }
    //--- close everything, as far as it can be now: positions first, since they are what loses
    void              Flatten(void)
      {
-      ulong now=GetTickCount64();
-      if(now<m_next_try)
+      if(GetTickCount64()<m_next_try)
          return;
       bool unclear=false;
-      for(int i=PositionsTotal()-1; i>=0; i--)
+      bool any=false;
+      for(int i=PositionsTotal()-1; i>=0 && IsOurs(); i--)
          if(PositionGetTicket(i)!=0)
-            unclear=(CloseSelected()<0 || unclear);
-      for(int i=OrdersTotal()-1; i>=0; i--)
+           {
+            int done=CloseSelected();
+            unclear=(unclear || done<0);
+            any=(any || done>0);
+           }
+      for(int i=OrdersTotal()-1; i>=0 && IsOurs(); i--)
          if(OrderGetTicket(i)!=0)
-            unclear=(CancelSelected()<0 || unclear);
-      if(PositionsTotal()==0 && OrdersTotal()==0)
+           {
+            int done=CancelSelected();
+            unclear=(unclear || done<0);
+            any=(any || done>0);
+           }
+      //--- an account that is not ours, or shows a floating profit without a position, says nothing of ours
+      if(IsOurs() && PositionsTotal()==0 && OrdersTotal()==0 && AccountInfoDouble(ACCOUNT_PROFIT)==0.0)
         {
          Enter(QM_GUARD_FLAT,"everything is closed; equity "+DoubleToString(AccountInfoDouble(ACCOUNT_EQUITY),2));
          return;
         }
-      m_next_try=GetTickCount64()+(unclear ? QM_GUARD_UNCLEAR_MS : QM_GUARD_RETRY_MS);
+      m_attempts++;
+      m_pause_ms=(any || m_attempts<=6 ? QM_GUARD_RETRY_MS : MathMin(2*m_pause_ms,(uint)QM_GUARD_LATER_MS));
+      m_next_try=GetTickCount64()+(unclear ? MathMax(m_pause_ms,(uint)QM_GUARD_UNCLEAR_MS) : m_pause_ms);
      }
 
 public:
@@ -227,6 +268,7 @@ public:
       m_heard=false;
       m_heard_at=0;
       m_watched_at=0;
+      m_paused=false;
       m_every_ms=QM_GUARD_EVERY_MS;
       m_seq=0;
       m_has_floor=false;
@@ -235,18 +277,27 @@ public:
       m_next_reset=0.0;
       m_clock_ahead_s=0.0;
       m_next_try=0;
+      m_pause_ms=QM_GUARD_RETRY_MS;
+      m_attempts=0;
+      m_file="";
+      m_server="";
+      m_trading_state="";
+      m_kept="";
      }
    //--- `buffer`: money above the floor at which everything is closed; below 0: QM_GUARD_BUFFER of the floor
-   void              Begin(const bool on,const string file,const long login,const double buffer)
+   void              Begin(const bool on,const string file,const long login,const string server,const double buffer)
      {
       m_on=on;
       m_file=file;
       m_login=login;
+      m_server=server;
       m_buffer=buffer;
       m_state=QM_GUARD_OFF;
       m_heard=false;
       m_has_floor=false;
       m_seq=0;
+      m_watched_at=0;
+      m_kept="";
       m_heard_at=GetTickCount64();
       if(!on)
         {
@@ -261,13 +312,15 @@ public:
    long              Seq(void) const             { return(m_seq); }
    //--- a new session counts from 1 again
    void              NewSession(void)            { m_seq=0; }
-   //--- the floor that holds now; false: the account has none
+   //--- the floor that holds now; false: the account has none, or what was told is of a day that is long over: by a
+   //--- floor that is nobody's nothing is closed, and nothing is opened either
    bool              Floor(double &now_floor) const
      {
+      double now=(double)TimeGMT()+m_clock_ahead_s;
       now_floor=m_floor;
-      if(m_next_reset>0.0 && (double)TimeGMT()+m_clock_ahead_s>=m_next_reset)
+      if(m_next_reset>0.0 && now>=m_next_reset)
          now_floor=m_next_floor;
-      return(m_has_floor);
+      return(m_has_floor && (m_next_reset<=0.0 || now<m_next_reset+QM_GUARD_STALE_S));
      }
    double            Trigger(void) const
      {
@@ -289,6 +342,7 @@ public:
          return(false);
       m_seq=seq;
       m_heard=true;
+      m_paused=false;
       m_heard_at=GetTickCount64();
       m_every_ms=(ulong)MathMin(60000.0,MathMax(100.0,1000.0*json.NumberOf(root,"every_s",1.0)));
       m_trading_state=json.TextOf(root,"trading_state");
@@ -305,46 +359,61 @@ public:
          m_next_reset=json.NumberOf(root,"next_reset");
         }
       Keep();
-      if(m_state!=QM_GUARD_FLATTENING)
+      //--- what was begun is brought to its end, unless there is no reason for it any more
+      if(m_state!=QM_GUARD_FLATTENING || !IsOurs() || AccountInfoDouble(ACCOUNT_EQUITY)>Trigger())
          Enter(QM_GUARD_WATCHING,"the gateway is there");
       return(true);
      }
-   //--- look at the account, as often as there is an occasion
-   void              Watch(void)
+   //--- look at the account, as often as there is an occasion, after what has come was read. `unread`: more may be
+   //--- waiting to be read
+   void              Watch(const bool unread)
      {
       if(!m_on || !m_heard)
          return;
-      //--- while the server is slow with an order, or the computer sleeps, nothing can be heard: that is no silence
       ulong now=GetTickCount64();
       ulong away=(m_watched_at==0 ? 0 : now-m_watched_at);
       m_watched_at=now;
-      if(away>QM_GUARD_PAUSE_MS)
-         m_heard_at=MathMin(now,m_heard_at+away);
       if(m_state==QM_GUARD_FLATTENING)
         {
-         Flatten();
+         if(IsOurs())
+            Flatten();
          m_watched_at=GetTickCount64();
          return;
         }
+      //--- this program did not run, since the server was slow with an order or the computer slept, and the connection
+      //--- may have to be made anew: silence begins now, but once only until something is heard again
+      if(away>QM_GUARD_PAUSE_MS && !m_paused)
+        {
+         m_paused=true;
+         m_heard_at=now;
+        }
       ulong silence=now-m_heard_at;
-      if(silence<=QM_GUARD_MISSED*m_every_ms)
+      if(unread || silence<=QM_GUARD_MISSED*m_every_ms)
          return;
       if(m_state==QM_GUARD_WATCHING)
          Enter(QM_GUARD_CUT_OFF,"nothing was heard of the gateway for "+IntegerToString((long)silence)+" ms: nothing is opened"
                +(m_has_floor ? ", and everything is closed at an equity of "+DoubleToString(Trigger(),2) : ", and the account has no floor"));
-      double at=0.0;
-      if(!Floor(at) || (PositionsTotal()==0 && OrdersTotal()==0))
-         return;
       //--- before the terminal has heard of its account all of it is 0, and without a server nothing can be closed
+      double at=0.0;
       double equity=AccountInfoDouble(ACCOUNT_EQUITY);
-      if(TerminalInfoInteger(TERMINAL_CONNECTED)==0 || (equity==0.0 && AccountInfoDouble(ACCOUNT_BALANCE)==0.0))
-         return;
-      if(equity>Trigger())
+      if(!IsOurs() || !Floor(at) || (PositionsTotal()==0 && OrdersTotal()==0) || (equity==0.0 && AccountInfoDouble(ACCOUNT_BALANCE)==0.0)
+         || equity>Trigger())
          return;
       Enter(QM_GUARD_FLATTENING,"equity "+DoubleToString(equity,2)+" is at or below "+DoubleToString(Trigger(),2)+" (floor "
             +DoubleToString(at,2)+" and its buffer): everything is closed");
       m_next_try=0;
+      m_attempts=0;
+      m_pause_ms=QM_GUARD_RETRY_MS;
       Flatten();
+     }
+   //--- another bridge has the account now: it guards, and what this one knows grows old
+   void              StandDown(void)
+     {
+      if(!m_on)
+         return;
+      Enter(QM_GUARD_OFF,"another bridge guards this account");
+      m_on=false;
+      m_heard=false;
      }
    //--- this program ends: nobody guards any more
    void              End(void)

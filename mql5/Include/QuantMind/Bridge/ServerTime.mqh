@@ -8,9 +8,9 @@
 #define QUANTMIND_SERVERTIME_MQH
 
 #define QM_HALF_HOUR_S     1800
-#define QM_LEAST_OFFSET_S  -43200
+#define QM_LEAST_OFFSET_S  (-43200)
 #define QM_MOST_OFFSET_S   50400
-#define QM_OFFSET_AUTO     -1000000     // seconds: measure it
+#define QM_OFFSET_AUTO     (-1000000)     // seconds: measure it
 
 enum ENUM_QM_ZONE
   {

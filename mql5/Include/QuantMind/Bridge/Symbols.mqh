@@ -119,7 +119,7 @@ public:
          return(ORDER_FILLING_FOK);
       if(ioc)
          return(ORDER_FILLING_IOC);
-      return(back ? ORDER_FILLING_RETURN : -1);
+      return(back ? (int)ORDER_FILLING_RETURN : -1);
      }
    string            ModeName(void) const
      {
@@ -307,14 +307,11 @@ public:
          return(spec.Read(name,m_specs[index].theirs));
       return(!followed_only && Exists(name) && spec.Read(name,name));
      }
-   //--- `wanted`: names with commas between them, empty: the Market Watch; `names`: OURS=THEIRS with commas between
-   //--- them. False: `error` says what can't be used, and what to write
-   bool              Choose(const string wanted,const string suffix,const string names,string &error)
+   //--- whether the input SymbolNames can be read: OURS=THEIRS, with commas between them
+   bool              AreNames(const string names,string &error)
      {
       string parts[];
       string pair[];
-      m_count=0;
-      m_suffix=suffix;
       ArrayResize(m_renamed_ours,0);
       ArrayResize(m_renamed_theirs,0);
       int count=StringSplit(names,',',parts);
@@ -322,9 +319,9 @@ public:
         {
          StringTrimLeft(parts[i]);
          StringTrimRight(parts[i]);
-         if(parts[i]=="")
+         if(StringLen(parts[i])==0)
             continue;
-         if(StringSplit(parts[i],'=',pair)!=2 || pair[0]=="" || pair[1]=="")
+         if(StringSplit(parts[i],'=',pair)!=2 || StringLen(pair[0])==0 || StringLen(pair[1])==0)
            {
             error="the input SymbolNames has '"+parts[i]+"': write EURUSD=EURUSDm, with commas between them";
             return(false);
@@ -335,13 +332,28 @@ public:
          m_renamed_ours[size]=pair[0];
          m_renamed_theirs[size]=pair[1];
         }
-      count=StringSplit(wanted,',',parts);
+      return(true);
+     }
+   void              Forget(void)                { m_count=0; }
+   //--- `wanted`: names with commas between them, empty: the Market Watch; `names`: as AreNames. False: `error` says what
+   //--- can't be used, and what to write
+   bool              Choose(const string wanted,const string suffix,const string names,string &error)
+     {
+      string parts[];
+      m_count=0;
+      m_suffix=suffix;
+      if(!AreNames(names,error))
+         return(false);
+      int count=StringSplit(wanted,',',parts);
       for(int i=0; i<count; i++)
         {
          StringTrimLeft(parts[i]);
          StringTrimRight(parts[i]);
-         if(parts[i]!="" && !Has(parts[i]) && !Add(parts[i],Resolved(parts[i]),error))
+         if(StringLen(parts[i])>0 && !Has(parts[i]) && !Add(parts[i],Resolved(parts[i]),error))
+           {
+            m_count=0;
             return(false);
+           }
         }
       if(m_count>0)
          return(true);
@@ -361,9 +373,11 @@ public:
             if(suffix_size>0 && from>0 && StringSubstr(theirs,from)==m_suffix)
                ours=StringSubstr(theirs,0,from);
            }
-         if(IsName(ours) && !Has(ours) && !Add(ours,theirs,error))
-            return(false);
+         //--- what can't be used is left out, and does not keep the others back
+         if(m_count<QM_MOST_SYMBOLS && IsName(ours) && !Has(ours) && !Add(ours,theirs,error))
+            Print("bridge: ",error);
         }
+      error="";
       if(m_count==0)
          error="the Market Watch is empty: show symbols there, or list them in the input Symbols";
       return(m_count>0);

@@ -61,7 +61,7 @@ private:
      }
    string            ServerSaid(const uint code,const string comment) const
      {
-      return("the server answered "+IntegerToString((long)code)+(comment=="" ? "" : ": "+QMPrintable(comment)));
+      return("the server answered "+IntegerToString((long)code)+(StringLen(comment)==0 ? "" : ": "+QMPrintable(comment)));
      }
    bool              MayTrade(void)
      {
@@ -83,9 +83,12 @@ private:
       MqlTradeCheckResult check;
       ZeroMemory(check);
       ResetLastError();
-      if(OrderCheck(request,check) || check.retcode==0 || IsSuccess(check.retcode))
+      if(OrderCheck(request,check) || IsSuccess(check.retcode))
          return(true);
-      Refused(check.retcode,ServerSaid(check.retcode,check.comment));
+      if(check.retcode==0)
+         Refused(TRADE_RETCODE_ERROR,"the terminal could not check the order (error "+IntegerToString(GetLastError())+"); nothing was sent");
+      else
+         Refused(check.retcode,ServerSaid(check.retcode,check.comment));
       return(false);
      }
    ENUM_QM_OUTCOME   Send(const CBridgeOrder &order,MqlTradeRequest &request,const CBridgeSymbols &symbols,CBridgeBooks &books,const CBridgeTime &clock)
@@ -195,6 +198,15 @@ private:
             return(books.Waiting(ticket,placed,symbols) ? 1 : 0);
         }
       return(-1);
+     }
+   //--- whether an open position has this tag: history may be behind what is open, as after a terminal's start
+   bool              IsOpen(const string tag) const
+     {
+      string comment="";
+      for(int i=PositionsTotal()-1; i>=0; i--)
+         if(PositionGetTicket(i)!=0 && QMTagOf(PositionGetString(POSITION_COMMENT),comment)==tag)
+            return(true);
+      return(false);
      }
    //--- the order with this tag in the selected history; 0: there is none. A broker may give the comment to what it
    //--- closes by itself, too: the first one is the order's own
@@ -382,6 +394,8 @@ public:
          placed_json=placed.ToJson();
          return(QM_FOUND_PLACED);
         }
+      if(IsOpen(tag))
+         return(QM_FOUND_NOT_YET);
       //--- what was sent before the file began it does not know
       if(index<0)
          return(m_sent.WholeFor()>=m_absent_after_s ? QM_FOUND_ABSENT : QM_FOUND_NOT_YET);

@@ -17,7 +17,7 @@
 #define QM_VERSION           "0.1.0"
 #define QM_LONGEST_URL       1024       // of WebRequest
 #define QM_MOST_ANSWER       4194304    // bytes
-#define QM_KEEP              -1.0       // in place of a stop: leave it as it is
+#define QM_KEEP              (-1.0)       // in place of a stop: leave it as it is
 #define QM_PRICE_DIGITS      10
 #define QM_MONEY_DIGITS      8
 #define QM_VOLUME_DIGITS     8
@@ -83,7 +83,7 @@ protected:
       ArrayResize(data,size<0 ? 0 : size);
       ResetLastError();
       int status=WebRequest(method,url,headers,m_timeout_ms,data,result,result_headers);
-      if(status<100)
+      if(status<100 || status>599)
         {
          int code=GetLastError();
          Failed(code,QMAdvice(code,m_base_url));

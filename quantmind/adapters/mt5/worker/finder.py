@@ -59,6 +59,9 @@ class Finder:
         row = self._row_of(tag, known)
         if row is not None:
             return ended(row, world.deals_of_order(int(row.ticket)), world.digits_of(row))
+        # History may be behind what is open, as after a terminal's start: what has our tag is there.
+        if any(unpack(str(open_row.comment))[0] == tag for open_row in world.calls.positions_get()):
+            return None
         if known is None:
             # What was sent before the file began it does not know.
             return Absent() if self.sent.whole_for() >= self.absent_after_s else self._surely_absent(None)
