@@ -28,11 +28,14 @@ def volumes(made: World) -> list[float]:
 
 
 def shown(made: World) -> str:
-    """All that the EA has drawn on its chart."""
+    """All that the EA has drawn on its chart, one line after the other; a label has 63 characters at most."""
     try:
-        return (made.folder / "chart.json").read_text(encoding="utf-8")
-    except OSError:
+        chart = json.loads((made.folder / "chart.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return ""
+    labels = sorted(chart["objects"], key=lambda each: each["ydistance"])
+    assert all(0 < len(each["text"]) <= 63 for each in labels)
+    return "".join(each["text"] for each in labels)
 
 
 def test_an_approved_trade_is_made_once_and_reported(tmp_path: Path) -> None:

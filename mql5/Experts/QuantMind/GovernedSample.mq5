@@ -46,6 +46,7 @@ int                g_wanted=0;            // the side of a signal that was not c
 ulong              g_drawn_at=0;
 
 #define QM_LABEL       "QuantMind."
+#define QM_LABEL_MOST  63                // characters
 #define QM_ASK_EVERY   1000              // milliseconds between two questions of a signal that lasts
 
 //+------------------------------------------------------------------+
@@ -201,7 +202,13 @@ void Trail(const ulong ticket,const bool buys)
 //+------------------------------------------------------------------+
 //| What the trader sees                                              |
 //+------------------------------------------------------------------+
+//--- a label shows 63 characters at most, and an empty one the word Label
 void Label(const string name,const int line,const string text,const color shade)
+  {
+   OneLabel(name,2*line,StringLen(text)==0 ? " " : StringSubstr(text,0,QM_LABEL_MOST),shade);
+   OneLabel(name+".more",2*line+1,StringLen(text)>QM_LABEL_MOST ? StringSubstr(text,QM_LABEL_MOST,QM_LABEL_MOST) : " ",shade);
+  }
+void OneLabel(const string name,const int line,const string text,const color shade)
   {
    string id=QM_LABEL+name;
    if(ObjectFind(0,id)<0)
@@ -209,7 +216,7 @@ void Label(const string name,const int line,const string text,const color shade)
       ObjectCreate(0,id,OBJ_LABEL,0,0,0);
       ObjectSetInteger(0,id,OBJPROP_CORNER,CORNER_LEFT_UPPER);
       ObjectSetInteger(0,id,OBJPROP_XDISTANCE,12);
-      ObjectSetInteger(0,id,OBJPROP_YDISTANCE,24+18*line);
+      ObjectSetInteger(0,id,OBJPROP_YDISTANCE,24+14*line);
       ObjectSetInteger(0,id,OBJPROP_FONTSIZE,10);
      }
    ObjectSetString(0,id,OBJPROP_TEXT,text);

@@ -6,8 +6,11 @@
 #ifndef QUANTMIND_GUARDFLAG_MQH
 #define QUANTMIND_GUARDFLAG_MQH
 
+#define QM_GUARD_FLAG_S   10            // a flag that was not renewed for so long is of a bridge that is gone
+
 //+------------------------------------------------------------------+
-//| A global variable of the terminal: 1 it refuses, 0 it does not    |
+//| A global variable of the terminal: since when it refuses by       |
+//| TimeLocal, renewed every second; 0: it does not                   |
 //+------------------------------------------------------------------+
 string QMGuardVariable(const long login)
   {
@@ -20,7 +23,10 @@ string QMGuardVariable(const long login)
 bool QMGuardRefuses(void)
   {
    double flag=0.0;
-   return(GlobalVariableGet(QMGuardVariable(AccountInfoInteger(ACCOUNT_LOGIN)),flag) && flag>0.0);
+   if(!GlobalVariableGet(QMGuardVariable(AccountInfoInteger(ACCOUNT_LOGIN)),flag))
+      return(false);
+   double age=(double)TimeLocal()-flag;
+   return(flag>0.0 && age>-QM_GUARD_FLAG_S && age<QM_GUARD_FLAG_S);
   }
 
 #endif

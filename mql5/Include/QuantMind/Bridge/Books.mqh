@@ -151,6 +151,7 @@ private:
      {
       json.LongAt(key,clock.ToUtcMsc(server_msc));
      }
+   int               MoneyDigits(void) const     { return((int)AccountInfoInteger(ACCOUNT_CURRENCY_DIGITS)); }
    void              WriteLevel(CJsonWriter &json,const string key,const double level,const int digits) const
      {
       if(level>0.0)
@@ -169,7 +170,7 @@ public:
    //--- account, as the gateway's Account
    void              WriteAccount(CJsonWriter &json) const
      {
-      int digits=(int)AccountInfoInteger(ACCOUNT_CURRENCY_DIGITS);
+      int digits=MoneyDigits();
       json.BeginObject();
       json.LongAt("login",AccountInfoInteger(ACCOUNT_LOGIN));
       json.TextAt("server",QMPrintable(AccountInfoString(ACCOUNT_SERVER)));
@@ -213,11 +214,11 @@ public:
       json.NumberAt("volume",PositionGetDouble(POSITION_VOLUME),8);
       json.NumberAt("price_open",PositionGetDouble(POSITION_PRICE_OPEN),digits);
       json.NumberAt("price_current",PositionGetDouble(POSITION_PRICE_CURRENT),digits);
-      json.NumberAt("profit",PositionGetDouble(POSITION_PROFIT),2);
+      json.NumberAt("profit",PositionGetDouble(POSITION_PROFIT),MoneyDigits());
       WriteTimes(json,"time_msc",PositionGetInteger(POSITION_TIME_MSC),clock);
       WriteLevel(json,"sl",PositionGetDouble(POSITION_SL),digits);
       WriteLevel(json,"tp",PositionGetDouble(POSITION_TP),digits);
-      json.NumberAt("swap",PositionGetDouble(POSITION_SWAP),2);
+      json.NumberAt("swap",PositionGetDouble(POSITION_SWAP),MoneyDigits());
       json.LongAt("magic",PositionGetInteger(POSITION_MAGIC));
       WriteComment(json,PositionGetString(POSITION_COMMENT),true);
       json.EndObject();
@@ -324,11 +325,11 @@ public:
       json.TextAt("entry",EntryName(deal));
       json.NumberAt("volume",HistoryDealGetDouble(deal,DEAL_VOLUME),8);
       json.NumberAt("price",HistoryDealGetDouble(deal,DEAL_PRICE),digits);
-      json.NumberAt("profit",HistoryDealGetDouble(deal,DEAL_PROFIT),2);
+      json.NumberAt("profit",HistoryDealGetDouble(deal,DEAL_PROFIT),MoneyDigits());
       json.TextAt("cause",cause);
       WriteTimes(json,"time_msc",HistoryDealGetInteger(deal,DEAL_TIME_MSC),clock);
-      json.NumberAt("commission",HistoryDealGetDouble(deal,DEAL_COMMISSION)+HistoryDealGetDouble(deal,DEAL_FEE),2);
-      json.NumberAt("swap",HistoryDealGetDouble(deal,DEAL_SWAP),2);
+      json.NumberAt("commission",HistoryDealGetDouble(deal,DEAL_COMMISSION)+HistoryDealGetDouble(deal,DEAL_FEE),MoneyDigits());
+      json.NumberAt("swap",HistoryDealGetDouble(deal,DEAL_SWAP),MoneyDigits());
       json.LongAt("magic",HistoryDealGetInteger(deal,DEAL_MAGIC));
       //--- a server's own deal may keep the comment of the order that opened the position
       WriteComment(json,HistoryDealGetString(deal,DEAL_COMMENT),cause=="client");

@@ -22,7 +22,7 @@
 #define QM_BRIDGE_MESSAGE      2097152  // bytes
 #define QM_BRIDGE_TRIES        3        // to read account, positions and orders as of one moment
 #define QM_BRIDGE_EVENT_MS     20       // between two notes that something has happened
-#define QM_BRIDGE_MEASURE_MS   60000
+#define QM_BRIDGE_MEASURE_MS   2000
 #define QM_BRIDGE_BEGIN_MS     2000     // between two looks for what is not there yet
 #define QM_BRIDGE_SETTLED_MS   2000     // after the terminal came back, until its account is believed
 
@@ -831,7 +831,6 @@ public:
      {
       m_zmtp.Close();
       m_trader.Close();
-      m_guard.End();
       m_begun=false;
      }
    bool              IsTaken(void) const         { return(m_session!=""); }

@@ -16,6 +16,7 @@
 #define QM_ANYBODY_SPOKE_MS  10000      // so lately some symbol must have spoken for the silence of another to mean anything
 #define QM_CONFIRMED_FOR_MS  60000      // for so long after its own last tick a quiet symbol is taken to be quiet
 #define QM_CONFIRM_EVERY_MS  1000
+#define QM_UNREADABLE_MS     60000      // then the ticks of a symbol are asked for again
 
 //+------------------------------------------------------------------+
 //| How far a symbol was read                                         |
@@ -28,6 +29,7 @@ public:
    long              msc;                 // the newest millisecond that was given out, server's
    int               taken;               // ticks of it that were
    bool              unreadable;          // its ticks can't be read: the last one has to do
+   ulong             unreadable_at;       // since when, ms of the clock that only runs on
    bool              spoke;               // ever
    bool              spoke_now;           // in the batch that is being made
    ulong             spoke_at;            // ms of the clock that only runs on
@@ -40,6 +42,7 @@ public:
       msc=0;
       taken=0;
       unreadable=false;
+      unreadable_at=0;
       spoke=false;
       spoke_now=false;
       spoke_at=0;
@@ -51,6 +54,7 @@ public:
       msc=other.msc;
       taken=other.taken;
       unreadable=other.unreadable;
+      unreadable_at=other.unreadable_at;
       spoke=other.spoke;
       spoke_at=other.spoke_at;
      }
@@ -87,6 +91,7 @@ private:
    string            m_last;              // the last batch as it was given
    int               m_crossed;
    ulong             m_confirmed_at;
+   long              m_fresh_msc;         // ticks from here on are of now, server's milliseconds
    CJsonWriter       m_writer;
 
    int               CursorOf(const string theirs) const
@@ -136,13 +141,16 @@ private:
       if(m_cursors[i].begun && tick.time_msc<=m_cursors[i].msc)
          return;
       Passed(i,tick.time_msc);
-      Spoke(i);
+      Spoke(i,tick.time_msc);
       Give(i,tick,digits);
      }
-   void              Spoke(const int i)
+   //--- a tick that is old already, as the last one of a symbol whose market is closed, confirms nothing
+   void              Spoke(const int i,const long msc)
      {
-      m_cursors[i].spoke=true;
       m_cursors[i].spoke_now=true;
+      if(msc<m_fresh_msc)
+         return;
+      m_cursors[i].spoke=true;
       m_cursors[i].spoke_at=GetTickCount64();
      }
    //--- read on from the last tick that was given out
@@ -157,7 +165,9 @@ private:
          int got=CopyTicks(m_cursors[i].theirs,ticks,COPY_TICKS_ALL,(ulong)from,(uint)wanted);
          if(got<0)
            {
+            Print("feed: the ticks of ",m_cursors[i].theirs," can't be read (error ",IntegerToString(GetLastError()),"): its last one only, for a minute");
             m_cursors[i].unreadable=true;
+            m_cursors[i].unreadable_at=GetTickCount64();
             ReadLast(i,digits);
             return;
            }
@@ -175,7 +185,7 @@ private:
             if(ticks[k].time_msc<m_cursors[i].msc)
                continue;
             Passed(i,ticks[k].time_msc);
-            Spoke(i);
+            Spoke(i,ticks[k].time_msc);
             Give(i,ticks[k],digits);
             any=true;
            }
@@ -243,6 +253,7 @@ public:
       m_last="";
       m_crossed=0;
       m_confirmed_at=0;
+      m_fresh_msc=0;
      }
    //--- of another server: nothing that was read counts there
    void              Forget(void)
@@ -287,12 +298,15 @@ public:
          return(m_last);
       m_tick_count=0;
       m_crossed=0;
+      m_fresh_msc=(long)clock.FromUtc((double)TimeGMT())*1000-QM_CONFIRMED_FOR_MS;
       for(int i=0; i<m_count; i++)
         {
          int digits=0;
          symbols.OursOf(m_cursors[i].theirs,digits);
          m_cursors[i].spoke_now=false;
          m_next[i]=m_tick_count;
+         if(m_cursors[i].unreadable && GetTickCount64()-m_cursors[i].unreadable_at>=QM_UNREADABLE_MS)
+            m_cursors[i].unreadable=false;
          if(!m_cursors[i].begun || m_cursors[i].unreadable)
             ReadLast(i,digits);
          else

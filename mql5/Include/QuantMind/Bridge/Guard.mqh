@@ -77,6 +77,7 @@ private:
    string            m_trading_state;
    double            m_clock_ahead_s;     // the gateway's clock less ours
    ulong             m_next_try;
+   ulong             m_flagged_at;
    uint              m_pause_ms;          // until the next attempt
    int               m_attempts;          // to close what is open
    string            m_kept;              // as the file has it
@@ -87,11 +88,16 @@ private:
       if(state==m_state)
          return;
       m_state=state;
-      bool cut_off=(state==QM_GUARD_CUT_OFF || state==QM_GUARD_FLATTENING || state==QM_GUARD_FLAT);
-      GlobalVariableSet(QMGuardVariable(m_login),cut_off ? 1.0 : 0.0);
+      Flag();
       Print("guard.state ",QMGuardName(state)," ",why);
-      if(cut_off)
+      if(!AllowsOpen())
          Alert("QuantMind floor guard: ",QMGuardName(state),": ",why);
+     }
+   //--- what other EAs of this terminal go by
+   void              Flag(void)
+     {
+      m_flagged_at=GetTickCount64();
+      GlobalVariableSet(QMGuardVariable(m_login),AllowsOpen() ? 0.0 : (double)TimeLocal());
      }
    string            Standing(void) const
      {
@@ -277,6 +283,7 @@ public:
       m_next_reset=0.0;
       m_clock_ahead_s=0.0;
       m_next_try=0;
+      m_flagged_at=0;
       m_pause_ms=QM_GUARD_RETRY_MS;
       m_attempts=0;
       m_file="";
@@ -300,13 +307,11 @@ public:
       m_kept="";
       m_heard_at=GetTickCount64();
       if(!on)
-        {
-         GlobalVariableSet(QMGuardVariable(login),0.0);
          return;
-        }
       Recall();
+      //--- the flag of a guard that was cut off before stands until the gateway is heard, or it has grown old
       if(m_heard)
-         Enter(QM_GUARD_WATCHING,"with what was heard before this program began");
+         m_state=QM_GUARD_WATCHING;
      }
    ENUM_QM_GUARD     State(void) const           { return(m_state); }
    long              Seq(void) const             { return(m_seq); }
@@ -340,6 +345,7 @@ public:
       long seq=json.LongOf(root,"seq");
       if(!m_on || seq<=m_seq)
          return(false);
+      bool first=(m_seq==0);
       m_seq=seq;
       m_heard=true;
       m_paused=false;
@@ -361,7 +367,11 @@ public:
       Keep();
       //--- what was begun is brought to its end, unless there is no reason for it any more
       if(m_state!=QM_GUARD_FLATTENING || !IsOurs() || AccountInfoDouble(ACCOUNT_EQUITY)>Trigger())
+        {
          Enter(QM_GUARD_WATCHING,"the gateway is there");
+         if(first)
+            Flag();
+        }
       return(true);
      }
    //--- look at the account, as often as there is an occasion, after what has come was read. `unread`: more may be
@@ -373,6 +383,8 @@ public:
       ulong now=GetTickCount64();
       ulong away=(m_watched_at==0 ? 0 : now-m_watched_at);
       m_watched_at=now;
+      if(!AllowsOpen() && now-m_flagged_at>=1000)
+         Flag();
       if(m_state==QM_GUARD_FLATTENING)
         {
          if(IsOurs())
@@ -414,12 +426,6 @@ public:
       Enter(QM_GUARD_OFF,"another bridge guards this account");
       m_on=false;
       m_heard=false;
-     }
-   //--- this program ends: nobody guards any more
-   void              End(void)
-     {
-      if(m_login!=0)
-         GlobalVariableSet(QMGuardVariable(m_login),0.0);
      }
    //--- for the chart
    string            Describe(void) const

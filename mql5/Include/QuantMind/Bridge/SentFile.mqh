@@ -227,7 +227,7 @@ private:
      {
       long oldest=(long)TimeGMT()-QM_SENT_KEEP_S;
       int from=0;
-      while(from<m_count && (m_all[from].at<oldest || m_count-from>QM_SENT_MOST))
+      while(from<m_count && ((m_all[from].at<oldest && !m_all[from].of_this_run) || m_count-from>QM_SENT_MOST))
          from++;
       if(from==0)
          return;
@@ -345,6 +345,8 @@ public:
          return(true);
       if(!whatever)
          m_count--;
+      else
+         Print("fail.sent ",m_error,": it goes out since it takes risk away, and is remembered until this program ends");
       return(whatever);
      }
    //--- its answer has come. One that can't be written is looked up by whoever reads the file next

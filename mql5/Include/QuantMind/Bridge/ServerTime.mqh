@@ -10,6 +10,7 @@
 #define QM_HALF_HOUR_S     1800
 #define QM_LEAST_OFFSET_S  (-43200)
 #define QM_MOST_OFFSET_S   50400
+#define QM_AGREEING        3           // measurements in a row that say another offset change it
 #define QM_OFFSET_AUTO     (-1000000)     // seconds: measure it
 
 enum ENUM_QM_ZONE
@@ -68,6 +69,8 @@ private:
    long              m_said_s;            // by the input; QM_OFFSET_AUTO: none
    ENUM_QM_ZONE      m_zone;
    long              m_measured_s;
+   long              m_other_s;           // another offset that the last measurements say
+   int               m_other_times;       // how many of them; -1: there was none yet
    bool              m_athens_once;       // New York's rule was contradicted by a measurement
 
    long              OffsetAt(const long utc_s) const
@@ -82,12 +85,16 @@ public:
       m_zone=QM_ZONE_NEW_YORK;
       m_measured_s=7200;
       m_athens_once=false;
+      m_other_s=0;
+      m_other_times=-1;
      }
    //--- hours that the server is ahead of UTC, all the year; less than -24: it is measured
    void              Configure(const double ahead_h)
      {
       m_said_s=(ahead_h<-24.0 ? QM_OFFSET_AUTO : (long)MathRound(ahead_h*3600.0));
       m_zone=(m_said_s!=QM_OFFSET_AUTO ? QM_ZONE_FIXED : QM_ZONE_NEW_YORK);
+      m_athens_once=false;
+      m_other_times=-1;
      }
    //--- what the terminal itself reckons the server's clock to be, against this computer's UTC
    void              Measure(void)
@@ -99,6 +106,15 @@ public:
       long offset=(long)MathRound((double)ahead/QM_HALF_HOUR_S)*QM_HALF_HOUR_S;
       if(offset<QM_LEAST_OFFSET_S || offset>QM_MOST_OFFSET_S)
          return;
+      //--- the first one counts until there is a better one; after that several must agree
+      if(m_other_times>=0 && offset!=m_measured_s)
+        {
+         m_other_times=(offset==m_other_s ? m_other_times+1 : 1);
+         m_other_s=offset;
+         if(m_other_times<QM_AGREEING)
+            return;
+        }
+      m_other_times=0;
       m_measured_s=offset;
       bool new_york=(QMZoneOffset(QM_ZONE_NEW_YORK,0,utc)==offset);
       bool athens=(QMZoneOffset(QM_ZONE_ATHENS,0,utc)==offset);
