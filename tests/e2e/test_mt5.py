@@ -151,7 +151,7 @@ def test_a_worker_that_calls(tmp_path: Path, terminal: FakeTerminal) -> None:
     far = {"type": "mt5_socket", "mode": "listen", "account_id": "5", "timeout": 4, "breaker": breaker}
     config = write_config(tmp_path, {"far": far}, commands={"port": free_port()})
     order = {"type": "trade_open", "ea_name": "a", "magic": 1, "symbol": "EURUSD", "volume": 0.1, "side": "buy"}
-    order = {**order, "execute": True, "token": TOKEN, "request_id": "first", "timestamp": time.time()}
+    order = {**order, "execute": True, "token": TOKEN, "request_id": "first"}
     said = done(config, "token", "add", "far-bridge", "--scope", "bridge", "--broker", "far")
     with running(config) as gateway:
         worker = start_calling(worker_config, gateway.port("commands"), said["token"])
@@ -160,6 +160,7 @@ def test_a_worker_that_calls(tmp_path: Path, terminal: FakeTerminal) -> None:
             bridges = gateway.get("/status")["bridges"]
             assert bridges["brokers"]["far"]["connected"]
             terminal.faults.frozen_s, terminal.faults.frozen_after = 2.0, True
+            order["timestamp"] = time.time()  # from now on it may take ten seconds, and not from before the start
             asking = threading.Thread(target=lambda: suppressed(gateway.command, order))
             asking.start()
             until(terminal.executed)
