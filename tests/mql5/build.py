@@ -274,6 +274,7 @@ def fuzz(fuzzer: Path, *, runs: int, corpus: Path, seconds: int = 0, most_bytes:
     limits = [f"-runs={runs}", f"-max_len={most_bytes}", f"-artifact_prefix={corpus.parent}/"]
     if seconds:
         limits.append(f"-max_total_time={seconds}")
-    said = subprocess.run([fuzzer, *limits, corpus], capture_output=True, text=True, timeout=max(300, 4 * seconds, runs // 500))
+    within = max(300, 4 * seconds, runs // 500)
+    said = subprocess.run([fuzzer, *limits, corpus], capture_output=True, text=True, timeout=within)
     assert said.returncode == 0, said.stderr[-6000:]
     return said.stderr
