@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import zmq
 from gateway_process import TOKEN, GatewayProcess, done, quantmind, running, until, write_config
+from slow_gateway import asked_late, listening
 
 from quantmind.config.brokers import MockBrokerConfig, SymbolOverrides
 from quantmind.testing.terminal import FakeTerminal
@@ -201,6 +202,19 @@ def test_a_worker_that_calls(tmp_path: Path, terminal: FakeTerminal) -> None:
             if worker.poll() is None:
                 worker.kill()
                 worker.wait()
+
+
+def test_a_worker_that_calls_is_answered_late(tmp_path: Path, terminal: FakeTerminal) -> None:
+    """A hello is answered when the next one has gone out already; the question behind that answer is not lost."""
+    config, port = write_config(tmp_path, {"mt5": mt5_config(tmp_path)}), free_port()
+    with listening(port) as slow:
+        worker = start_calling(config, port, WORKER_TOKEN)
+        try:
+            said = asked_late(slow, {"type": "symbols_get", "id": "1"})
+            assert "EURUSD" in {each["name"] for each in said["data"]["symbols"]}
+        finally:
+            worker.terminate()
+            worker.wait(10)
 
 
 def settled(gateway: GatewayProcess, request_id: str) -> Any:

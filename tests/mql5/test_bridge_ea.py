@@ -12,6 +12,7 @@ import pytest
 import zmq
 from gateway_process import TOKEN, GatewayProcess, done, running, until
 from mql5.worlds import BRIDGE, LOGIN, bridged, is_active, order, world
+from slow_gateway import asked_late, listening
 
 
 def positions(gateway: GatewayProcess) -> Any:
@@ -177,6 +178,14 @@ def test_a_second_bridge_of_an_account_takes_the_place(tmp_path: Path) -> None:
         until(lambda: is_active(gateway), 60)
         numbers = iter(range(100))
         until(lambda: gateway.command(order(f"o{next(numbers)}"))["status"] == "success", 60)
+
+
+def test_a_gateway_that_takes_its_time_and_asks_at_once(tmp_path: Path) -> None:
+    """A hello is answered when the next one has gone out already; the question behind that answer is not lost."""
+    with world(tmp_path) as made, listening(made.port) as slow:
+        made.start_bridge(InpOfferMs=50)
+        said = asked_late(slow, {"type": "symbols_get", "id": "1"})
+        assert {each["name"] for each in said["data"]["symbols"]} == {"EURUSD", "USDJPY"}
 
 
 def test_a_negative_magic_number_stays_what_it_is(tmp_path: Path) -> None:

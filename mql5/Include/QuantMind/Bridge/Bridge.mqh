@@ -84,8 +84,8 @@ private:
    long              m_login;
    string            m_server;
    string            m_session;
-   string            m_hello_id;
-   long              m_hellos;
+   long              m_hellos;            // hellos said, which is the number of the last one
+   long              m_heard;             // the number of the last one that was answered
    int               m_connections;
    ulong             m_offer_due;
    bool              m_replaced;
@@ -501,11 +501,10 @@ private:
          return;
         }
       m_hellos++;
-      m_hello_id="hello-"+IntegerToString(m_hellos);
       CJsonWriter json;
       json.BeginObject();
       json.TextAt("type","bridge_hello");
-      json.TextAt("id",m_hello_id);
+      json.TextAt("id","hello-"+IntegerToString(m_hellos));
       json.LongAt("protocol",QM_BRIDGE_PROTOCOL);
       json.LongAt("account",m_login);
       json.TextAt("server",m_server);
@@ -538,8 +537,12 @@ private:
          Say("the gateway does not take it: "+why);
          return;
         }
-      if(m_json.TextOf(root,"id")!=m_hello_id)
+      //--- a slow gateway answers when the next hello has gone out already, and asks right after its answer
+      string id=m_json.TextOf(root,"id");
+      long   number=(StringFind(id,"hello-")==0 ? StringToInteger(StringSubstr(id,6)) : 0);
+      if(number<=m_heard || number>m_hellos)
          return;
+      m_heard=number;
       string session=m_json.TextOf(m_json.Find(root,"data"),"session");
       if(session=="" || session==m_session)
          return;
@@ -640,6 +643,7 @@ public:
       m_offer_every_ms=QM_BRIDGE_OFFER_MS;
       m_login=0;
       m_hellos=0;
+      m_heard=0;
       m_connections=0;
       m_offer_due=0;
       m_replaced=false;
@@ -651,7 +655,6 @@ public:
       m_was_connected=false;
       m_session="";
       m_server="";
-      m_hello_id="";
       m_told="";
       m_token="";
       m_broker="";

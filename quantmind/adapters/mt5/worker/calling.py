@@ -24,6 +24,7 @@ OFFER_EVERY_S: Final = 1.0
 """How often it offers itself until it is let in; and after so long without a question, for it may be another gateway
 by now, one that does not know it. One that does gives the same answer, and nothing is disturbed."""
 HIGH_WATER: Final = 256
+HELLO_ID: Final = "hello-"
 
 
 class Replaced(Exception):
@@ -83,8 +84,9 @@ class _Call:
     answers: Callable[[bytes], bytes | None]
     every_s: float
     _session: str = attrs.field(default="", init=False, repr=False)
-    _hello: str = attrs.field(default="", init=False)
     _hellos: int = attrs.field(default=0, init=False)
+    """Hellos said, which is the number of the last one; and of the last one that was answered:"""
+    _heard: int = attrs.field(default=0, init=False)
     _told: str = attrs.field(default="", init=False)
 
     async def run(self) -> None:
@@ -118,11 +120,10 @@ class _Call:
             return
         assert isinstance(welcome, bridge.Welcome)
         self._hellos += 1
-        self._hello = f"hello-{self._hellos}"
         self._send(
             bridge.encode(
                 bridge.Offer(
-                    id=self._hello,
+                    id=f"{HELLO_ID}{self._hellos}",
                     protocol=bridge.PROTOCOL,
                     account=welcome.account,
                     server=welcome.server,
@@ -145,7 +146,9 @@ class _Call:
             if reply.code == bridge.REPLACED:
                 raise Replaced(reply.error)
             self._say(f"the gateway does not take it: {reply.error}")
-        elif reply.id == self._hello:
+        # A slow gateway answers when the next hello has gone out already, and asks right after its answer.
+        elif self._heard < (number := _hello_number(reply.id)) <= self._hellos:
+            self._heard = number
             try:
                 session = bridge.read(reply.data, bridge.Accepted).session
             except bridge.BridgeFault as fault:
@@ -165,3 +168,9 @@ class _Call:
         if what != self._told:
             self._told = what
             logger.info("call.gateway %s", ascii(what)[1:-1])
+
+
+# 0: it is none.
+def _hello_number(request_id: str) -> int:
+    number = request_id.removeprefix(HELLO_ID)
+    return int(number) if number.isdecimal() and number != request_id else 0
