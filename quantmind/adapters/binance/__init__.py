@@ -1,0 +1,1 @@
+"""Binance as a broker: a spot account, or a USD-M futures account."""

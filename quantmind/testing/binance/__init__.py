@@ -1,0 +1,1 @@
+"""A Binance that is made up: REST, streams and WebSocket API on localhost, with faults to order."""
