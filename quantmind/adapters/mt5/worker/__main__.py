@@ -13,7 +13,7 @@ from functools import partial
 
 import trio
 
-from quantmind.adapters.mt5.sent import SentFileError
+from quantmind.adapters.sent_file import SentFileError
 from quantmind.adapters.mt5.worker.calling import Replaced, call
 from quantmind.adapters.mt5.worker.serve import NoModule, serve
 from quantmind.adapters.mt5.worker.settings import Settings, settings_from

@@ -12,7 +12,7 @@ from typing import Any, Final
 import attrs
 import msgspec
 
-from quantmind.adapters.mt5.sent import Sent, SentFile
+from quantmind.adapters.sent_file import Sent, SentFile
 from quantmind.adapters.mt5.terminal.comments import unpack
 from quantmind.adapters.mt5.terminal.constants import Action, OrderState
 from quantmind.adapters.mt5.terminal.numbers import level, lots, price

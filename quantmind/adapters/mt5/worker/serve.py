@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import trio
 
-from quantmind.adapters.mt5.sent import SentFile
+from quantmind.adapters.sent_file import SentFile
 from quantmind.adapters.mt5.worker.desk import Desk
 from quantmind.adapters.mt5.worker.service import Service
 from quantmind.adapters.mt5.worker.settings import Settings

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from quantmind.adapters.mt5.sent import SentFile
+from quantmind.adapters.sent_file import SentFile
 from quantmind.adapters.mt5.terminal.calls import Calls, NoAnswer
 from quantmind.adapters.mt5.worker.desk import Late, Unavailable
 from quantmind.adapters.mt5.worker.feed import Feed

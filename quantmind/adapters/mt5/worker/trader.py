@@ -9,7 +9,7 @@ from typing import Any, Final
 import attrs
 import msgspec
 
-from quantmind.adapters.mt5.sent import SentFile, SentFileError
+from quantmind.adapters.sent_file import SentFile, SentFileError
 from quantmind.adapters.mt5.terminal.calls import NoAnswer
 from quantmind.adapters.mt5.terminal.constants import Action
 from quantmind.adapters.mt5.terminal.numbers import level, lots

@@ -12,7 +12,7 @@ import attrs
 import msgspec
 import pytest
 
-from quantmind.adapters.mt5.sent import SentFile, SentFileError
+from quantmind.adapters.sent_file import SentFile, SentFileError
 from quantmind.adapters.mt5.terminal.calls import NoAnswer
 from quantmind.adapters.mt5.worker.desk import Desk, Late, Unavailable
 from quantmind.adapters.mt5.worker.service import Service

@@ -1,7 +1,7 @@
-"""What a worker has sent to its terminal, and what came of it: kept in a file, so that the next worker knows.
+"""What was sent to a broker, and what came of it: kept in a file, so that the next process knows.
 
-MetaTrader 5 has no client order id, and what changes or cancels leaves no trace with a tag. So a line is written before
-each request goes to the terminal and another one when it is answered. After a kill the file says which requests may
+MetaTrader 5 has no client order id, and nowhere does what changes or cancels leave a trace with a tag. So a line is
+written before each request goes out and another one when it is answered. After a kill the file says which requests may
 have got through, and which surely never went out. The process may be killed at any moment; a line that was cut is none.
 """
 
@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import attrs
 
-logger: Final = logging.getLogger("quantmind.mt5")
+logger: Final = logging.getLogger("quantmind.sent")
 
 KEEP_S: Final = 7 * 86_400.0
 """Nobody asks for a request that is older: an order that waits so long is looked up at the broker."""
@@ -53,11 +53,13 @@ class SentFile:
         path: the file; None keeps them in memory alone.
         clock: Unix seconds.
         steady: seconds of a clock that only runs on.
+        keep_s: so long a request is kept.
     """
 
     path: Path | None
     clock: Callable[[], float]
     steady: Callable[[], float] = time.monotonic
+    keep_s: float = KEEP_S
     since: float = attrs.field(init=False)
     """From when on it has everything, Unix seconds: of what was sent earlier it knows nothing."""
     _began: float = attrs.field(init=False)
@@ -75,10 +77,14 @@ class SentFile:
 
     @classmethod
     def open(
-        cls, path: Path | None, clock: Callable[[], float], steady: Callable[[], float] = time.monotonic
+        cls,
+        path: Path | None,
+        clock: Callable[[], float],
+        steady: Callable[[], float] = time.monotonic,
+        keep_s: float = KEEP_S,
     ) -> SentFile:
         """Read what is there. Raises SentFileError."""
-        opened = cls(path, clock, steady)
+        opened = cls(path, clock, steady, keep_s)
         if path is not None:
             try:
                 opened._read(path)
@@ -156,7 +162,7 @@ class SentFile:
                 continue  # the end of one that was cut by a kill, or an empty one
 
     def _rewrite(self, path: Path) -> None:
-        oldest = self.clock() - KEEP_S
+        oldest = self.clock() - self.keep_s
         self.since = max(self.since, oldest)
         kept = [one for one in self._by_tag.values() if one.at >= oldest]
         if len(kept) > MOST:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quantmind.adapters.mt5.sent import KEEP_S, Sent, SentFile, SentFileError
+from quantmind.adapters.sent_file import KEEP_S, Sent, SentFile, SentFileError
 
 
 class Wall:
@@ -71,7 +71,7 @@ def test_a_cut_anywhere_loses_only_the_last(tmp_path_factory: pytest.TempPathFac
 
 def test_it_does_not_grow_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is older than a week goes, and the file is written anew when it is large."""
-    monkeypatch.setattr("quantmind.adapters.mt5.sent.REWRITE_BYTES", 20_000)
+    monkeypatch.setattr("quantmind.adapters.sent_file.REWRITE_BYTES", 20_000)
     wall, path = Wall(), tmp_path / "sent"
     opened = SentFile.open(path, wall)
     for number in range(2000):
@@ -88,7 +88,7 @@ def test_it_does_not_grow_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_more_than_it_keeps_is_not_called_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of what was dropped it knows nothing, and says so."""
-    monkeypatch.setattr("quantmind.adapters.mt5.sent.MOST", 10)
+    monkeypatch.setattr("quantmind.adapters.sent_file.MOST", 10)
     wall, path = Wall(), tmp_path / "sent"
     opened = SentFile.open(path, wall)
     for number in range(30):

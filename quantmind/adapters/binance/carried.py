@@ -1,0 +1,126 @@
+"""What the gateway must know of an account beyond what the exchange keeps: a file that outlives the process.
+
+Of an open position: the number that the gateway gave it and the order that opened it, since the exchange tells trades
+of the last days alone; of a position or a waiting order: the stops that its trader wants. A stop is an order of its own
+at the exchange, so between two of them, or before a waiting order has filled, the wish is all there is.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+import msgspec
+
+from quantmind.adapters.binance.records import NOUGHT
+
+MOST: Final = 2000
+"""Positions and waiting orders; exchanges allow 200 waiting orders of a symbol."""
+
+
+@attrs.frozen
+class Carried:
+    """One position, or one waiting order, by the gateway's number.
+
+    `sl` and `tp` are 0 where none is wanted; `tag` is that of the order, `by` of the request that set the stops.
+    `amount` and `cost` are those of a position, 0 of an order.
+    """
+
+    ticket: int
+    symbol: str
+    key: str
+    tag: str = ""
+    by: str = ""
+    time_msc: int = 0
+    sl: Decimal = NOUGHT
+    tp: Decimal = NOUGHT
+    waits: bool = False
+    amount: Decimal = NOUGHT
+    cost: Decimal = NOUGHT
+
+
+class CarriedFileError(Exception):
+    """The file can't be read or written; says why."""
+
+
+@attrs.define(eq=False)
+class CarriedFile:
+    """All that is carried, by number. One process writes it.
+
+    Args:
+        path: the file; None keeps it in memory alone.
+    """
+
+    path: Path | None
+    _items: dict[int, Carried] = attrs.field(factory=dict, init=False)
+    fault: str | None = attrs.field(default=None, init=False)
+    """Why it could not be written last; None: it was."""
+
+    @classmethod
+    def open(cls, path: Path | None) -> CarriedFile:
+        """Read what is there. Raises CarriedFileError: it can't be read, and was not changed."""
+        opened = cls(path)
+        if path is None:
+            return opened
+        try:
+            raw = path.read_bytes()
+        except FileNotFoundError:
+            return opened
+        except OSError as exc:
+            raise CarriedFileError(f"{path} can't be read ({exc.strerror})") from exc
+        try:
+            items = msgspec.json.decode(raw, type=list[Carried])
+        except msgspec.MsgspecError as exc:
+            raise CarriedFileError(
+                f"{path} is damaged ({exc}): look at what stops are in force at the exchange, then move the file away"
+            ) from exc
+        opened._items = {item.ticket: item for item in items}
+        return opened
+
+    @property
+    def items(self) -> Mapping[int, Carried]:
+        """Each by its number."""
+        return self._items
+
+    def position(self, symbol: str, key: str) -> Carried | None:
+        """The open position of a symbol."""
+        found = (item for item in self._items.values() if (item.symbol, item.key) == (symbol, key) and not item.waits)
+        return next(found, None)
+
+    def keep(self, *items: Carried, drop: tuple[int, ...] = ()) -> None:
+        """Keep what is as it is now, forget what is gone. Raises CarriedFileError: nothing was changed."""
+        before = dict(self._items)
+        for ticket in drop:
+            self._items.pop(ticket, None)
+        for item in items:
+            self._items.pop(item.ticket, None)
+            self._items[item.ticket] = item
+        while len(self._items) > MOST:
+            del self._items[next(iter(self._items))]
+        if self._items == before:
+            return
+        try:
+            self._write()
+        except CarriedFileError:
+            self._items = before
+            raise
+
+    # As with what is sent, it is there once it is written, whatever becomes of this process.
+    def _write(self) -> None:
+        if self.path is None:
+            return
+        plain: Any = list(self._items.values())
+        temporary = self.path.with_name(self.path.name + ".new")
+        try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(msgspec.json.encode(plain))
+            temporary.replace(self.path)
+        except OSError as exc:
+            self.fault = f"{self.path} can't be written ({exc.strerror})"
+            raise CarriedFileError(self.fault) from exc
+        self.fault = None

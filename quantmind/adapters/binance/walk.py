@@ -1,0 +1,170 @@
+"""From trades to positions and deals: what each trade of ours did to the position of its symbol.
+
+Binance says how much is held and what was traded; which order opened a position, whether a trade opened, added, closed
+or reversed, and on spot what it made, is found by going through the trades in order. Pure.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import Final
+
+import attrs
+
+from quantmind.adapters.binance.names import Name, Role, deal_number, name_of, order_number
+from quantmind.adapters.binance.records import NOUGHT, Fill
+from quantmind.domain.accounts import Cause, Deal, Entry
+from quantmind.domain.orders import Side
+
+MOST_DEALS: Final = 10_000
+"""Of a symbol: as many as `Broker.deals` gives at the most."""
+_FINEST: Final = Decimal("1E-12")
+"""A part of a cost is kept to here; what is left keeps the rest, so that they add up."""
+_FORCED: Final = ("autoclose-", "adl_autoclose", "settlement_autoclose-", "delivery_autoclose-")
+"""How client order ids of the exchange's own orders begin: liquidation, deleveraging, settlement (futures docs)."""
+_CAUSES: Final = {Role.STOP_LOSS: Cause.SL, Role.TAKE_PROFIT: Cause.TP}
+
+
+@attrs.frozen
+class Lot:
+    """The open position of a symbol. `amount` is below 0 for a short one, `cost` is price x amount without its sign."""
+
+    ticket: int = 0
+    tag: str = ""
+    time_msc: int = 0
+    amount: Decimal = NOUGHT
+    cost: Decimal = NOUGHT
+
+    @property
+    def price(self) -> Decimal:
+        """The mean price that it was opened at."""
+        return self.cost / abs(self.amount)
+
+
+@attrs.define(eq=False)
+class Walk:
+    """One symbol's trades, one after the other; on a futures account in hedge mode those of one position side.
+
+    Args:
+        symbol: its name.
+        key: BOTH, LONG or SHORT.
+        step: an amount below it can't be traded: nothing is open.
+        made: what a trade made by closing, where the exchange says so (futures); None: it is reckoned here (spot).
+        base: the asset of which a commission makes the position smaller (spot); empty: none.
+        charge: what a trade's commission takes from the account, in its currency, 0 or more.
+    """
+
+    symbol: str
+    key: str
+    step: Decimal
+    charge: Callable[[Fill], Decimal]
+    base: str = ""
+    lot: Lot = attrs.field(factory=Lot, init=False)
+    deals: deque[Deal] = attrs.field(factory=lambda: deque(maxlen=MOST_DEALS), init=False)
+    _taken: dict[int, None] = attrs.field(factory=dict, init=False)
+    """Trades that were taken, in order; those that are older than a deal which is kept no more are forgotten."""
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether nothing is open that could be closed."""
+        return abs(self.lot.amount) < self.step
+
+    def begin(self, lot: Lot) -> None:
+        """Start from what was open before the first trade."""
+        self.lot = lot
+        self.deals.clear()
+        self._taken.clear()
+
+    def has(self, trade_id: int) -> bool:
+        """Whether a trade was taken."""
+        return trade_id in self._taken
+
+    def take(self, fill: Fill) -> Deal | None:
+        """Go on by one trade; None: it was taken already."""
+        if fill.trade_id in self._taken:
+            return None
+        self._taken[fill.trade_id] = None
+        while len(self._taken) > MOST_DEALS:
+            del self._taken[next(iter(self._taken))]
+        name = name_of(fill.client_id)
+        before = self.lot
+        was_flat = self.is_flat
+        # What is left of a position that is too little to be traded is not what a new one begins with.
+        amount = fill.quantity * fill.side.sign
+        if self.base and fill.commission_asset == self.base:
+            amount -= fill.commission
+        if was_flat or (amount > 0) == (before.amount > 0):
+            entry, profit = Entry.IN, NOUGHT
+            self.lot = self._larger(before, fill, name, amount, opens=was_flat)
+        else:
+            entry, profit = self._smaller(before, fill, name, amount)
+        deal = Deal(
+            ticket=deal_number(fill),
+            order=order_number(fill.symbol, fill.order_id, fill.client_id),
+            position=self.lot.ticket or before.ticket,
+            symbol=fill.symbol,
+            side=fill.side,
+            entry=entry,
+            volume=fill.quantity,
+            price=fill.price,
+            profit=profit if self.base else fill.realized,
+            cause=_cause(fill, name),
+            time_msc=fill.time_msc,
+            commission=-self.charge(fill),
+            tag="" if name is None or name.role in _CAUSES else name.tag,
+        )
+        self.deals.append(deal)
+        return deal
+
+    # --- inside ------------------------------------------------------------------------------------------------
+
+    def _larger(self, before: Lot, fill: Fill, name: Name | None, amount: Decimal, *, opens: bool) -> Lot:
+        cost = before.cost + abs(amount) * fill.price
+        if not opens:
+            return attrs.evolve(before, amount=before.amount + amount, cost=cost)
+        return Lot(
+            ticket=order_number(fill.symbol, fill.order_id, fill.client_id),
+            tag=_opener(name),
+            time_msc=fill.time_msc,
+            amount=before.amount + amount,
+            cost=cost,
+        )
+
+    def _smaller(self, before: Lot, fill: Fill, name: Name | None, amount: Decimal) -> tuple[Entry, Decimal]:
+        closed = min(abs(amount), abs(before.amount))
+        part = before.cost if closed == abs(before.amount) else _share(before.cost, closed, abs(before.amount))
+        sign = 1 if before.amount > 0 else -1
+        profit = (closed * fill.price - part) * sign
+        left = before.amount + amount
+        if abs(amount) > abs(before.amount) and abs(left) >= self.step:
+            # It keeps its number, as on a netting account of MetaTrader 5; the rest is the new order's.
+            self.lot = Lot(before.ticket, _opener(name), fill.time_msc, left, abs(left) * fill.price)
+            return Entry.INOUT, profit
+        self.lot = attrs.evolve(before, amount=left, cost=before.cost - part)
+        return Entry.OUT, profit
+
+
+def in_order(fills: Iterable[Fill]) -> list[Fill]:
+    """Trades by time; those of one millisecond by their id, which counts up."""
+    return sorted(fills, key=lambda fill: (fill.time_msc, fill.trade_id))
+
+
+def _share(cost: Decimal, part: Decimal, whole: Decimal) -> Decimal:
+    return (cost * part / whole).quantize(_FINEST)
+
+
+def _opener(name: Name | None) -> str:
+    return name.tag if name is not None and name.role is Role.ORDER else ""
+
+
+def _cause(fill: Fill, name: Name | None) -> Cause:
+    if name is not None:
+        return _CAUSES.get(name.role, Cause.CLIENT)
+    return Cause.STOP_OUT if fill.client_id.startswith(_FORCED) else Cause.CLIENT
+
+
+def side_of(amount: Decimal) -> Side:
+    """The side of a position."""
+    return Side.BUY if amount > 0 else Side.SELL
