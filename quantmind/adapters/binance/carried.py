@@ -16,6 +16,7 @@ from typing import Any, Final
 import attrs
 import msgspec
 
+from quantmind.adapters.binance.names import Role, client_id
 from quantmind.adapters.binance.records import NOUGHT
 
 MOST: Final = 2000
@@ -26,8 +27,8 @@ MOST: Final = 2000
 class Carried:
     """One position, or one waiting order, by the gateway's number.
 
-    `sl` and `tp` are 0 where none is wanted; `tag` is that of the order, `by` of the request that set the stops.
-    `amount` and `cost` are those of a position, 0 of an order.
+    `sl` and `tp` are 0 where none is wanted; `tag` is that of the order, `by` of the request that set the stops,
+    `moved` of the one that moved the order last. `amount` and `cost` are those of a position, 0 of an order that waits.
     """
 
     ticket: int
@@ -35,12 +36,18 @@ class Carried:
     key: str
     tag: str = ""
     by: str = ""
+    moved: str = ""
     time_msc: int = 0
     sl: Decimal = NOUGHT
     tp: Decimal = NOUGHT
     waits: bool = False
     amount: Decimal = NOUGHT
     cost: Decimal = NOUGHT
+
+    @property
+    def order_id(self) -> str:
+        """The client order id of the order."""
+        return client_id(Role.ORDER, self.tag, self.moved)
 
 
 class CarriedFileError(Exception):

@@ -1,0 +1,377 @@
+"""An account as its user stream tells it, from a snapshot on: what spot and futures have in common.
+
+A snapshot is read after the stream has begun, and what the stream said meanwhile is taken in on top of it: everything
+is said as it is now, so what is told twice, late or in another order changes nothing. What trades come to must be what
+wallets and positions say (`unsettled`); while it is not, nobody is told how the account stands.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Final
+
+import attrs
+import trio
+
+from quantmind.adapters.binance.carried import Carried, CarriedFile
+from quantmind.adapters.binance.names import Role, name_of, number, number_of
+from quantmind.adapters.binance.orders_kept import OrdersKept
+from quantmind.adapters.binance.records import NOUGHT, Balance, BalancesSaid, Fill, Order, OrderSaid
+from quantmind.adapters.binance.walk import Lot, Walk, in_order, side_of
+from quantmind.adapters.binance.wishes import Slot, Wishes
+from quantmind.domain.accounts import Account, Deal, PendingOrder, Position, Sample
+from quantmind.domain.orders import OrderType, Side
+from quantmind.domain.symbols import SymbolSpec
+
+MOST_EARLY: Final = 10_000
+"""Events that wait for the first snapshot; with more of them it is read again."""
+MOST_DEALS: Final = 10_000
+
+Prices = Callable[[str], tuple[Decimal, Decimal] | None]
+"""Bid and ask of a symbol; None: none is known yet."""
+Origin = Callable[[str], tuple[int, str]]
+"""Magic number and comment of the request with a tag."""
+_LIMITS: Final = ("LIMIT", "LIMIT_MAKER", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TAKE_PROFIT_LIMIT")
+"""Orders that wait for a better price; all others wait for a worse one."""
+
+
+@attrs.frozen
+class Exits:
+    """The stop loss and the take profit of a position, as orders at the exchange."""
+
+    stop_loss: Order | None = None
+    take_profit: Order | None = None
+
+    @property
+    def sl(self) -> Decimal:
+        """0: there is none."""
+        return NOUGHT if self.stop_loss is None else level_of(self.stop_loss)
+
+    @property
+    def tp(self) -> Decimal:
+        """0: there is none."""
+        return NOUGHT if self.take_profit is None else level_of(self.take_profit)
+
+    @property
+    def orders(self) -> tuple[Order, ...]:
+        return tuple(order for order in (self.stop_loss, self.take_profit) if order is not None)
+
+
+@attrs.define(eq=False)
+class Book(abc.ABC):
+    """One account. Nothing here waits or asks anybody.
+
+    Args:
+        name: the broker's.
+        currency: that of the account, an asset.
+        carried: positions and wishes over a restart.
+        prices: of a symbol.
+        origin: of a tag.
+        on_event: the account has changed.
+    """
+
+    name: str
+    currency: str
+    carried: CarriedFile
+    prices: Prices
+    origin: Origin
+    on_event: Callable[[], None] = lambda: None
+    server: str = "Binance"
+    login: int = attrs.field(default=0, init=False)
+    can_trade: bool = attrs.field(default=True, init=False)
+    specs: dict[str, SymbolSpec] = attrs.field(factory=dict, init=False)
+    orders: OrdersKept = attrs.field(factory=OrdersKept, init=False)
+    walks: dict[Slot, Walk] = attrs.field(factory=dict, init=False)
+    synced: bool = attrs.field(default=False, init=False)
+    """Whether a snapshot was read since the stream began."""
+    overrun: bool = attrs.field(default=False, init=False)
+    cash: Decimal = attrs.field(default=NOUGHT, init=False)
+    """What the wallet of the account's currency holds, as it was said."""
+    expected_cash: Decimal = attrs.field(default=NOUGHT, init=False)
+    """What it holds by the trades."""
+    cash_msc: int = attrs.field(default=0, init=False)
+    wishes: Wishes = attrs.field(init=False)
+    _early: list[OrderSaid | BalancesSaid] = attrs.field(factory=list, init=False)
+    _news: trio.Event = attrs.field(factory=trio.Event, init=False)
+
+    @wishes.default
+    def _of_the_file(self) -> Wishes:
+        return Wishes(self.carried)
+
+    # --- what is told ------------------------------------------------------------------------------------------------
+
+    def begin_stream(self) -> None:
+        """From now on everything is told; a snapshot has to be read."""
+        self.synced = False
+        self.overrun = False
+        self._early.clear()
+        self._tell()
+
+    def take(self, event: OrderSaid | BalancesSaid) -> None:
+        """Take in what the stream says."""
+        if not self.synced:
+            if len(self._early) >= MOST_EARLY:
+                self.overrun = True
+            else:
+                self._early.append(event)
+            return
+        self._apply(event)
+        self._carry()
+        self._tell()
+        self.on_event()
+
+    def answered(self, order: Order, fills: Iterable[Fill] = ()) -> None:
+        """Take in the answer to a request of ours; what it told is told by the stream once more."""
+        self.orders.take(order)
+        self._take_fills(fills)
+        self._carry()
+        self._tell()
+
+    def unsettled(self) -> str | None:
+        """Why it is not to be believed yet, or None: what is told fits together."""
+        if not self.synced:
+            return "the account has not been read since its stream began"
+        if self.cash != self.expected_cash:
+            return f"the wallet has {self.cash} {self.currency}, and by its trades it has {self.expected_cash}"
+        for slot, held in self._held().items():
+            walked = self.walks[slot].lot.amount
+            if held != walked:
+                return f"{slot[0]} is held {held}, and by its trades {walked}"
+        return None
+
+    async def news(self) -> None:
+        """Wait until something is told."""
+        await self._news.wait()
+
+    # --- what there is -----------------------------------------------------------------------------------------------
+
+    def sample(self, taken_at: float) -> Sample:
+        """Account, positions and waiting orders as they are told."""
+        positions = [self.position(slot) for slot in self.walks]
+        shown = [position for position in positions if position is not None]
+        return Sample(self.name, self._account(shown), shown, self._waiting(), taken_at)
+
+    def position(self, slot: Slot) -> Position | None:
+        """The open position of a symbol."""
+        walk = self.walks[slot]
+        if walk.is_flat:
+            return None
+        lot, spec = walk.lot, self.specs[walk.symbol]
+        side, exits = side_of(lot.amount), self.exits(slot)
+        magic, comment = self.origin(lot.tag) if lot.tag else (0, "")
+        price = self.price_out(walk.symbol, side) or lot.price
+        return Position(
+            ticket=lot.ticket,
+            symbol=walk.symbol,
+            side=side,
+            volume=self.volume_of(slot),
+            price_open=_shown(lot.price, spec),
+            price_current=price,
+            profit=(price - lot.price) * lot.amount if lot.price else NOUGHT,
+            time_msc=lot.time_msc,
+            sl=exits.sl or None,
+            tp=exits.tp or None,
+            magic=magic,
+            comment=comment,
+            tag=lot.tag,
+        )
+
+    def slot_of(self, ticket: int) -> Slot | None:
+        """Where the position with this number is; None: it is not open."""
+        found = (slot for slot, walk in self.walks.items() if walk.lot.ticket == ticket and not walk.is_flat)
+        return next(found, None)
+
+    def volume_of(self, slot: Slot) -> Decimal:
+        """What of a position can be traded."""
+        walk = self.walks[slot]
+        return abs(walk.lot.amount) // walk.step * walk.step
+
+    def price_out(self, symbol: str, side: Side) -> Decimal | None:
+        """The price at which a position of this side would close now."""
+        prices = self.prices(symbol)
+        return None if prices is None else prices[0] if side is Side.BUY else prices[1]
+
+    def waiting(self, ticket: int) -> Order | None:
+        """The waiting order with this number."""
+        return next((order for order in self.orders if number_of(order) == ticket and self._is_waiting(order)), None)
+
+    def deals(self, since_msc: int) -> Sequence[Deal]:
+        """The deals made at or after a time, oldest first."""
+        found = [deal for walk in self.walks.values() for deal in walk.deals if deal.time_msc >= since_msc]
+        found.sort(key=lambda deal: deal.time_msc)
+        return [self._signed(deal) for deal in found[-MOST_DEALS:]]
+
+    def deals_of(self, order_number: int) -> Sequence[Deal]:
+        """Those of one order, oldest first."""
+        return [deal for walk in self.walks.values() for deal in walk.deals if deal.order == order_number]
+
+    def exits(self, slot: Slot) -> Exits:
+        """Stop loss and take profit of a position, as they are in force."""
+        stop_loss = take_profit = None
+        for order in self.orders:
+            if order.symbol != slot[0] or not self._is_exit(order, slot):
+                continue
+            if _is_stop(order):
+                stop_loss = order
+            else:
+                take_profit = order
+        return Exits(stop_loss, take_profit)
+
+    # --- what is wanted ----------------------------------------------------------------------------------------------
+
+    def wish(self, slot: Slot) -> Carried | None:
+        """The open position of a symbol with the stops that are wanted for it; None: it is not open."""
+        walk = self.walks[slot]
+        return None if walk.is_flat else self.carried.items.get(walk.lot.ticket)
+
+    # --- for the two kinds -------------------------------------------------------------------------------------------
+
+    @abc.abstractmethod
+    def _held(self) -> Mapping[Slot, Decimal]:
+        """What wallets or positions say of each symbol, below 0 for a short position."""
+
+    @abc.abstractmethod
+    def _account(self, positions: Sequence[Position]) -> Account: ...
+
+    @abc.abstractmethod
+    def _take_balances(self, said: BalancesSaid) -> None: ...
+
+    @abc.abstractmethod
+    def _cash_of(self, fill: Fill) -> Decimal:
+        """By how much a trade changes the wallet of the account's currency."""
+
+    @abc.abstractmethod
+    def _is_exit(self, order: Order, slot: Slot) -> bool:
+        """Whether an open order of this symbol is a stop of this position."""
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _begin(self, orders: Iterable[Order], fills: Mapping[Slot, Sequence[Fill]], symbols: Iterable[str]) -> None:
+        """What snapshots share: open orders, and each symbol's trades from what was open before them."""
+        self.orders.begin(orders, symbols)
+        held = self._held()
+        for slot, walk in self.walks.items():
+            trades = in_order(fills.get(slot, ()))
+            change = sum((self._amount_of(fill, walk) for fill in trades), NOUGHT)
+            walk.begin(self._lot_before(slot, held[slot] - change))
+            for fill in trades:
+                self._note(slot, walk.take(fill))
+        self.expected_cash = self.cash
+        self.synced = True
+        early, self._early = self._early, []
+        for event in early:
+            self._apply(event)
+        self._carry()
+        self._tell()
+
+    def _apply(self, event: OrderSaid | BalancesSaid) -> None:
+        if isinstance(event, BalancesSaid):
+            self._take_balances(event)
+            return
+        self.orders.take(event.order)
+        if event.fill is not None:
+            self._take_fills([attrs.evolve(event.fill, client_id=event.order.client_id)])
+
+    def _take_fills(self, fills: Iterable[Fill]) -> None:
+        for fill in in_order(fills):
+            slot = (fill.symbol, fill.position_side)
+            walk = self.walks.get(slot)
+            deal = None if walk is None else walk.take(fill)
+            if deal is not None:
+                self.expected_cash += self._cash_of(fill)
+                self._note(slot, deal)
+
+    def _note(self, slot: Slot, deal: Deal | None) -> None:
+        if deal is not None:
+            self.wishes.traded(slot, deal)
+
+    @staticmethod
+    def _amount_of(fill: Fill, walk: Walk) -> Decimal:
+        amount = fill.quantity * fill.side.sign
+        return amount - fill.commission if walk.base and fill.commission_asset == walk.base else amount
+
+    # What was open before the first trade that the exchange tells: its number and its mean price are carried.
+    def _lot_before(self, slot: Slot, amount: Decimal) -> Lot:
+        symbol, key = slot
+        if amount == 0:
+            return Lot()
+        known = self.carried.position(symbol, key)
+        prices = self.prices(symbol)
+        price = NOUGHT if prices is None else prices[0]
+        if known is not None and known.amount and (known.amount > 0) == (amount > 0):
+            price = known.cost / abs(known.amount)
+        ticket = number("held", symbol, key) if known is None else known.ticket
+        tag, time_msc = ("", 0) if known is None else (known.tag, known.time_msc)
+        return Lot(ticket, tag, time_msc, amount, abs(amount) * price)
+
+    def _waiting(self) -> list[PendingOrder]:
+        waiting = []
+        for order in self.orders:
+            if order.symbol not in self.specs or not self._is_waiting(order):
+                continue
+            name, ticket = name_of(order.client_id), number_of(order)
+            tag = "" if name is None else name.tag
+            magic, comment = self.origin(tag) if tag else (0, "")
+            wish = self.carried.items.get(ticket)
+            waiting.append(
+                PendingOrder(
+                    ticket=ticket,
+                    symbol=order.symbol,
+                    side=order.side,
+                    order_type=OrderType.LIMIT if order.kind in _LIMITS else OrderType.STOP,
+                    volume=order.quantity - order.filled,
+                    price=level_of(order),
+                    time_msc=order.time_msc if wish is None else wish.time_msc or order.time_msc,
+                    sl=None if wish is None else wish.sl or None,
+                    tp=None if wish is None else wish.tp or None,
+                    expiration_msc=order.expires_msc or None,
+                    magic=magic,
+                    comment=comment,
+                    tag=tag,
+                )
+            )
+        return waiting
+
+    def _is_waiting(self, order: Order) -> bool:
+        name = name_of(order.client_id)
+        if name is not None:
+            return name.role is Role.ORDER
+        return not any(self._is_exit(order, slot) for slot in self.walks if slot[0] == order.symbol)
+
+    def _signed(self, deal: Deal) -> Deal:
+        magic, comment = self.origin(deal.tag) if deal.tag else (0, "")
+        if not deal.tag:  # of a stop: whose position it was
+            opened = self.carried.items.get(deal.position)
+            magic, comment = self.origin(opened.tag) if opened is not None and opened.tag else (0, "")
+        return attrs.evolve(deal, magic=magic, comment=comment)
+
+    def _carry(self) -> None:
+        self.wishes.settle(self.walks, self.orders)
+
+    def _tell(self) -> None:
+        news, self._news = self._news, trio.Event()
+        news.set()
+
+
+def level_of(order: Order) -> Decimal:
+    """The price that an order waits for: the one that sets it off, or its own."""
+    return order.trigger or order.price
+
+
+def balance_of(balances: Iterable[Balance], asset: str) -> Balance | None:
+    """What is said of an asset."""
+    return next((each for each in balances if each.asset == asset), None)
+
+
+def _is_stop(order: Order) -> bool:
+    name = name_of(order.client_id)
+    if name is not None and name.role in (Role.STOP_LOSS, Role.TAKE_PROFIT):
+        return name.role is Role.STOP_LOSS
+    return order.kind.startswith("STOP") or order.kind == "TRAILING_STOP_MARKET"
+
+
+def _shown(price: Decimal, spec: SymbolSpec) -> Decimal:
+    on_grid = price.quantize(spec.point)
+    return on_grid if on_grid == price else price.quantize(spec.point.scaleb(-5))

@@ -1,0 +1,121 @@
+"""A USD-M futures account. In one-way mode a symbol has one position, in hedge mode one of each side.
+
+Money is that of one margin asset, `currency`: wallets of other assets do not count. A position is worth what closing it
+now would bring (Binance's own equity goes by the mark price); its margin is reckoned from its value and leverage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+import attrs
+
+from quantmind.adapters.binance.book import Book, balance_of
+from quantmind.adapters.binance.names import Role, name_of
+from quantmind.adapters.binance.records import NOUGHT, BalancesSaid, Fill, FuturesAccount, Holding, Order
+from quantmind.adapters.binance.walk import Walk
+from quantmind.adapters.binance.wishes import Slot
+from quantmind.domain.accounts import Account, Position
+from quantmind.domain.orders import Side
+from quantmind.domain.symbols import SymbolSpec
+
+_CONVERTED = "ORDER"
+"""The reason of an event whose change of the wallet comes from trades, which are told, too."""
+
+
+@attrs.define(eq=False)
+class FuturesBook(Book):
+    """The account of a futures broker."""
+
+    hedges: bool = False
+    """Whether it is in hedge mode."""
+    leverages: dict[str, int] = attrs.field(factory=dict, init=False)
+    holdings: dict[Slot, Holding] = attrs.field(factory=dict, init=False)
+    other_wallets: tuple[str, ...] = attrs.field(default=(), init=False)
+    """Margin assets that are held and count for nothing here."""
+
+    def trades(self, specs: Mapping[str, SymbolSpec]) -> None:
+        """These are the symbols; `hedges` is as the account is."""
+        self.specs = dict(specs)
+        keys = ("LONG", "SHORT") if self.hedges else ("BOTH",)
+        self.walks = {
+            (name, key): self.walks.get((name, key)) or Walk(name, key, spec.volume_step, self._charge)
+            for name, spec in specs.items()
+            for key in keys
+        }
+
+    def install(
+        self,
+        account: FuturesAccount,
+        orders: Sequence[Order],
+        fills: Mapping[str, Sequence[Fill]],
+        symbols: Sequence[str],
+    ) -> None:
+        """A snapshot. `orders` are the open ones, conditional ones too, and `fills` the newest trades of `symbols`."""
+        self.holdings = {(each.symbol, each.position_side): each for each in account.holdings}
+        wallet = balance_of(account.balances, self.currency)
+        self.cash = NOUGHT if wallet is None else wallet.free
+        self.cash_msc = account.updated_msc
+        self.other_wallets = tuple(
+            sorted(each.asset for each in account.balances if each.free and each.asset != self.currency)
+        )
+        by_slot: dict[Slot, list[Fill]] = {}
+        for trades in fills.values():
+            for fill in trades:
+                by_slot.setdefault((fill.symbol, fill.position_side), []).append(fill)
+        self._begin(orders, by_slot, symbols)
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _held(self) -> Mapping[Slot, Decimal]:
+        return {slot: self.holdings[slot].amount if slot in self.holdings else NOUGHT for slot in self.walks}
+
+    def _take_balances(self, said: BalancesSaid) -> None:
+        for each in said.holdings:
+            slot = (each.symbol, each.position_side)
+            known = self.holdings.get(slot)
+            if known is None or said.event_msc >= known.updated_msc:
+                self.holdings[slot] = attrs.evolve(each, updated_msc=said.event_msc)
+        wallet = balance_of(said.balances, self.currency)
+        if wallet is None or said.event_msc < self.cash_msc:
+            return
+        before, self.cash, self.cash_msc = self.cash, wallet.free, said.event_msc
+        if said.reason != _CONVERTED:
+            self.expected_cash += self.cash - before
+
+    def _cash_of(self, fill: Fill) -> Decimal:
+        return fill.realized - self._charge(fill)
+
+    def _charge(self, fill: Fill) -> Decimal:
+        return fill.commission if fill.commission_asset == self.currency else NOUGHT
+
+    def _is_exit(self, order: Order, slot: Slot) -> bool:
+        if order.position_side != slot[1]:
+            return False
+        name = name_of(order.client_id)
+        if name is not None:
+            return name.role in (Role.STOP_LOSS, Role.TAKE_PROFIT)
+        # One that its trader set in Binance's own application.
+        walk = self.walks[slot]
+        return order.closes_position and (order.side is Side.SELL) == (walk.lot.amount > 0)
+
+    def _account(self, positions: Sequence[Position]) -> Account:
+        profit = sum((each.profit for each in positions), NOUGHT)
+        margin = sum(
+            (each.volume * each.price_current / self.leverages.get(each.symbol, 1) for each in positions), NOUGHT
+        )
+        equity = self.cash + profit
+        return Account(
+            login=self.login,
+            server=self.server,
+            currency=self.currency,
+            leverage=max(self.leverages.values(), default=1),
+            margin_mode="hedging" if self.hedges else "netting",
+            balance=self.cash,
+            equity=equity,
+            margin=margin,
+            margin_free=equity - margin,
+            profit=profit,
+            trade_allowed=self.can_trade,
+        )

@@ -1,0 +1,98 @@
+"""The stops that are wanted: of an order until it fills, then of the position that it opened or made larger.
+
+At the exchange a stop is an order of its own. What is wanted is written down first, and whoever keeps the stops
+(`quantmind.adapters.binance.keeper`) makes the exchange's orders fit it, now or after a restart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+import attrs
+
+from quantmind.adapters.binance.carried import Carried, CarriedFile
+from quantmind.adapters.binance.orders_kept import OrdersKept
+from quantmind.adapters.binance.records import NOUGHT, Life
+from quantmind.adapters.binance.walk import Walk
+from quantmind.domain.accounts import Deal, Entry
+
+Slot = tuple[str, str]
+"""A symbol, and BOTH, LONG or SHORT."""
+
+
+@attrs.define(eq=False)
+class Wishes:
+    """What is wanted of positions and waiting orders, kept in the file."""
+
+    file: CarriedFile
+    _handed_on: dict[Slot, Carried] = attrs.field(factory=dict, init=False)
+    """By the slot: the wishes that its position takes over."""
+
+    def of_order(self, ticket: int) -> Carried | None:
+        """What is wanted of a waiting order."""
+        return self.file.items.get(ticket)
+
+    def order(self, item: Carried) -> None:
+        """An order is about to be sent, or to be changed. Raises CarriedFileError: nothing is kept of it."""
+        self.file.keep(item)
+
+    def position(self, ticket: int, sl: Decimal, tp: Decimal, by: str) -> None:
+        """Other stops are wanted of an open position. Raises CarriedFileError: what was wanted still is."""
+        self.file.keep(attrs.evolve(self.file.items[ticket], sl=sl, tp=tp, by=by))
+
+    def traded(self, slot: Slot, deal: Deal) -> None:
+        """A trade has changed a position.
+
+        One that opens it, makes it larger or turns it brings the wishes of its order, if there are any; a position that
+        was turned has no others, since a stop on the other side would be none.
+        """
+        if deal.entry is Entry.OUT:
+            return
+        wish = self.file.items.get(deal.order)
+        if wish is not None and wish.waits and (wish.sl or wish.tp):
+            self._handed_on[slot] = wish
+        elif deal.entry is Entry.INOUT:
+            self._handed_on[slot] = Carried(deal.position, *slot)
+
+    def settle(self, walks: Mapping[Slot, Walk], orders: OrdersKept) -> None:
+        """Write down what there is now: positions with their wishes, and orders that still wait with theirs."""
+        kept: list[Carried] = []
+        dropped: list[int] = []
+        open_tickets = set()
+        for slot, walk in walks.items():
+            wish = self._handed_on.pop(slot, None)
+            if walk.is_flat:
+                continue
+            lot = walk.lot
+            open_tickets.add(lot.ticket)
+            before = self.file.items.get(lot.ticket) or self.file.position(*slot)
+            stops = wish or before or Carried(lot.ticket, *slot)
+            moved = "" if before is None or before.ticket != lot.ticket else before.moved
+            kept.append(
+                Carried(
+                    lot.ticket,
+                    *slot,
+                    tag=lot.tag,
+                    by=stops.by or stops.tag,
+                    moved=moved,
+                    time_msc=lot.time_msc,
+                    sl=stops.sl,
+                    tp=stops.tp,
+                    amount=lot.amount,
+                    cost=lot.cost,
+                )
+            )
+            if wish is not None and wish.waits and wish.ticket != lot.ticket:
+                kept.append(attrs.evolve(wish, sl=NOUGHT, tp=NOUGHT))  # the position has them now
+        for ticket, item in self.file.items.items():
+            if ticket in open_tickets:
+                continue
+            order = orders.named(item.symbol, item.order_id) if item.tag else None
+            life = None if order is None else order.life
+            if life in (Life.ENDED, Life.FILLED) or (not item.waits and life is not Life.OPEN):
+                dropped.append(ticket)
+            elif not item.waits:  # its position is closed, and the rest of the order waits
+                kept.append(attrs.evolve(item, waits=True, amount=NOUGHT, cost=NOUGHT))
+        still = [item for item in kept if item.ticket not in dropped]
+        self.file.keep(*still, drop=tuple(dropped))
