@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import attrs
@@ -83,5 +83,9 @@ class Parts:
     """The feeds of brokers whose ticks come in by `doors.ingest`."""
     berths: Mapping[str, BridgeInlet] = attrs.field(factory=dict)
     """The places of brokers whose bridges come by themselves, by a command port."""
+    lines: Mapping[str, Callable[[], Awaitable[None]]] = attrs.field(factory=dict)
+    """What keeps up the connections of brokers that have some of their own; each runs until it is cancelled."""
+    broker_status: Mapping[str, Callable[[], Mapping[str, Any]]] = attrs.field(factory=dict)
+    """What brokers say of themselves in /status."""
     bulletin: Bulletin = attrs.field(factory=Bulletin)
     """Told of each commit by the journal's `on_commit`."""

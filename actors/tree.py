@@ -5,6 +5,7 @@
       state           one_for_one: router · news · tokens · stop_file · health
       execution       rest_for_one: brokers (executor:<broker> · closer:<broker>, one_for_one) · governor · commands
       flatteners      one_for_one: flattener:<broker>
+      lines           one_for_one: line:<broker>, of brokers that have connections of their own
       market          rest_for_one: hub · pollers (poller:<broker>, one_for_one)
       books           one_for_one: bookkeeper:<broker>
       edges           one_for_one: bulletin · sessions (pool) · ws · zmq_commands · http; zmq_auth · tls · zmq_data …
@@ -16,7 +17,7 @@ beyond their restart window they are parked and tried again every minute.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import attrs
@@ -43,6 +44,7 @@ from actors.governor import Governor
 from actors.health import Health
 from actors.hub import HUB_MAILBOX, Demand, Hub, HubStatistics, LastTicks
 from actors.known import KnownCommands
+from actors.line_keeper import LineKeeper
 from actors.loop_watch import LoopLag
 from actors.news_keeper import NewsKeeper
 from actors.parts import Parts
@@ -163,6 +165,13 @@ def build_tree(parts: Parts) -> Tree:
         window=BROKER_WINDOW,
         backoff=QUICK,
     )
+    lines = Supervisor(
+        "lines",
+        [_line(name, run) for name, run in parts.lines.items()],
+        window=BROKER_WINDOW,
+        backoff=PATIENT,
+        park_after_window=True,
+    )
     books = Supervisor(
         "books",
         [_bookkeeper(parts, name) for name in parts.brokers],
@@ -249,6 +258,7 @@ def build_tree(parts: Parts) -> Tree:
             "stop_file": parts.boards.stop_file.status,
             "tokens": tokens.status,
             "channels": channels.status,
+            "exchanges": lambda: {name: status() for name, status in parts.broker_status.items()},
             **guarded.status,
         },
     )
@@ -318,6 +328,7 @@ def build_tree(parts: Parts) -> Tree:
             supervise(state),
             supervise(execution),
             supervise(flatteners),
+            supervise(lines),
             supervise(market),
             supervise(books),
             supervise(edges),
@@ -430,6 +441,10 @@ def _execution(parts: Parts) -> _Centre:
     )
     refs["governor"], refs["commands"] = execution.ref("governor"), execution.ref("commands")
     return _Centre(execution, refs["governor"], refs["commands"], executors, known)
+
+
+def _line(name: str, run: Callable[[], Awaitable[None]]) -> ActorSpec:
+    return ActorSpec(f"line:{name}", lambda: LineKeeper(run), mailbox=QUIET)
 
 
 def _bookkeeper(parts: Parts, name: str) -> ActorSpec:

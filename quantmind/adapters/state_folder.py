@@ -129,6 +129,14 @@ class StateFolder:
         """Where the worker of a terminal keeps what it has measured of the server's clock."""
         return self.path / f"mt5-{broker}.clock"
 
+    def exchange_orders(self, broker: str) -> Path:
+        """Where an exchange's adapter keeps what it has sent."""
+        return self.path / f"exchange-{broker}.sent"
+
+    def exchange_positions(self, broker: str) -> Path:
+        """Where an exchange's adapter keeps the numbers and the wanted stops of positions."""
+        return self.path / f"exchange-{broker}.positions"
+
     @property
     def token_file(self) -> Path:
         return self.path / TOKEN_FILE

@@ -400,11 +400,46 @@ class BinanceBrokerConfig(BrokerConfig):
     )
     testnet: bool = setting(Flag(), "Whether to trade on the test network.", default=False)
     base_url: str | None = setting(
-        Maybe(Text("a URL that begins with https:// or wss://", r"(https?|wss?)://[^\s]{1,500}")),
-        "Another address of the exchange.",
+        Maybe(Text("a URL that begins with http:// or https:// and has no path", r"https?://[^\s/]{1,250}/?")),
+        "Another address, for REST, streams and WebSocket API: a simulator's. http:// is for this machine only.",
         default=None,
     )
-    symbols: tuple[str, ...] = setting(ListOf(SYMBOL, "symbols"), "Symbols to follow.", default=())
+    symbols: tuple[str, ...] = setting(
+        ListOf(Text("capital letters and digits, such as BTCUSDT", "[A-Z0-9]{2,31}"), "symbols"),
+        "Symbols to follow; what is held of others does not count.",
+        default=(),
+    )
+    currency: str | None = setting(
+        Maybe(Text("2 to 10 capital letters or digits, such as USDT", "[A-Z0-9]{2,10}")),
+        "The asset that the account is kept in: every symbol is paid in it; null: USDT.",
+        default=None,
+    )
+    recv_window_ms: int = setting(
+        Whole(100, 60_000),
+        "A request that reaches the exchange later than this is refused there; an outcome that nobody heard is looked up "
+        "for so long before it counts as absent.",
+        default=5000,
+    )
+    position_mode: str | None = setting(
+        Maybe(Choice(("one_way", "hedge"))),
+        "Futures: one position of a symbol, or one of each side; null: as the account is.",
+        default=None,
+    )
+    margin_type: str | None = setting(
+        Maybe(Choice(("crossed", "isolated"))), "Futures: of each of its symbols; null: as it is.", default=None
+    )
+    leverage: int | None = setting(
+        Maybe(Whole(1, 150)), "Futures: of each of its symbols, 20 stands for 1:20; null: as it is.", default=None
+    )
+    dead_man_s: float | None = setting(
+        Maybe(Number(least=10, most=3600)),
+        "Futures: the exchange takes back all waiting orders of its symbols, but for stops of positions, once it has "
+        "heard nothing of the gateway for so long; null: never.",
+        default=None,
+    )
+    poll_interval_ms: int | None = setting(
+        Maybe(Whole(1, 60_000)), "How often prices are taken over; null: `gateway.poll_interval_ms`.", default=None
+    )
 
 
 BROKERS: Final[Mapping[str, type]] = {

@@ -2,8 +2,9 @@
 
 from decimal import Decimal
 
-from quantmind.config.brokers import MockBrokerConfig, Mt5SocketBrokerConfig, ReplayFeed, SymbolOverrides
+from quantmind.config.brokers import BinanceBrokerConfig, MockBrokerConfig, Mt5SocketBrokerConfig, ReplayFeed, SymbolOverrides
 from quantmind.config.check import Checker
+from quantmind.config.cross_binance import check_binance
 from quantmind.config.cross_doors import check_doors
 from quantmind.config.cross_ingest import check_ingest
 from quantmind.config.cross_mt5 import check_berths, check_socket
@@ -29,6 +30,8 @@ def check_together(config: Config, checker: Checker) -> None:
             check_conditions(name, broker, checker)
         elif isinstance(broker, Mt5SocketBrokerConfig):
             check_socket(name, broker, checker)
+        elif isinstance(broker, BinanceBrokerConfig):
+            check_binance(name, broker, checker)
     check_berths(config.brokers, checker)
 
 

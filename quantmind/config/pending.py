@@ -39,11 +39,6 @@ class Pending:
 PENDING: Final = (
     Pending("brokers.*.vps_data_port", "leave it out: a worker gives its ticks on its command port"),
     Pending("gateway.commands.http_port", "use gateway.rest for commands over HTTP", explicit=True),
-    Pending(
-        "brokers.*.type",
-        'set the broker\'s "enabled: false", or its type to mt5_mock',
-        ("binance_spot", "binance_futures"),
-    ),
 )
 
 

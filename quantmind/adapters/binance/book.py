@@ -28,6 +28,7 @@ from quantmind.domain.symbols import SymbolSpec
 MOST_EARLY: Final = 10_000
 """Events that wait for the first snapshot; with more of them it is read again."""
 MOST_DEALS: Final = 10_000
+MOST_BECAME: Final = 5000
 
 Prices = Callable[[str], tuple[Decimal, Decimal] | None]
 """Bid and ask of a symbol; None: none is known yet."""
@@ -93,6 +94,8 @@ class Book(abc.ABC):
     """What it holds by the trades."""
     cash_msc: int = attrs.field(default=0, init=False)
     wishes: Wishes = attrs.field(init=False)
+    _became: dict[tuple[str, int], str] = attrs.field(factory=dict, init=False)
+    """What an order is called that came of a conditional one, by symbol and id."""
     _early: list[OrderSaid | BalancesSaid] = attrs.field(factory=list, init=False)
     _news: trio.Event = attrs.field(factory=trio.Event, init=False)
 
@@ -124,7 +127,7 @@ class Book(abc.ABC):
 
     def answered(self, order: Order, fills: Iterable[Fill] = ()) -> None:
         """Take in the answer to a request of ours; what it told is told by the stream once more."""
-        self.orders.take(order)
+        self.orders.take(self._named(order))
         self._take_fills(fills)
         self._carry()
         self._tell()
@@ -140,6 +143,29 @@ class Book(abc.ABC):
             if held != walked:
                 return f"{slot[0]} is held {held}, and by its trades {walked}"
         return None
+
+    def client_id_of(self, symbol: str, order_id: int) -> str | None:
+        """What an order is called; None: nothing is known of it."""
+        named = self._became.get((symbol, order_id))
+        if named is not None:
+            return named
+        order = self.orders.get((False, symbol, order_id))
+        return None if order is None else order.client_id
+
+    def became(self, order: Order) -> None:
+        """A conditional order was set off: the order in its place is called as it was, whatever the exchange calls it.
+
+        A trade of that order that was taken in under another name makes the account be read anew.
+        """
+        key = (order.symbol, order.becomes)
+        if not order.becomes or key in self._became:
+            return
+        self._became[key] = order.client_id
+        while len(self._became) > MOST_BECAME:
+            del self._became[next(iter(self._became))]
+        known = self.orders.get((False, *key))
+        if known is not None and known.client_id != order.client_id and known.filled:
+            self.overrun = True
 
     async def news(self) -> None:
         """Wait until something is told."""
@@ -226,6 +252,10 @@ class Book(abc.ABC):
         walk = self.walks[slot]
         return None if walk.is_flat else self.carried.items.get(walk.lot.ticket)
 
+    @abc.abstractmethod
+    def trades(self, specs: Mapping[str, SymbolSpec]) -> None:
+        """These are the symbols that are followed."""
+
     # --- for the two kinds -------------------------------------------------------------------------------------------
 
     @abc.abstractmethod
@@ -270,9 +300,17 @@ class Book(abc.ABC):
         if isinstance(event, BalancesSaid):
             self._take_balances(event)
             return
-        self.orders.take(event.order)
+        order = self._named(event.order)
+        self.orders.take(order)
         if event.fill is not None:
-            self._take_fills([attrs.evolve(event.fill, client_id=event.order.client_id)])
+            self._take_fills([attrs.evolve(event.fill, client_id=order.client_id)])
+
+    def _named(self, order: Order) -> Order:
+        if order.conditional:
+            self.became(order)
+            return order
+        said = self._became.get((order.symbol, order.order_id))
+        return order if said is None else attrs.evolve(order, client_id=said)
 
     def _take_fills(self, fills: Iterable[Fill]) -> None:
         for fill in in_order(fills):

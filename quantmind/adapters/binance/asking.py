@@ -1,0 +1,60 @@
+"""Requests to the exchange as venues make them: a clock that is off is measured anew, and what was refused for it is
+asked once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, Final
+
+import attrs
+
+from quantmind.adapters.binance.errors import Refusal
+from quantmind.adapters.binance.exchange_info import RateLimit
+from quantmind.adapters.binance.http import Api
+from quantmind.adapters.binance.refusals import is_clock
+
+
+class Lost:
+    """Words for answers that say that a part was done."""
+
+    HALF_DONE: Final = 409
+    """cancelReplace: one half was done, and the other was not (spot docs)."""
+
+
+@attrs.define(eq=False)
+class Asking:
+    """Of one account.
+
+    Args:
+        measure: measures the exchange's clock. Raises as `Api.call` does.
+    """
+
+    api: Api
+    measure: Callable[[], Awaitable[None]]
+
+    async def get(
+        self, path: str, params: Mapping[str, Any], *, weight: int, signed: bool = False, reserve: bool = False
+    ) -> bytes:
+        """A question; `reserve`: it is about an order whose outcome nobody knows, or about a close."""
+        return await self._ask("GET", path, params, signed=signed, weight=weight, reserve=reserve)
+
+    async def trade(
+        self, method: str, path: str, params: Mapping[str, Any], *, counts: bool = True, reserve: bool = True
+    ) -> bytes:
+        """A request that changes orders or the account; `counts`: it is one of the orders that are limited."""
+        return await self._ask(method, path, params, signed=True, weight=1, order=counts, reserve=reserve)
+
+    def limits(self, rate_limits: Iterable[RateLimit]) -> None:
+        """What the exchange says of its limits."""
+        self.api.budget.set_limits(rate_limits)
+
+    # A request that was refused for its time was surely not carried out.
+    async def _ask(self, method: str, path: str, params: Mapping[str, Any], **how: Any) -> bytes:
+        try:
+            return await self.api.call(method, path, params, **how)
+        except Refusal as refusal:
+            if not is_clock(refusal):
+                raise
+        await self.measure()
+        return await self.api.call(method, path, params, **how)

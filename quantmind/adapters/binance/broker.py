@@ -1,0 +1,378 @@
+"""One Binance account behind `quantmind.ports.Broker`.
+
+Its connections are kept up by `run`, which an actor of the tree runs; the calls of the port look at what they brought.
+The account is the book's: what the user stream told since a snapshot. Before each answer it is made sure that the
+stream still tells (a ping and its pong on the same connection), and that trades and wallets fit together.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Any, Final
+
+import attrs
+import trio
+
+from quantmind.adapters.binance.book import Book
+from quantmind.adapters.binance.clock import ServerClock
+from quantmind.adapters.binance.desk import Desk
+from quantmind.adapters.binance.errors import BinanceError
+from quantmind.adapters.binance.exchange_info import Rules, spec_of
+from quantmind.adapters.binance.finder import Finder
+from quantmind.adapters.binance.http import Api
+from quantmind.adapters.binance.keeper import StopKeeper
+from quantmind.adapters.binance.market_feed import MarketFeed
+from quantmind.adapters.binance.records import BalancesSaid, Ended, OrderSaid, UserEvent
+from quantmind.adapters.binance.user_stream import UserStream
+from quantmind.adapters.binance.venue import Venue
+from quantmind.adapters.sent_file import SentFile
+from quantmind.domain.accounts import Deal, Sample
+from quantmind.domain.orders import Absent, Outcome, Placed
+from quantmind.domain.risk.approval import Approved
+from quantmind.domain.sessions import Sessions
+from quantmind.domain.symbols import SymbolSpec
+from quantmind.errors import BrokerUnavailable
+from quantmind.ports import Poll, Recovery
+
+logger: Final = logging.getLogger("quantmind.binance")
+
+SETTLES_S: Final = 1.0
+"""So long it is waited until wallets and trades fit together; then the account is read anew."""
+READS: Final = 3
+"""So often it is read until they do."""
+PROOF_S: Final = 3.0
+"""A ping on the user stream is answered within this, or the stream is taken for dead."""
+OPENS_WITHIN_S: Final = 15.0
+CLOCK_LOOK_S: Final = 5.0
+
+
+@attrs.frozen
+class Places:
+    """Where the exchange is, for people: hosts of REST, market streams and user stream."""
+
+    server: str
+    rest: str
+
+
+@attrs.define(eq=False)
+class BinanceBroker:
+    """A `quantmind.ports.Broker` over a spot or a futures account.
+
+    Args:
+        symbols: those that are followed.
+        seeds: first prices by symbol, until the stream has said one; the book reads them, too.
+        measure: measures the exchange's clock. Raises BinanceError.
+        dead_man_s: so long without word of us until the exchange takes back all orders; 0: never.
+        monotonic: seconds.
+    """
+
+    name: str
+    places: Places
+    symbols: Sequence[str]
+    venue: Venue
+    book: Book
+    desk: Desk
+    finder: Finder
+    keeper: StopKeeper
+    sent: SentFile
+    api: Api
+    clock: ServerClock
+    feed: MarketFeed
+    user: UserStream
+    rules: dict[str, Rules]
+    seeds: dict[str, tuple[Decimal, Decimal]]
+    measure: Callable[[], Any]
+    dead_man_s: float = 0.0
+    monotonic: Callable[[], float] = trio.current_time
+    on_event: Callable[[], None] = lambda: None
+    """Told that something has happened to the account."""
+    _wanted: bool = attrs.field(default=False, init=False)
+    _news: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _running: bool = attrs.field(default=False, init=False)
+    _scope: trio.CancelScope | None = attrs.field(default=None, init=False)
+    _connected: bool = attrs.field(default=False, init=False)
+    _reading: trio.Lock = attrs.field(factory=trio.Lock, init=False)
+    _reads: int = attrs.field(default=0, init=False)
+    _lost: str = attrs.field(default="it was not connected yet", init=False)
+    _strange: int = attrs.field(default=0, init=False)
+
+    @property
+    def paced(self) -> bool:
+        """True: the exchange gives ticks as its market makes them."""
+        return True
+
+    def start_feed(self) -> None:
+        """Nothing: an exchange waits for nobody."""
+
+    def sessions(self, symbol: str) -> Sessions:
+        """Always open."""
+        del symbol
+        return Sessions()
+
+    # --- the connections ---------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Keep the connections up while they are wanted, until cancelled. Never raises for trouble of the network."""
+        self._running = True
+        try:
+            while True:
+                while not self._wanted:
+                    await self._news.wait()
+                async with trio.open_nursery() as nursery:
+                    self._scope = nursery.cancel_scope
+                    nursery.start_soon(self.feed.run)
+                    nursery.start_soon(self.user.run)
+                    nursery.start_soon(self.keeper.run)
+                    nursery.start_soon(self._keep_time)
+                    if self.dead_man_s:
+                        nursery.start_soon(self._keep_alive)
+                self._scope = None
+        finally:
+            self._running, self._scope = False, None
+
+    async def connect(self) -> Sequence[SymbolSpec]:
+        """Reach the exchange, read its rules and the account. Safe to repeat.
+
+        Raises:
+            BrokerUnavailable: it can't be reached, or a symbol is not traded there.
+        """
+        await trio.lowlevel.checkpoint()
+        if not self._running:
+            raise BrokerUnavailable(f"broker {self.name}: nobody keeps its connections up yet; it is tried again")
+        try:
+            with self._unavailable():
+                if not self.clock.is_measured:
+                    await self.measure()
+                specs = await self._read_rules()
+                await self.venue.prepare(self.symbols)
+                for symbol, bid, ask in await self.venue.prices(self.symbols):
+                    self.seeds[symbol] = (bid, ask)
+            self.book.trades({spec.name: spec for spec in specs})
+            self._wanted = True
+            self._tell()
+            await self._opened()
+            await self._settled()
+        except BrokerUnavailable as error:
+            self._connected, self._lost = False, str(error)
+            raise
+        if not self._connected:
+            logger.info("connect.exchange broker=%s server=%s login=%d", self.name, self.places.server, self.book.login)
+        self._connected = True
+        return specs
+
+    async def aclose(self) -> None:
+        """Let the connections go; `connect` makes others. Safe to repeat."""
+        self._connected, self._wanted, self._lost = False, False, "the connection was closed"
+        if self._scope is not None:
+            self._scope.cancel()
+        await self.api.aclose()
+        await trio.lowlevel.checkpoint()
+
+    # --- the port ----------------------------------------------------------------------------------------------------
+
+    async def poll(self) -> Poll:
+        """The ticks since the last poll. Raises BrokerUnavailable: the market's streams are lost."""
+        await trio.lowlevel.checkpoint()
+        self._open()
+        if self.feed.lost is not None:
+            raise BrokerUnavailable(f"broker {self.name}: {self.feed.lost}")
+        crossed = self.feed.merger.take_crossed()
+        return Poll(self.feed.merger.take(), crossed, confirmed=self.feed.confirmed())
+
+    async def sample(self) -> Sample:
+        """Account, positions and pending orders. Raises BrokerUnavailable.
+
+        It is as old as the question.
+        """
+        await trio.lowlevel.checkpoint()
+        self._open()
+        taken_at = self.monotonic()
+        await self._proved()
+        await self._settled()
+        return self.book.sample(taken_at)
+
+    async def deals(self, since_msc: int) -> Sequence[Deal]:
+        """The deals made at or after a time, oldest first. Raises BrokerUnavailable."""
+        await trio.lowlevel.checkpoint()
+        self._open()
+        await self._proved()
+        await self._settled()
+        return self.book.deals(since_msc)
+
+    async def place(self, order: Approved, tag: str) -> Outcome:
+        """Carry out an approved order once. What reduces risk is sent though the user stream is silent.
+
+        Raises:
+            BrokerUnavailable: nothing was sent.
+        """
+        await trio.lowlevel.checkpoint()
+        self._open()
+        if not order.reduces and self.user.lost is not None:
+            raise BrokerUnavailable(f"broker {self.name}: {self.user.lost}; nothing was sent")
+        return await self.desk.place(order, tag)
+
+    async def find(self, tag: str) -> Placed | Absent | None:
+        """What the exchange knows of an order by its tag. Raises BrokerUnavailable."""
+        await trio.lowlevel.checkpoint()
+        self._open()
+        await self._settled()
+        return await self.finder.find(tag)
+
+    async def recover(self, step: Recovery, symbols: Sequence[str]) -> None:
+        """Subscribe again; let all connections go. Raises BrokerUnavailable."""
+        await trio.lowlevel.checkpoint()
+        if step is Recovery.RESUBSCRIBE:
+            self._open()
+            self.feed.restart(symbols)
+            return
+        await self.aclose()
+
+    # --- for /status -------------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> dict[str, Any]:
+        """How its connections, clock, budget and stops stand."""
+        return {
+            "connected": self._connected,
+            "market": self.feed.snapshot(),
+            "user": self.user.snapshot(),
+            "clock": self.clock.snapshot(),
+            "budget": self.api.budget.snapshot(),
+            "stops": self.keeper.snapshot(),
+            "reads": self._reads,
+            "unknown_events": self._strange,
+        }
+
+    # --- what the user stream says -----------------------------------------------------------------------------------
+
+    def opened(self) -> None:
+        """Its stream has begun."""
+        self.book.begin_stream()
+
+    def said(self, event: UserEvent) -> None:
+        """It has said something."""
+        if isinstance(event, OrderSaid | BalancesSaid):
+            self.book.take(event)
+            self.on_event()
+        elif not isinstance(event, Ended) and not event.known:
+            self._strange += 1
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        if not self._connected:
+            raise BrokerUnavailable(f"broker {self.name}: {self._lost}")
+
+    async def _opened(self) -> None:
+        with trio.move_on_after(OPENS_WITHIN_S):
+            await self.user.opened()
+            await self.feed.opened()
+            return
+        why = self.user.lost or self.feed.lost or "its streams do not open"
+        raise BrokerUnavailable(f"broker {self.name}: {why}")
+
+    async def _proved(self) -> None:
+        try:
+            with trio.fail_after(PROOF_S):
+                await self.user.prove()
+        except trio.TooSlowError:
+            self.user.restart(f"no pong within {PROOF_S:g} s")
+            raise BrokerUnavailable(
+                f"broker {self.name}: the account's stream at {self.places.server} does not answer"
+            ) from None
+
+    # Until what is told fits together; read anew where it does not by itself.
+    async def _settled(self) -> None:
+        for _ in range(READS):
+            if self.user.lost is not None:
+                raise BrokerUnavailable(f"broker {self.name}: {self.user.lost}")
+            if not self.book.synced or self.book.overrun:
+                await self._read()
+            with trio.move_on_after(SETTLES_S):
+                while self.book.synced and self.book.unsettled() is not None:
+                    await self.book.news()
+            if self.book.unsettled() is None:
+                return
+            self.book.begin_stream()
+        why = self.book.unsettled()
+        raise BrokerUnavailable(f"broker {self.name}: the account does not add up: {why}")
+
+    async def reread(self) -> None:
+        """Read the account anew; trouble is told by the next sample."""
+        self.book.begin_stream()
+        try:
+            await self._read()
+        except BrokerUnavailable as error:
+            logger.warning("fail.read broker=%s reason=%s", self.name, ascii(str(error)))
+
+    async def _read(self) -> None:
+        async with self._reading:
+            if self.book.synced and not self.book.overrun:
+                return
+            if self.book.overrun:
+                self.book.begin_stream()
+            self._reads += 1
+            with self._unavailable():
+                await self.venue.snapshot(self.book, self.symbols)
+
+    async def _read_rules(self) -> list[SymbolSpec]:
+        rules = await self.venue.rules(self.symbols)
+        missing = [symbol for symbol in self.symbols if symbol not in rules]
+        if missing:
+            raise BrokerUnavailable(
+                f"broker {self.name}: {self.places.server} does not trade {', '.join(missing)}: correct `symbols`"
+            )
+        specs = [spec_of(rules[symbol]) for symbol in self.symbols]
+        for spec in specs:
+            if spec.currency_profit != self.book.currency:
+                raise BrokerUnavailable(
+                    f"broker {self.name}: {spec.name} is paid in {spec.currency_profit}, and the account is kept in "
+                    f"{self.book.currency}: take it out of `symbols`, or give it a broker with that `currency`"
+                )
+        self.rules.clear()
+        self.rules.update(rules)
+        return specs
+
+    @contextmanager
+    def _unavailable(self) -> Iterator[None]:
+        try:
+            yield
+        except BinanceError as error:
+            raise BrokerUnavailable(f"broker {self.name}: {error}") from None
+
+    async def _keep_time(self) -> None:
+        while True:
+            if self.clock.due(self.monotonic()):
+                try:
+                    await self.measure()
+                except BinanceError as error:
+                    logger.warning("fail.clock broker=%s reason=%s", self.name, ascii(str(error)))
+            await trio.sleep(CLOCK_LOOK_S)
+
+    async def _keep_alive(self) -> None:
+        while True:
+            try:
+                with trio.move_on_after(self.dead_man_s / 3):
+                    await self.venue.arm(self.dead_man_s)
+            except BinanceError as error:
+                logger.warning("fail.dead_man broker=%s reason=%s", self.name, ascii(str(error)))
+            await trio.sleep(self.dead_man_s / 3)
+
+    def _tell(self) -> None:
+        news, self._news = self._news, trio.Event()
+        news.set()
+
+
+def price_of(feed: MarketFeed, seeds: Mapping[str, tuple[Decimal, Decimal]]) -> Callable[[str], Any]:
+    """Bid and ask of a symbol: the stream's, or those that were read at the start."""
+
+    def prices(symbol: str) -> tuple[Decimal, Decimal] | None:
+        last = feed.merger.last(symbol)
+        if last is None or not math.isfinite(last.bid):
+            return seeds.get(symbol)
+        return Decimal(repr(last.bid)), Decimal(repr(last.ask))
+
+    return prices

@@ -1,0 +1,337 @@
+"""Carries out approved requests, each once: checks, writes down, sends, and says what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+import attrs
+import trio
+
+from quantmind.adapters.binance.book import Book, level_of
+from quantmind.adapters.binance.carried import Carried, CarriedFileError
+from quantmind.adapters.binance.checks import Checks
+from quantmind.adapters.binance.errors import NotSent, OutcomeUnknown, Refusal
+from quantmind.adapters.binance.keeper import Doubt, StopKeeper
+from quantmind.adapters.binance.names import LONGEST_TAG, Role, client_id, name_of, number_of, tag_number
+from quantmind.adapters.binance.outcomes import cancelled, kept, placed_of, stops_changed
+from quantmind.adapters.binance.records import NOUGHT, Life, Order
+from quantmind.adapters.binance.refusals import refused, says_absent
+from quantmind.adapters.binance.venue import Kind, New, Venue
+from quantmind.adapters.binance.wishes import Slot
+from quantmind.adapters.sent_file import SentFile, SentFileError
+from quantmind.domain.orders import Cancel, Close, Modify, Open, OrderType, Outcome, Placed, Refused, Side, Unknown
+from quantmind.domain.retcodes import Retcode
+from quantmind.domain.risk.approval import Approved
+from quantmind.errors import BrokerUnavailable
+
+ORDER_S: Final = 8.0
+"""One request to trade; what takes longer has an unknown outcome."""
+FILLS_S: Final = 1.0
+"""So long the trades of an order are waited for on the stream; then they are asked for."""
+
+
+@attrs.define(eq=False)
+class Desk:
+    """Of one account.
+
+    Args:
+        clock: Unix seconds.
+    """
+
+    name: str
+    book: Book
+    venue: Venue
+    keeper: StopKeeper
+    checks: Checks
+    sent: SentFile
+    clock: Callable[[], float]
+
+    async def place(self, order: Approved, tag: str) -> Outcome:
+        """Carry out an approved request once.
+
+        Cancelled after it was sent it may have been carried out: look it up.
+
+        Raises:
+            BrokerUnavailable: nothing was sent.
+            ValueError: the tag is none that the exchange keeps.
+        """
+        if not 0 < len(tag) <= LONGEST_TAG:
+            raise ValueError(f"the tag {tag!r} has {len(tag)} characters, a broker keeps 1 to {LONGEST_TAG}")
+        try:
+            outcome = await self._carry_out(order, tag)
+        except NotSent as error:
+            self.sent.answered(tag, {"not_sent": True})
+            raise BrokerUnavailable(f"broker {self.name}: {error}; nothing was sent") from None
+        except (SentFileError, CarriedFileError) as error:
+            raise BrokerUnavailable(f"broker {self.name}: {error}; nothing was sent") from None
+        except Refusal as refusal:
+            outcome = refused(refusal)
+        except OutcomeUnknown as error:
+            return Unknown(str(error))
+        if not isinstance(outcome, Unknown) and self.sent.get(tag) is not None:
+            self.sent.answered(tag, kept(outcome))
+        return outcome
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    async def _carry_out(self, order: Approved, tag: str) -> Outcome:
+        match order.proposal:
+            case Open() as asked:
+                return await self._open(asked, tag, whatever=order.reduces)
+            case Close() as asked:
+                return await self._close(asked, tag)
+            case Modify() as asked:
+                return await self._modify(asked, tag)
+            case Cancel() as asked:
+                return await self._cancel(asked, tag)
+
+    def _going(self, tag: str, what: Mapping[str, Any], *, whatever: bool = False) -> None:
+        try:
+            self.sent.going(tag, what, whatever=whatever)
+        except SentFileError:
+            if not whatever:
+                raise
+
+    # --- orders ------------------------------------------------------------------------------------------------------
+
+    async def _open(self, asked: Open, tag: str, *, whatever: bool) -> Outcome:
+        wrong = self.checks.open(asked, tag)
+        if isinstance(wrong, Refused):
+            return wrong
+        new, side = wrong, wrong.side
+        slot = (new.symbol, new.position_side)
+        conditional = self.venue.is_conditional(new.kind)
+        waits = new.kind is not Kind.MARKET and not new.at_once
+        if waits or asked.sl or asked.tp:
+            self.book.wishes.order(
+                Carried(
+                    tag_number(tag),
+                    *slot,
+                    tag=tag,
+                    by=tag,
+                    time_msc=int(self.clock() * 1000),
+                    sl=asked.sl or NOUGHT,
+                    tp=asked.tp or NOUGHT,
+                    waits=True,
+                )
+            )
+        self._going(
+            tag,
+            {
+                "kind": "order",
+                "symbol": new.symbol,
+                "key": slot[1],
+                "id": new.client_id,
+                "conditional": conditional,
+                "magic": asked.origin.magic,
+                "comment": asked.comment,
+            },
+            whatever=whatever,
+        )
+        if side is Side.SELL and self.venue.locks_holdings and not waits:
+            async with self.keeper.lock(new.symbol):
+                await self.keeper.free(slot)
+                outcome = await self._send(new, slot)
+                doubt = await self.keeper.keep_locked(slot)
+        else:
+            outcome = await self._send(new, slot)
+            doubt = None
+            if isinstance(outcome, Placed) and not outcome.pending and (asked.sl or asked.tp):
+                doubt = await self.keeper.keep(slot)
+        if isinstance(outcome, Placed) and not outcome.pending:
+            outcome = self._with_stops(outcome, slot, doubt)
+        return outcome
+
+    async def _close(self, asked: Close, tag: str) -> Outcome:
+        slot = self.book.slot_of(asked.ticket)
+        checked = self.checks.close(asked, slot)
+        if isinstance(checked, Refused):
+            return checked
+        assert slot is not None
+        volume, position = checked, self.book.position(slot)
+        assert position is not None
+        new = New(
+            slot[0],
+            position.side.opposite,
+            Kind.MARKET,
+            volume,
+            client_id(Role.CLOSE, tag),
+            reduces=True,
+            position_side=slot[1],
+        )
+        what = {"kind": "order", "symbol": slot[0], "key": slot[1], "id": new.client_id, "conditional": False}
+        self._going(tag, {**what, "magic": asked.origin.magic, "comment": position.comment}, whatever=True)
+        async with self.keeper.lock(slot[0]):
+            await self.keeper.free(slot)
+            outcome = await self._send(new, slot)
+            await self.keeper.keep_locked(slot)
+        return outcome
+
+    async def _send(self, new: New, slot: Slot) -> Placed | Refused:
+        order, fills = await _in_time(self.venue.place(new), ORDER_S)
+        self.book.answered(order, fills)
+        await self.learn_fills(order)
+        if order.life is Life.ENDED and not order.filled:
+            return Refused(int(Retcode.PRICE_OFF), f"nothing was filled, and the order is over ({order.status})")
+        return placed_of(self.book, order, slot)
+
+    async def learn_fills(self, order: Order) -> None:
+        """Wait until the trades of an order are in the book, and ask for them if the stream does not tell."""
+        ticket = number_of(order)
+        with trio.move_on_after(FILLS_S):
+            while self._learned(ticket) < order.filled:
+                await self.book.news()
+            return
+        self.book.answered(order, await _in_time(self.venue.fills_of(order), ORDER_S))
+
+    def _learned(self, ticket: int) -> Decimal:
+        return sum((deal.volume for deal in self.book.deals_of(ticket)), NOUGHT)
+
+    def _with_stops(self, outcome: Placed, slot: Slot, kept: Refused | Doubt | None) -> Placed:
+        exits = self.book.exits(slot)
+        outcome = attrs.evolve(outcome, sl=exits.sl or None, tp=exits.tp or None)
+        if kept is None:
+            return outcome
+        why = kept.comment if isinstance(kept, Refused) else kept.reason
+        return attrs.evolve(outcome, comment=f"filled; its stops are not in force yet: {why}"[:400])
+
+    # --- changes -----------------------------------------------------------------------------------------------------
+
+    async def _modify(self, asked: Modify, tag: str) -> Outcome:
+        slot = self.book.slot_of(asked.ticket)
+        if slot is not None:
+            return await self._change_stops(asked, tag, slot)
+        order = self.book.waiting(asked.ticket)
+        if order is None:
+            return Refused(int(Retcode.POSITION_CLOSED), f"there is no position or waiting order {asked.ticket}")
+        return await self._change_order(asked, tag, order)
+
+    async def _change_stops(self, asked: Modify, tag: str, slot: Slot) -> Outcome:
+        before = self.book.wish(slot)
+        assert before is not None
+        sl = before.sl if asked.new_sl is None else asked.new_sl
+        tp = before.tp if asked.new_tp is None else asked.new_tp
+        wrong = self.checks.stops(asked, slot, before, sl, tp)
+        if wrong is not None:
+            return wrong
+        self._going(
+            tag,
+            {"kind": "stops", "symbol": slot[0], "key": slot[1], "ticket": asked.ticket, "sl": str(sl), "tp": str(tp)},
+        )
+        self.book.wishes.position(asked.ticket, sl, tp, tag)
+        said = await self.keeper.keep(slot)
+        if isinstance(said, Refused):
+            self.book.wishes.position(asked.ticket, before.sl, before.tp, before.by)
+            await self.keeper.keep(slot)
+            return said
+        if isinstance(said, Doubt):
+            return Unknown(said.reason)
+        return stops_changed(asked.ticket, sl, tp)
+
+    async def _change_order(self, asked: Modify, tag: str, order: Order) -> Outcome:
+        wish = self.book.wishes.of_order(asked.ticket) or Carried(
+            asked.ticket, order.symbol, order.position_side, time_msc=order.time_msc, waits=True
+        )
+        checked = self.checks.change(asked, order, wish)
+        if isinstance(checked, Refused):
+            return checked
+        price, expires_msc, sl, tp = checked
+        name = name_of(order.client_id)
+        moves = (price, expires_msc) != (level_of(order), order.expires_msc)
+        new = New(
+            order.symbol,
+            order.side,
+            Kind.STOP if order.kind.startswith("STOP") else Kind.LIMIT,
+            order.quantity,
+            client_id(Role.ORDER, tag) if name is None else client_id(name.role, name.tag, tag),
+            price=None if order.kind.startswith("STOP") else price,
+            trigger=price if order.kind.startswith("STOP") else None,
+            expires_msc=expires_msc,
+            reduces=order.reduces,
+            position_side=order.position_side,
+        )
+        self._going(
+            tag,
+            {
+                "kind": "move",
+                "symbol": order.symbol,
+                "key": order.position_side,
+                "ticket": asked.ticket,
+                "order_id": order.order_id,
+                "conditional": order.conditional,
+                "old": order.client_id,
+                "new": new.client_id,
+                "moves": moves,
+                "price": str(price),
+                "expires_msc": expires_msc,
+                "sl": str(sl),
+                "tp": str(tp),
+            },
+        )
+        moved = order
+        if moves:
+            async with self.keeper.lock(order.symbol):
+                # What is wanted of it stays with it under the name that it is about to have.
+                self._rename(wish, new.client_id)
+                try:
+                    moved = await _in_time(self.venue.move(order, new), ORDER_S)
+                except (NotSent, Refusal):
+                    self._rename(wish, order.client_id)
+                    raise
+                if (moved.order_id, moved.conditional) != (order.order_id, order.conditional):
+                    self.book.orders.take(attrs.evolve(order, status="CANCELED", updated_msc=moved.updated_msc))
+                wish = self._rename(wish, moved.client_id)
+                self.book.answered(moved)
+        if wish.tag:
+            self.book.wishes.order(attrs.evolve(wish, sl=sl, tp=tp, by=tag))
+        elif sl or tp:
+            return Refused(
+                int(Retcode.INVALID_STOPS), "the order was not placed by this gateway, which keeps no stops for it"
+            )
+        return placed_of(self.book, moved, (order.symbol, order.position_side))
+
+    def _rename(self, wish: Carried, said: str) -> Carried:
+        renamed = attrs.evolve(wish, moved=_moved_by(said))
+        if wish.tag:
+            self.book.wishes.order(renamed)
+        return renamed
+
+    async def _cancel(self, asked: Cancel, tag: str) -> Outcome:
+        order = self.book.waiting(asked.ticket)
+        if order is None:
+            return Refused(int(Retcode.ORDER_CHANGED), f"no order {asked.ticket} waits")
+        self._going(
+            tag,
+            {
+                "kind": "cancel",
+                "symbol": order.symbol,
+                "key": order.position_side,
+                "ticket": asked.ticket,
+                "order_id": order.order_id,
+                "conditional": order.conditional,
+                "id": order.client_id,
+                "volume": str(order.quantity - order.filled),
+            },
+            whatever=True,
+        )
+        try:
+            ended = await _in_time(self.venue.cancel(order), ORDER_S)
+        except Refusal as refusal:
+            if says_absent(refusal):
+                return Refused(int(Retcode.ORDER_CHANGED), f"order {asked.ticket} waits no more: {refusal.said}"[:400])
+            raise
+        self.book.answered(ended or attrs.evolve(order, status="CANCELED"))
+        return cancelled(asked.ticket, order.quantity - order.filled)
+
+
+async def _in_time(call: Awaitable[Any], within_s: float) -> Any:
+    with trio.move_on_after(within_s):
+        return await call
+    raise OutcomeUnknown(f"the exchange has not answered within {within_s:g} s")
+
+
+def _moved_by(said: str) -> str:
+    name = name_of(said)
+    return "" if name is None else name.by

@@ -1,0 +1,161 @@
+"""What became of a request that nobody heard of: looked up at the exchange by its client order id, never sent again.
+
+A request carries its time, and the exchange refuses it once `recvWindow` is over. So one that the exchange does not know
+is surely absent only after that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+import attrs
+
+from quantmind.adapters.binance.book import Book, level_of
+from quantmind.adapters.binance.desk import Desk
+from quantmind.adapters.binance.errors import BinanceError
+from quantmind.adapters.binance.names import Role, client_id
+from quantmind.adapters.binance.outcomes import cancelled, kept, placed_of, read, stops_changed
+from quantmind.adapters.binance.records import Life, Order
+from quantmind.adapters.binance.venue import Venue
+from quantmind.adapters.binance.wishes import Slot
+from quantmind.adapters.sent_file import Sent, SentFile
+from quantmind.domain.orders import Absent, Placed, Refused
+from quantmind.errors import BrokerUnavailable
+
+SPARE_S: Final = 1.0
+"""Beyond recvWindow, for a clock that is a little off and a request that is in the exchange's hands already."""
+
+Found = Placed | Absent | None
+
+
+@attrs.define(eq=False)
+class Finder:
+    """Of one account.
+
+    Args:
+        symbols: those that are followed.
+        window_s: after so long a request that has not arrived is refused by the exchange.
+    """
+
+    name: str
+    book: Book
+    venue: Venue
+    desk: Desk
+    sent: SentFile
+    symbols: Callable[[], Sequence[str]]
+    window_s: float
+
+    async def find(self, tag: str) -> Found:
+        """What the exchange knows of a request; None: it can't be told yet. Raises BrokerUnavailable."""
+        sent = self.sent.get(tag)
+        try:
+            if sent is None:
+                return await self._find_unwritten(tag)
+            if sent.done is not None:
+                if "not_sent" in sent.answer:
+                    return Absent()
+                outcome = read(sent.answer)
+                if isinstance(outcome, Refused):
+                    return Absent()
+                if isinstance(outcome, Placed) and not outcome.pending:
+                    return outcome
+            return await self._find(tag, sent)
+        except BinanceError as error:
+            raise BrokerUnavailable(f"broker {self.name}: {error}") from None
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    async def _find(self, tag: str, sent: Sent) -> Found:
+        what = sent.what
+        match what.get("kind"):
+            case "order":
+                found = await self._find_order(what)
+            case "move":
+                found = await self._find_moved(what)
+            case "stops":
+                found = self._find_stops(what)
+            case "cancel":
+                found = await self._find_cancelled(what)
+            case _:
+                raise BrokerUnavailable(f"broker {self.name}: what was written down of {tag} can't be read: {what}")
+        if found is None:
+            return Absent() if self.sent.age_of(sent) > self.window_s + SPARE_S else None
+        if sent.done is None and not found.pending:
+            self.sent.answered(tag, kept(found))
+        return found
+
+    # By another process that kept no file, or one whose file is lost: its symbol is not known.
+    async def _find_unwritten(self, tag: str) -> Found:
+        for symbol in self.symbols():
+            for role in (Role.ORDER, Role.CLOSE):
+                said = client_id(role, tag)
+                for conditional in (False, True):
+                    order = self.book.orders.named(symbol, said)
+                    if order is None and (not conditional or self.venue.has_conditional):
+                        order = await self.venue.look(symbol, said, conditional=conditional)
+                    if order is not None:
+                        return await self._placed(order, (symbol, order.position_side))
+        return Absent()
+
+    async def _find_order(self, what: Mapping[str, Any]) -> Placed | None:
+        order = await self.venue.look(what["symbol"], what["id"], conditional=bool(what["conditional"]))
+        if order is None:
+            order = self._moved_since(what)
+        return None if order is None else await self._placed(order, (what["symbol"], what["key"]))
+
+    # An order that was moved has another name since.
+    def _moved_since(self, what: Mapping[str, Any]) -> Order | None:
+        return next(
+            (order for order in self.book.orders if order.symbol == what["symbol"] and _is_same(order, what["id"])),
+            None,
+        )
+
+    async def _find_moved(self, what: Mapping[str, Any]) -> Placed | None:
+        symbol, slot = what["symbol"], (what["symbol"], what["key"])
+        wish = self.book.wishes.of_order(int(what["ticket"]))
+        if not what["moves"]:
+            if wish is None or (wish.sl, wish.tp) != (Decimal(what["sl"]), Decimal(what["tp"])):
+                return None
+            order = await self.venue.look(symbol, what["old"], conditional=bool(what["conditional"]))
+            return None if order is None else await self._placed(order, slot)
+        order = await self.venue.look(symbol, what["new"], conditional=bool(what["conditional"]))
+        if order is None:
+            order = await self.venue.look(symbol, what["old"], conditional=bool(what["conditional"]))
+            if order is None or level_of(order) != Decimal(what["price"]) or order.expires_msc != what["expires_msc"]:
+                return None
+        if wish is not None:
+            self.book.wishes.order(attrs.evolve(wish, sl=Decimal(what["sl"]), tp=Decimal(what["tp"])))
+        return await self._placed(order, slot)
+
+    # The stops are as they were wanted, or whoever keeps them is still at it.
+    def _find_stops(self, what: Mapping[str, Any]) -> Placed | None:
+        ticket, sl, tp = int(what["ticket"]), Decimal(what["sl"]), Decimal(what["tp"])
+        slot = self.book.slot_of(ticket)
+        if slot is None:
+            return None
+        exits = self.book.exits(slot)
+        return stops_changed(ticket, sl, tp) if (exits.sl, exits.tp) == (sl, tp) else None
+
+    async def _find_cancelled(self, what: Mapping[str, Any]) -> Placed | None:
+        order = await self.venue.look(what["symbol"], what["id"], conditional=bool(what["conditional"]))
+        if order is None or order.status != "CANCELED":
+            return None
+        self.book.answered(order)
+        return cancelled(int(what["ticket"]), Decimal(what["volume"]))
+
+    async def _placed(self, order: Order, slot: Slot) -> Placed:
+        self.book.answered(order)
+        current: Order | None = order
+        if order.conditional and order.life is Life.TRIGGERED:
+            current = await self.venue.look_again(order)
+        current = current or order
+        if current.filled:
+            self.book.answered(current)
+            await self.desk.learn_fills(current)
+        return placed_of(self.book, current, slot)
+
+
+def _is_same(order: Order, said: str) -> bool:
+    return order.client_id.startswith(said)

@@ -1,0 +1,285 @@
+"""Binance USD-M futures over REST (docs: usds-margined futures, SDK of 2026-08).
+
+Orders that wait for a trigger are conditional orders (`algoOrder`), with ids of their own; a new order on `/order` with
+such a type is refused by the exchange (-4120), and `allOpenOrders` does not take them back.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+import attrs
+
+from quantmind.adapters.binance import futures_wire, market_wire
+from quantmind.adapters.binance.asking import Asking
+from quantmind.adapters.binance.book import Book, Exits
+from quantmind.adapters.binance.errors import OutcomeUnknown, Refusal
+from quantmind.adapters.binance.exchange_info import Rules, exchange_info
+from quantmind.adapters.binance.futures_book import FuturesBook
+from quantmind.adapters.binance.names import Role, client_id
+from quantmind.adapters.binance.records import Fill, FuturesAccount, Life, Order
+from quantmind.adapters.binance.refusals import says_absent
+from quantmind.adapters.binance.venue import Kind, New, Stops
+
+logger: Final = logging.getLogger("quantmind.binance")
+
+MOST_TRADES: Final = 1000
+TYPES: Final = {Kind.MARKET: "MARKET", Kind.LIMIT: "LIMIT", Kind.STOP: "STOP_MARKET"}
+_NO_CHANGE: Final = frozenset({-4046, -4059})
+"""Margin type, position mode: it is so already."""
+_ACCOUNT: Final = "/fapi/v3/account"
+_RISK: Final = "/fapi/v3/positionRisk"
+
+
+@attrs.define(eq=False)
+class FuturesVenue:
+    """A `quantmind.adapters.binance.venue.Venue`.
+
+    Args:
+        hedges: the position mode that is wanted; None: as the account is.
+        leverage: of each symbol that is followed; None: as it is.
+        margin_type: CROSSED or ISOLATED, of each symbol that is followed; None: as it is.
+    """
+
+    asking: Asking
+    book: FuturesBook
+    hedges: bool | None = None
+    leverage: int | None = None
+    margin_type: str | None = None
+    ends_orders: bool = True
+    has_conditional: bool = True
+    locks_holdings: bool = False
+    _prepared: set[str] = attrs.field(factory=set, init=False)
+
+    async def rules(self, symbols: Sequence[str]) -> dict[str, Rules]:
+        """What is traded, by symbol."""
+        info = exchange_info(await self.asking.get("/fapi/v1/exchangeInfo", {}, weight=1), symbols)
+        self.asking.limits(info.rate_limits)
+        return info.symbols
+
+    async def prepare(self, symbols: Sequence[str]) -> None:
+        """Position mode, margin type and leverage as they are wanted; the exchange refuses some of it while positions
+        or orders are open.
+        """
+        dual = futures_wire.position_mode(await self._signed("/fapi/v1/positionSide/dual", {}, 30))
+        if self.hedges is not None and self.hedges is not dual:
+            await self._set("/fapi/v1/positionSide/dual", {"dualSidePosition": self.hedges})
+            dual = self.hedges
+        self.book.hedges = dual
+        for symbol in symbols:
+            if symbol in self._prepared:
+                continue
+            if self.margin_type is not None:
+                await self._set("/fapi/v1/marginType", {"symbol": symbol, "marginType": self.margin_type})
+            if self.leverage is not None:
+                await self._set("/fapi/v1/leverage", {"symbol": symbol, "leverage": self.leverage})
+            self._prepared.add(symbol)
+        for symbol in symbols:
+            config = futures_wire.symbol_config(await self._signed("/fapi/v1/symbolConfig", {"symbol": symbol}, 5))
+            self.book.leverages[symbol] = config.leverage
+
+    async def snapshot(self, book: Book, symbols: Sequence[str]) -> None:
+        """Read account, positions, open orders and the newest trades, and put them into the book."""
+        assert isinstance(book, FuturesBook)
+        orders: list[Order] = []
+        fills: dict[str, list[Fill]] = {}
+        for symbol in symbols:
+            orders += futures_wire.orders(await self._signed("/fapi/v1/openOrders", {"symbol": symbol}, 1))
+            orders += futures_wire.algo_orders(await self._signed("/fapi/v1/openAlgoOrders", {"symbol": symbol}, 1))
+            params = {"symbol": symbol, "limit": MOST_TRADES}
+            trades = futures_wire.trades(await self._signed("/fapi/v1/userTrades", params, 5))
+            fills[symbol] = await self._named(book, symbol, trades)
+        account: FuturesAccount = futures_wire.account(await self._signed(_ACCOUNT, {}, 5))
+        holdings = futures_wire.holdings(await self._signed(_RISK, {}, 5))
+        book.install(attrs.evolve(account, holdings=holdings), orders, fills, symbols)
+
+    async def prices(self, symbols: Sequence[str]) -> list[tuple[str, Decimal, Decimal]]:
+        """Best bid and ask of each symbol."""
+        wanted = set(symbols)
+        # Without a symbol it costs 5, with one 2.
+        params = {"symbol": symbols[0]} if len(symbols) == 1 else {}
+        body = await self.asking.get("/fapi/v1/ticker/bookTicker", params, weight=2 if params else 5)
+        return [each for each in market_wire.book_prices(body) if each[0] in wanted]
+
+    async def place(self, new: New) -> tuple[Order, Sequence[Fill]]:
+        """POST /fapi/v1/order, or algoOrder; the answer has no trades."""
+        params: dict[str, Any] = {
+            "symbol": new.symbol,
+            "side": new.side.value.upper(),
+            "type": TYPES[new.kind],
+            "quantity": new.quantity,
+            **self._position_side(new.position_side),
+        }
+        if new.reduces and new.position_side == "BOTH":
+            params["reduceOnly"] = True
+        if new.kind is Kind.STOP:
+            params |= {"algoType": "CONDITIONAL", "triggerPrice": new.trigger, "clientAlgoId": new.client_id}
+            params |= _ending(new)
+            return futures_wire.algo_order(await self.asking.trade("POST", "/fapi/v1/algoOrder", params)), ()
+        params |= {"newClientOrderId": new.client_id, "newOrderRespType": "RESULT"}
+        if new.kind is Kind.LIMIT:
+            params |= {"price": new.price, "timeInForce": "IOC" if new.at_once else "GTC", **_ending(new)}
+        return futures_wire.order(await self.asking.trade("POST", "/fapi/v1/order", params)), ()
+
+    async def move(self, order: Order, new: New) -> Order:
+        """PUT /fapi/v1/order for another price, which keeps the order's id and name; else cancel it and place it anew,
+        and as it was if that can't be done.
+        """
+        if new.kind is Kind.LIMIT and new.expires_msc == order.expires_msc:
+            params: dict[str, Any] = {
+                "symbol": order.symbol,
+                "side": order.side.value.upper(),
+                "orderId": order.order_id,
+                "quantity": order.quantity,
+                "price": new.price,
+            }
+            moved = futures_wire.order(await self.asking.trade("PUT", "/fapi/v1/order", params))
+            return attrs.evolve(moved, time_msc=order.time_msc)
+        await self.cancel(order)
+        try:
+            return (await self.place(attrs.evolve(new, quantity=order.quantity - order.filled)))[0]
+        except Refusal as refusal:
+            back = attrs.evolve(
+                new, price=order.price or None, trigger=order.trigger or None, expires_msc=order.expires_msc
+            )
+            try:
+                restored = (await self.place(attrs.evolve(back, quantity=order.quantity - order.filled)))[0]
+            except (Refusal, OutcomeUnknown) as error:
+                raise OutcomeUnknown(
+                    f"the order was taken back, and can't be placed anew ({refusal}) or as it was ({error})"
+                ) from None
+            self.book.answered(restored)
+            raise
+
+    async def cancel(self, order: Order) -> Order | None:
+        """DELETE /fapi/v1/order, or algoOrder, whose answer says no more than that it is done."""
+        if order.conditional:
+            await self.asking.trade("DELETE", "/fapi/v1/algoOrder", {"algoId": order.order_id}, counts=False)
+            return None
+        params = {"symbol": order.symbol, "orderId": order.order_id}
+        return futures_wire.order(await self.asking.trade("DELETE", "/fapi/v1/order", params, counts=False))
+
+    async def look(self, symbol: str, client_id: str, *, conditional: bool) -> Order | None:
+        """GET /fapi/v1/order or algoOrder by its client order id."""
+        if conditional:
+            return await self._look_conditional({"clientAlgoId": client_id})
+        return await self._look({"symbol": symbol, "origClientOrderId": client_id})
+
+    async def look_again(self, order: Order) -> Order | None:
+        """An order by its own id; of a conditional one that was set off, what it became."""
+        if not order.conditional:
+            return await self._look({"symbol": order.symbol, "orderId": order.order_id})
+        now = await self._look_conditional({"algoId": order.order_id})
+        if now is None or not now.becomes:
+            return now
+        became = await self._look({"symbol": order.symbol, "orderId": now.becomes})
+        return now if became is None else attrs.evolve(became, client_id=order.client_id)
+
+    async def fills_of(self, order: Order) -> Sequence[Fill]:
+        """Its trades."""
+        params = {"symbol": order.symbol, "orderId": order.order_id}
+        trades = futures_wire.trades(await self._signed("/fapi/v1/userTrades", params, 5, reserve=True))
+        return [attrs.evolve(each, client_id=order.client_id) for each in trades]
+
+    def is_conditional(self, new_kind: Kind) -> bool:
+        """Stop orders are."""
+        return new_kind is Kind.STOP
+
+    async def set_stops(self, stops: Stops) -> Sequence[Order]:
+        """Conditional orders that close whatever is open when their price comes."""
+        placed = []
+        for level, kind, role in (
+            (stops.sl, "STOP_MARKET", Role.STOP_LOSS),
+            (stops.tp, "TAKE_PROFIT_MARKET", Role.TAKE_PROFIT),
+        ):
+            if not level:
+                continue
+            params: dict[str, Any] = {
+                "algoType": "CONDITIONAL",
+                "symbol": stops.slot[0],
+                "side": stops.side.value.upper(),
+                "type": kind,
+                "triggerPrice": level,
+                "closePosition": True,
+                "clientAlgoId": client_id(role, stops.tag),
+                **self._position_side(stops.slot[1]),
+            }
+            body = await self.asking.trade("POST", "/fapi/v1/algoOrder", params)
+            placed.append(futures_wire.algo_order(body))
+            self.book.answered(placed[-1])
+        return placed
+
+    async def drop_stops(self, exits: Exits) -> Sequence[Order]:
+        """Take them back, one by one."""
+        dropped = []
+        for order in exits.orders:
+            try:
+                await self.cancel(order)
+                dropped.append(attrs.evolve(order, status="CANCELED"))
+            except Refusal as refusal:
+                if not says_absent(refusal):
+                    raise
+                dropped.append(await self.look_again(order) or attrs.evolve(order, status="CANCELED"))
+        return dropped
+
+    async def arm(self, seconds: float) -> None:
+        """POST countdownCancelAll for each symbol that is followed: all its orders are taken back when time is over."""
+        for symbol in self.book.specs:
+            params = {"symbol": symbol, "countdownTime": int(seconds * 1000)}
+            await self.asking.trade("POST", "/fapi/v1/countdownCancelAll", params, counts=False, reserve=True)
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    async def _signed(self, path: str, params: dict[str, Any], weight: int, *, reserve: bool = False) -> bytes:
+        return await self.asking.get(path, params, weight=weight, signed=True, reserve=reserve)
+
+    async def _set(self, path: str, params: dict[str, Any]) -> None:
+        try:
+            await self.asking.trade("POST", path, params, counts=False)
+        except Refusal as refusal:
+            if refusal.code not in _NO_CHANGE:
+                raise
+
+    async def _look(self, params: dict[str, Any]) -> Order | None:
+        try:
+            return futures_wire.order(await self._signed("/fapi/v1/order", params, 1, reserve=True))
+        except Refusal as refusal:
+            if says_absent(refusal):
+                return None
+            raise
+
+    async def _look_conditional(self, params: dict[str, Any]) -> Order | None:
+        try:
+            return futures_wire.algo_order(await self._signed("/fapi/v1/algoOrder", params, 1, reserve=True))
+        except Refusal as refusal:
+            if says_absent(refusal):
+                return None
+            raise
+
+    # Trades say the number of their order, and not what it is called; one that came of a conditional order is called
+    # as that one was.
+    async def _named(self, book: FuturesBook, symbol: str, trades: Sequence[Fill]) -> list[Fill]:
+        names = {each.order_id: book.client_id_of(symbol, each.order_id) for each in trades}
+        if None in names.values():
+            params = {"symbol": symbol, "limit": MOST_TRADES}
+            for order in futures_wire.orders(await self._signed("/fapi/v1/allOrders", params, 5)):
+                names[order.order_id] = order.client_id
+                if order.life is not Life.OPEN:
+                    book.orders.take(order)
+            for order in futures_wire.algo_orders(await self._signed("/fapi/v1/allAlgoOrders", params, 5)):
+                if order.life is not Life.OPEN:
+                    book.orders.take(order)
+                if order.becomes:
+                    names[order.becomes] = order.client_id
+                    book.became(order)
+        return [attrs.evolve(each, client_id=names[each.order_id] or "") for each in trades]
+
+    def _position_side(self, key: str) -> dict[str, str]:
+        return {} if key == "BOTH" else {"positionSide": key}
+
+
+def _ending(new: New) -> dict[str, Any]:
+    return {"timeInForce": "GTD", "goodTillDate": new.expires_msc} if new.expires_msc else {}

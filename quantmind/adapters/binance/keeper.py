@@ -1,0 +1,225 @@
+"""Keeps the stops of positions: makes the orders at the exchange what is wanted, now, after a fill, after a restart.
+
+On futures they are conditional orders that close whatever is open; on spot orders that sell what is held, each taking
+the other back (OCO). Between two of them a position is without one for a moment: the exchange takes no second one beside
+the first. What can't be placed is placed as it was before, and what is wanted is tried again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from typing import Any, Final
+
+import attrs
+import trio
+
+from quantmind.adapters.binance.book import Book, Exits
+from quantmind.adapters.binance.carried import Carried
+from quantmind.adapters.binance.errors import BinanceError, NotSent, OutcomeUnknown, Refusal
+from quantmind.adapters.binance.names import Role, client_id
+from quantmind.adapters.binance.records import NOUGHT
+from quantmind.adapters.binance.refusals import refused
+from quantmind.adapters.binance.venue import Kind, New, Stops, Venue
+from quantmind.adapters.binance.wishes import Slot
+from quantmind.domain.accounts import Position
+from quantmind.domain.orders import Refused, Side
+from quantmind.domain.retcodes import Retcode
+
+logger: Final = logging.getLogger("quantmind.binance")
+
+RETRY_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+"""Between two tries to place stops that could not be placed."""
+STEP_S: Final = 6.0
+"""One request about stops; what takes longer is looked up."""
+
+
+@attrs.frozen
+class Doubt:
+    """It is not known whether the stops are as they are wanted; it is looked up and tried again."""
+
+    reason: str
+
+
+Kept = Refused | Doubt | None
+"""None: they are as they are wanted."""
+
+
+@attrs.define(eq=False)
+class StopKeeper:
+    """Of one account.
+
+    Args:
+        reread: reads the account anew, after a request whose outcome nobody heard.
+    """
+
+    book: Book
+    venue: Venue
+    reread: Callable[[], Awaitable[None]]
+    _locks: dict[str, trio.Lock] = attrs.field(factory=dict, init=False)
+    _failures: dict[Slot, int] = attrs.field(factory=dict, init=False)
+    _why: dict[Slot, str] = attrs.field(factory=dict, init=False)
+    placed: int = attrs.field(default=0, init=False)
+    failed: int = attrs.field(default=0, init=False)
+
+    def lock(self, symbol: str) -> trio.Lock:
+        """Held by whoever changes the stops of a symbol, or closes what they lock."""
+        return self._locks.setdefault(symbol, trio.Lock())
+
+    async def keep(self, slot: Slot) -> Kept:
+        """Make the stops of a position what is wanted. Cancelled it may have done a part of it."""
+        async with self.lock(slot[0]):
+            return await self.keep_locked(slot)
+
+    async def keep_locked(self, slot: Slot) -> Kept:
+        """The same, for who holds the lock."""
+        wish, exits = self.book.wish(slot), self.book.exits(slot)
+        sl, tp = (NOUGHT, NOUGHT) if wish is None else (wish.sl, wish.tp)
+        quantity = self.book.volume_of(slot)
+        wrong = self._wrong(slot, exits, sl, tp, quantity)
+        if wrong is None:
+            self._failures.pop(slot, None)
+            self._why.pop(slot, None)
+            return None
+        dropping, stops = wrong
+        kept = await self._change(slot, dropping, attrs.evolve(stops, tag="" if wish is None else wish.by or wish.tag))
+        if kept is None:
+            self._failures.pop(slot, None)
+            self._why.pop(slot, None)
+        else:
+            self.failed += 1
+            self._why[slot] = kept.comment if isinstance(kept, Refused) else kept.reason
+        return kept
+
+    async def free(self, slot: Slot) -> None:
+        """Take back the stops of a position where they lock what it consists of; whoever asks holds the lock.
+
+        Raises as `Venue.drop_stops` does.
+        """
+        if self.venue.locks_holdings:
+            exits = self.book.exits(slot)
+            if exits.orders:
+                await self._drop(exits)
+
+    async def run(self) -> None:
+        """See to it whenever the account changes, until cancelled."""
+        while True:
+            for slot in list(self.book.walks):
+                await self._see_to(slot)
+            with trio.move_on_after(self._pause()):
+                await self.book.news()
+
+    def snapshot(self) -> dict[str, Any]:
+        """For /status: which positions do not have the stops that are wanted, and why."""
+        return {
+            "placed": self.placed,
+            "failed": self.failed,
+            "missing": {f"{symbol} {key}": why for (symbol, key), why in self._why.items()},
+        }
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _pause(self) -> float:
+        return RETRY_S[min(max(self._failures.values(), default=len(RETRY_S)), len(RETRY_S)) - 1]
+
+    async def _see_to(self, slot: Slot) -> None:
+        if self.book.unsettled() is not None or self.lock(slot[0]).locked():
+            return
+        kept = await self.keep(slot)
+        if kept is None:
+            return
+        self._failures[slot] = self._failures.get(slot, 0) + 1
+        logger.error("fail.stops symbol=%s side=%s reason=%s", *slot, ascii(self._why[slot]))
+        if isinstance(kept, Doubt):
+            await self.reread()
+        elif kept.retcode == Retcode.INVALID_STOPS:
+            await self._close_beyond(slot)
+
+    # What has to go, and what has to come; None: all is right.
+    def _wrong(
+        self, slot: Slot, exits: Exits, sl: Decimal, tp: Decimal, quantity: Decimal
+    ) -> tuple[Exits, Stops] | None:
+        side = Side.SELL if self.book.walks[slot].lot.amount > 0 else Side.BUY
+        whole = self.venue.locks_holdings
+        sized = not whole or all(order.quantity == quantity for order in exits.orders)
+        right_sl, right_tp = exits.sl == sl and sized, exits.tp == tp and sized
+        if right_sl and right_tp:
+            return None
+        if whole:  # one list for both
+            return exits, Stops(slot, side, quantity, sl, tp, "")
+        dropping = Exits(None if right_sl else exits.stop_loss, None if right_tp else exits.take_profit)
+        return dropping, Stops(slot, side, quantity, NOUGHT if right_sl else sl, NOUGHT if right_tp else tp, "")
+
+    async def _change(self, slot: Slot, dropping: Exits, stops: Stops) -> Kept:
+        try:
+            if dropping.orders:
+                await self._drop(dropping)
+            if not (stops.sl or stops.tp):
+                return None
+            await self._set(stops)
+        except Refusal as refusal:
+            if dropping.orders and (dropping.sl or dropping.tp):
+                await self._set_back(dropping, stops)
+            return refused(refusal)
+        except (NotSent, OutcomeUnknown) as error:
+            return Doubt(str(error))
+        return None
+
+    async def _set_back(self, dropped: Exits, stops: Stops) -> None:
+        before = attrs.evolve(stops, sl=dropped.sl, tp=dropped.tp)
+        try:
+            await self._set(before)
+        except BinanceError as error:
+            logger.error("fail.stops symbol=%s side=%s reason=%s", *stops.slot, ascii(str(error)))
+
+    async def _drop(self, exits: Exits) -> None:
+        with trio.move_on_after(STEP_S) as patience:
+            for order in await self.venue.drop_stops(exits):
+                self.book.answered(order)
+        if patience.cancelled_caught:
+            raise OutcomeUnknown(f"the exchange has not answered within {STEP_S:g} s whether it took stops back")
+
+    async def _set(self, stops: Stops) -> None:
+        with trio.move_on_after(STEP_S) as patience:
+            for order in await self.venue.set_stops(stops):
+                self.book.answered(order)
+        if patience.cancelled_caught:
+            raise OutcomeUnknown(f"the exchange has not answered within {STEP_S:g} s whether it placed stops")
+        self.placed += 1
+
+    # The market has gone through a stop that was not there: it would have closed the position, so it is closed.
+    async def _close_beyond(self, slot: Slot) -> None:
+        async with self.lock(slot[0]):
+            wish, position = self.book.wish(slot), self.book.position(slot)
+            role = None if wish is None or position is None else _gone_beyond(wish, position)
+            if wish is None or position is None or role is None:
+                return
+            logger.warning(
+                "close.beyond symbol=%s side=%s sl=%s tp=%s price=%s", *slot, wish.sl, wish.tp, position.price_current
+            )
+            new = New(
+                position.symbol,
+                position.side.opposite,
+                Kind.MARKET,
+                position.volume,
+                client_id(role, wish.by or wish.tag),
+                reduces=True,
+                position_side=slot[1],
+            )
+            try:
+                with trio.move_on_after(STEP_S):
+                    await self.free(slot)
+                    self.book.answered(*await self.venue.place(new))
+            except BinanceError as error:
+                logger.error("fail.close symbol=%s side=%s reason=%s", *slot, ascii(str(error)))
+
+
+# Which of its stops the market has gone through; None: neither.
+def _gone_beyond(wish: Carried, position: Position) -> Role | None:
+    sign = position.side.sign
+    if wish.sl and (position.price_current - wish.sl) * sign <= 0:
+        return Role.STOP_LOSS
+    if wish.tp and (position.price_current - wish.tp) * sign >= 0:
+        return Role.TAKE_PROFIT
+    return None

@@ -1,0 +1,241 @@
+"""Binance spot over REST (docs: binance-spot-api-docs, rest-api.md of 2026-07)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+import attrs
+
+from quantmind.adapters.binance import market_wire, spot_wire
+from quantmind.adapters.binance.asking import Asking, Lost
+from quantmind.adapters.binance.book import Book, Exits
+from quantmind.adapters.binance.errors import OutcomeUnknown, Refusal
+from quantmind.adapters.binance.exchange_info import Rules, exchange_info
+from quantmind.adapters.binance.names import Role, client_id
+from quantmind.adapters.binance.records import Fill, Life, Order
+from quantmind.adapters.binance.refusals import says_absent
+from quantmind.adapters.binance.spot_book import SpotBook
+from quantmind.adapters.binance.venue import Kind, New, Stops
+from quantmind.domain.orders import Side
+
+MOST_TRADES: Final = 1000
+"""In one answer of myTrades and allOrders."""
+TYPES: Final = {Kind.MARKET: "MARKET", Kind.LIMIT: "LIMIT", Kind.STOP: "STOP_LOSS"}
+# Weights of rest-api.md; those of several symbols or of none are higher.
+_W_INFO: Final = 20
+_W_ACCOUNT: Final = 20
+_W_ORDER: Final = 4
+_W_OPEN: Final = 6
+_W_TRADES: Final = 20
+_W_ALL_ORDERS: Final = 20
+_W_BOOK: Final = 4
+
+
+@attrs.define(eq=False)
+class SpotVenue:
+    """A `quantmind.adapters.binance.venue.Venue`."""
+
+    asking: Asking
+    ends_orders: bool = False
+    has_conditional: bool = False
+    locks_holdings: bool = True
+
+    async def rules(self, symbols: Sequence[str]) -> dict[str, Rules]:
+        """What is traded, by symbol."""
+        body = await self.asking.get("/api/v3/exchangeInfo", {"symbols": _list(symbols)}, weight=_W_INFO)
+        info = exchange_info(body, symbols)
+        self.asking.limits(info.rate_limits)
+        return info.symbols
+
+    async def prepare(self, symbols: Sequence[str]) -> None:
+        """Nothing: a spot account has no modes."""
+        del symbols
+
+    async def snapshot(self, book: Book, symbols: Sequence[str]) -> None:
+        """Read account, open orders and the newest trades, and put them into the book."""
+        assert isinstance(book, SpotBook)
+        orders: list[Order] = []
+        fills: dict[str, list[Fill]] = {}
+        for symbol in symbols:
+            orders += spot_wire.orders(await self._signed("openOrders", {"symbol": symbol}, _W_OPEN))
+            trades = spot_wire.trades(
+                await self._signed("myTrades", {"symbol": symbol, "limit": MOST_TRADES}, _W_TRADES)
+            )
+            fills[symbol] = await self._named(book, symbol, trades)
+        account = spot_wire.account(await self._signed("account", {"omitZeroBalances": True}, _W_ACCOUNT))
+        book.install(account, orders, fills, symbols)
+
+    async def prices(self, symbols: Sequence[str]) -> list[tuple[str, Decimal, Decimal]]:
+        """Best bid and ask of each symbol."""
+        body = await self.asking.get("/api/v3/ticker/bookTicker", {"symbols": _list(symbols)}, weight=_W_BOOK)
+        return market_wire.book_prices(body)
+
+    async def place(self, new: New) -> tuple[Order, Sequence[Fill]]:
+        """POST /api/v3/order; the answer of a market order has its trades."""
+        params: dict[str, Any] = {
+            "symbol": new.symbol,
+            "side": new.side.value.upper(),
+            "type": TYPES[new.kind],
+            "quantity": new.quantity,
+            "newClientOrderId": new.client_id,
+            "newOrderRespType": "FULL",
+        }
+        if new.kind is Kind.LIMIT:
+            params |= {"price": new.price, "timeInForce": "IOC" if new.at_once else "GTC"}
+        elif new.kind is Kind.STOP:
+            params["stopPrice"] = new.trigger
+        return spot_wire.placed(await self.asking.trade("POST", "/api/v3/order", params))
+
+    async def move(self, order: Order, new: New) -> Order:
+        """Cancel it and place it anew in one request; one whose second half fails is placed as it was."""
+        params: dict[str, Any] = {
+            "symbol": order.symbol,
+            "side": order.side.value.upper(),
+            "type": order.kind,
+            "cancelReplaceMode": "STOP_ON_FAILURE",
+            "cancelOrderId": order.order_id,
+            "quantity": order.quantity - order.filled,
+            "newClientOrderId": new.client_id,
+            "newOrderRespType": "RESULT",
+        }
+        params |= {"stopPrice": new.trigger} if new.kind is Kind.STOP else {"price": new.price, "timeInForce": "GTC"}
+        try:
+            body = await self.asking.trade("POST", "/api/v3/order/cancelReplace", params)
+        except Refusal as refusal:
+            half = spot_wire.half_replaced(refusal.data) if refusal.status == Lost.HALF_DONE else None
+            if half is None:
+                raise
+            await self._restore(order, new, half)
+            raise Refusal(half.code, half.said, refusal.status) from None
+        return spot_wire.replaced(body)
+
+    async def cancel(self, order: Order) -> Order | None:
+        """DELETE /api/v3/order, or the list that it is in."""
+        if order.list_id == -1:
+            body = await self.asking.trade(
+                "DELETE", "/api/v3/order", {"symbol": order.symbol, "orderId": order.order_id}, counts=False
+            )
+            return spot_wire.order(body)
+        _, orders = spot_wire.order_list(
+            await self.asking.trade(
+                "DELETE", "/api/v3/orderList", {"symbol": order.symbol, "orderListId": order.list_id}, counts=False
+            )
+        )
+        return next((each for each in orders if each.order_id == order.order_id), None)
+
+    async def look(self, symbol: str, client_id: str, *, conditional: bool) -> Order | None:
+        """GET /api/v3/order by its client order id."""
+        del conditional
+        return await self._look({"symbol": symbol, "origClientOrderId": client_id})
+
+    async def look_again(self, order: Order) -> Order | None:
+        """GET /api/v3/order by its own id."""
+        return await self._look({"symbol": order.symbol, "orderId": order.order_id})
+
+    async def fills_of(self, order: Order) -> Sequence[Fill]:
+        """Its trades."""
+        params = {"symbol": order.symbol, "orderId": order.order_id}
+        trades = spot_wire.trades(await self._signed("myTrades", params, _W_TRADES, reserve=True))
+        return [attrs.evolve(each, client_id=order.client_id) for each in trades]
+
+    def is_conditional(self, new_kind: Kind) -> bool:
+        """None is: stop orders are orders as others are."""
+        del new_kind
+        return False
+
+    async def set_stops(self, stops: Stops) -> Sequence[Order]:
+        """An OCO where both are wanted, else one order. Each sells at the market once its price is there."""
+        if not (stops.sl and stops.tp):
+            return [(await self._place_stop(stops))[0]]
+        above, below = ("tp", "sl") if stops.side is Side.SELL else ("sl", "tp")
+        level = {"sl": stops.sl, "tp": stops.tp}
+        kind = {"sl": "STOP_LOSS", "tp": "TAKE_PROFIT"}
+        role = {"sl": Role.STOP_LOSS, "tp": Role.TAKE_PROFIT}
+        params: dict[str, Any] = {
+            "symbol": stops.slot[0],
+            "listClientOrderId": client_id(Role.LIST, stops.tag),
+            "side": stops.side.value.upper(),
+            "quantity": stops.quantity,
+            "aboveType": kind[above],
+            "aboveClientOrderId": client_id(role[above], stops.tag),
+            "aboveStopPrice": level[above],
+            "belowType": kind[below],
+            "belowClientOrderId": client_id(role[below], stops.tag),
+            "belowStopPrice": level[below],
+            "newOrderRespType": "RESULT",
+        }
+        _, orders = spot_wire.order_list(await self.asking.trade("POST", "/api/v3/orderList/oco", params, reserve=True))
+        return orders
+
+    async def drop_stops(self, exits: Exits) -> Sequence[Order]:
+        """Take back the list, or the order, that closes a position."""
+        dropped: list[Order] = []
+        lists: set[int] = set()
+        for order in exits.orders:
+            if order.list_id != -1 and order.list_id in lists:
+                dropped.append(attrs.evolve(order, status="CANCELED"))
+                continue
+            lists.add(order.list_id)
+            try:
+                dropped.append(await self.cancel(order) or attrs.evolve(order, status="CANCELED"))
+            except Refusal as refusal:
+                if not says_absent(refusal):
+                    raise
+                dropped.append(await self.look_again(order) or attrs.evolve(order, status="CANCELED"))
+        return dropped
+
+    async def arm(self, seconds: float) -> None:
+        """Nothing: spot has no such switch."""
+        del seconds
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    async def _signed(self, what: str, params: dict[str, Any], weight: int, *, reserve: bool = False) -> bytes:
+        return await self.asking.get(f"/api/v3/{what}", params, weight=weight, signed=True, reserve=reserve)
+
+    async def _look(self, params: dict[str, Any]) -> Order | None:
+        try:
+            return spot_wire.order(await self._signed("order", params, _W_ORDER, reserve=True))
+        except Refusal as refusal:
+            if says_absent(refusal):
+                return None
+            raise
+
+    # Trades say the number of their order, and not what it is called.
+    async def _named(self, book: SpotBook, symbol: str, trades: Sequence[Fill]) -> list[Fill]:
+        names = {each.order_id: book.client_id_of(symbol, each.order_id) for each in trades}
+        if None in names.values():
+            body = await self._signed("allOrders", {"symbol": symbol, "limit": MOST_TRADES}, _W_ALL_ORDERS)
+            for order in spot_wire.orders(body):
+                names[order.order_id] = order.client_id
+                if order.life is not Life.OPEN:
+                    book.orders.take(order)
+        return [attrs.evolve(each, client_id=names[each.order_id] or "") for each in trades]
+
+    async def _place_stop(self, stops: Stops) -> tuple[Order, Sequence[Fill]]:
+        is_stop = bool(stops.sl)
+        params: dict[str, Any] = {
+            "symbol": stops.slot[0],
+            "side": stops.side.value.upper(),
+            "type": "STOP_LOSS" if is_stop else "TAKE_PROFIT",
+            "quantity": stops.quantity,
+            "stopPrice": stops.sl or stops.tp,
+            "newClientOrderId": client_id(Role.STOP_LOSS if is_stop else Role.TAKE_PROFIT, stops.tag),
+            "newOrderRespType": "RESULT",
+        }
+        return spot_wire.placed(await self.asking.trade("POST", "/api/v3/order", params, reserve=True))
+
+    async def _restore(self, order: Order, new: New, half: Refusal) -> None:
+        back = attrs.evolve(new, price=order.price or None, trigger=order.trigger or None)
+        try:
+            await self.place(back)
+        except (Refusal, OutcomeUnknown) as error:
+            raise OutcomeUnknown(
+                f"the order was taken back, and can't be placed anew ({half}) or as it was ({error})"
+            ) from None
+
+
+def _list(symbols: Sequence[str]) -> str:
+    return "[" + ",".join(f'"{symbol}"' for symbol in symbols) + "]"

@@ -1,0 +1,133 @@
+"""What the gateway asks of the exchange, in words that spot and futures share.
+
+Each method raises `NotSent`, `Refusal` or `OutcomeUnknown` (`quantmind.adapters.binance.errors`). Cancelled after its
+request went out it leaves the outcome unknown.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Protocol
+
+import attrs
+
+from quantmind.adapters.binance.book import Book, Exits
+from quantmind.adapters.binance.exchange_info import Rules
+from quantmind.adapters.binance.records import Fill, Order
+from quantmind.adapters.binance.wishes import Slot
+from quantmind.domain.orders import Side
+
+
+class Kind(enum.Enum):
+    """What an order waits for."""
+
+    MARKET = "market"
+    LIMIT = "limit"
+    STOP = "stop"
+    """It goes to the market once the price is there."""
+
+
+@attrs.frozen
+class New:
+    """An order to be placed. `price` of a limit order, `trigger` of a stop order.
+
+    `at_once`: what a limit order can't fill at once it does not fill (IOC). `expires_msc` 0: it has no end.
+    """
+
+    symbol: str
+    side: Side
+    kind: Kind
+    quantity: Decimal
+    client_id: str
+    price: Decimal | None = None
+    trigger: Decimal | None = None
+    at_once: bool = False
+    expires_msc: int = 0
+    reduces: bool = False
+    position_side: str = "BOTH"
+
+
+@attrs.frozen
+class Stops:
+    """The orders that close a position: `sl` and `tp` 0 for none, `tag` of whoever wants them."""
+
+    slot: Slot
+    side: Side
+    """Of the orders: against the position."""
+    quantity: Decimal
+    sl: Decimal
+    tp: Decimal
+    tag: str
+
+
+class Venue(Protocol):
+    """One account at one of the two exchanges."""
+
+    ends_orders: bool
+    """Whether the exchange ends an order at a time."""
+    has_conditional: bool
+    """Whether there are conditional orders, which have ids of their own (futures)."""
+    locks_holdings: bool
+    """Whether the stops of a position must be taken back before it is closed (spot: they lock what is held)."""
+
+    async def rules(self, symbols: Sequence[str]) -> dict[str, Rules]:
+        """What is traded, and by which rules; a symbol that is not traded is missing."""
+        ...
+
+    async def prepare(self, symbols: Sequence[str]) -> None:
+        """See that the account is as the configuration wants it: position mode, leverage, margin type."""
+        ...
+
+    async def snapshot(self, book: Book, symbols: Sequence[str]) -> None:
+        """Read the account and put it into the book."""
+        ...
+
+    async def prices(self, symbols: Sequence[str]) -> list[tuple[str, Decimal, Decimal]]:
+        """Best bid and ask of each symbol now."""
+        ...
+
+    async def place(self, new: New) -> tuple[Order, Sequence[Fill]]:
+        """Place an order; the trades that its answer told."""
+        ...
+
+    async def move(self, order: Order, new: New) -> Order:
+        """Let a waiting order have another price or end; its client order id is that of `new` or stays.
+
+        Raises:
+            Gone: the order was taken back and could not be placed anew.
+        """
+        ...
+
+    async def cancel(self, order: Order) -> Order | None:
+        """Take back an order; None: the answer does not say how it ended."""
+        ...
+
+    async def look(self, symbol: str, client_id: str, *, conditional: bool) -> Order | None:
+        """An order by its client order id; None: the exchange does not know it (yet)."""
+        ...
+
+    async def look_again(self, order: Order) -> Order | None:
+        """An order by its own id, as it is now; of a conditional one that was set off, what it became."""
+        ...
+
+    async def fills_of(self, order: Order) -> Sequence[Fill]:
+        """The trades of an order."""
+        ...
+
+    def is_conditional(self, new_kind: Kind) -> bool:
+        """Whether such an order is one of the conditional ones, with ids of their own."""
+        ...
+
+    async def set_stops(self, stops: Stops) -> Sequence[Order]:
+        """Place the orders that close a position, together where both are wanted and they must know of each other."""
+        ...
+
+    async def drop_stops(self, exits: Exits) -> Sequence[Order]:
+        """Take back the orders that close a position; one that is over already is no fault."""
+        ...
+
+    async def arm(self, seconds: float) -> None:
+        """Let the exchange take back all orders when it is not told so again in time; 0: never mind."""
+        ...

@@ -1,0 +1,63 @@
+"""What a Binance broker needs that no single key can tell."""
+
+from urllib.parse import urlsplit
+
+from quantmind.config.brokers import BinanceBrokerConfig
+from quantmind.config.check import Checker
+from quantmind.config.kinds import is_loopback
+
+_FUTURES_ONLY = ("position_mode", "margin_type", "leverage", "dead_man_s")
+
+
+def check_binance(name: str, broker: BinanceBrokerConfig, checker: Checker) -> None:
+    """Report keys that are missing, or do not go together."""
+    where = ("brokers", name)
+    if not broker.enabled or where not in checker.lines:
+        return
+    line = checker.lines[where]
+    # A list with a fault in it has been reported already.
+    listed = any(len(path) == 4 and path[:3] == (*where, "symbols") for path in checker.lines)
+    if not broker.symbols and not listed:
+        checker.fault(line, (*where, "symbols"), "missing; name the symbols to follow, such as [BTCUSDT]")
+    _check_keys(where, broker, checker)
+    if broker.type == "binance_spot":
+        for key in _FUTURES_ONLY:
+            if getattr(broker, key) is not None:
+                path = (*where, key)
+                checker.fault(checker.lines.get(path, line), path, "is for binance_futures; leave it out on spot")
+    if broker.base_url is not None:
+        _check_url(where, broker.base_url, checker)
+
+
+def _check_keys(where: tuple[str, ...], broker: BinanceBrokerConfig, checker: Checker) -> None:
+    line = checker.lines[where]
+    if broker.api_key is None and (*where, "api_key") not in checker.lines:
+        checker.fault(line, (*where, "api_key"), "missing; make a key at the exchange, and give it as ${NAME}")
+    given = any((*where, key) in checker.lines for key in ("api_secret", "private_key_path"))
+    if broker.api_secret is None and broker.private_key_path is None and not given:
+        checker.fault(
+            line,
+            (*where, "api_secret"),
+            "missing; give the secret of an HMAC key as ${NAME}, or an Ed25519 key's file as private_key_path",
+        )
+    if broker.api_secret is not None and broker.private_key_path is not None:
+        path = (*where, "private_key_path")
+        checker.fault(
+            checker.lines.get(path, line), path, "a key is either HMAC or Ed25519: leave this out, or api_secret"
+        )
+
+
+def _check_url(where: tuple[str, ...], url: str, checker: Checker) -> None:
+    parts, path = urlsplit(url), (*where, "base_url")
+    if path not in checker.marks:
+        return
+    line = checker.lines.get(path, checker.lines[where])
+    try:
+        host = parts.hostname
+        _ = parts.port
+    except ValueError:
+        host = None
+    if not host:
+        checker.fault(line, path, f"{checker.marks[path].shown} has no host that can be read")
+    elif parts.scheme == "http" and not is_loopback(host):
+        checker.fault(line, path, f"{checker.marks[path].shown} is not encrypted and not on this machine; use https://")

@@ -1,0 +1,241 @@
+"""Accounts as their streams tell them: snapshot and events, in whatever order they come."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import attrs
+import pytest
+
+from quantmind.adapters.binance.carried import CarriedFile, CarriedFileError
+from quantmind.adapters.binance.futures_book import FuturesBook
+from quantmind.adapters.binance.names import Role, client_id, tag_number
+from quantmind.adapters.binance.records import (
+    Balance,
+    BalancesSaid,
+    Fill,
+    FuturesAccount,
+    Holding,
+    Order,
+    OrderSaid,
+    SpotAccount,
+)
+from quantmind.adapters.binance.spot_book import SpotBook
+from quantmind.domain.accounts import Entry
+from quantmind.domain.orders import OrderType, Side
+from quantmind.domain.symbols import SymbolSpec
+
+D = Decimal
+PRICES = {"BTCUSDT": (D(100), D(101))}
+
+
+def spec(name: str = "BTCUSDT", base: str = "BTC") -> SymbolSpec:
+    return SymbolSpec(name, 2, D("0.01"), D(1), D("0.001"), D(1000), D("0.001"), 0, base, "USDT", "USDT")
+
+
+def spot(path: Path | None = None) -> SpotBook:
+    book = SpotBook("x", "USDT", CarriedFile.open(path), PRICES.get, lambda tag: (7, f"of {tag}"))
+    book.trades({"BTCUSDT": spec()})
+    return book
+
+
+def futures(path: Path | None = None, *, hedges: bool = False) -> FuturesBook:
+    book = FuturesBook("x", "USDT", CarriedFile.open(path), PRICES.get, lambda tag: (7, f"of {tag}"), hedges=hedges)
+    book.trades({"BTCUSDT": spec()})
+    return book
+
+
+def order(tag: str, amount: str, filled: str | None = None, status: str = "FILLED", **more: object) -> Order:
+    quantity = abs(D(amount))
+    side = Side.BUY if D(amount) > 0 else Side.SELL
+    done = quantity if filled is None else D(filled)
+    values = {"symbol": "BTCUSDT", "order_id": sum(tag.encode()), "client_id": client_id(Role.ORDER, tag), **more}
+    return Order(side=side, kind="MARKET", status=status, quantity=quantity, filled=done, **values)  # type: ignore[arg-type]
+
+
+def traded(one: Order, trade: int, at: int = 10, price: str = "100", **more: object) -> OrderSaid:
+    values = {"commission": D(0), "commission_asset": "USDT", "time_msc": at, **more}
+    fill = Fill(one.symbol, trade, one.order_id, one.side, D(price), one.filled, **values)  # type: ignore[arg-type]
+    return OrderSaid(one, at, fill, "TRADE")
+
+
+def has(book: SpotBook, cash: str, btc: str = "0", at: int = 10) -> BalancesSaid:
+    return BalancesSaid([Balance("USDT", D(cash)), Balance("BTC", D(btc))], at)
+
+
+def test_spot_is_told_in_any_order() -> None:
+    """A fill and the balances after it: between the two nothing is believed, whichever comes first."""
+    for swapped in (False, True):
+        book = spot()
+        book.begin_stream()
+        book.install(SpotAccount(5, True, [Balance("USDT", D(1000))], 1), [], {}, ["BTCUSDT"])
+        assert book.unsettled() is None
+        said: list[OrderSaid | BalancesSaid] = [traded(order("a", "2"), 1), has(book, "800", "2")]
+        if swapped:
+            said.reverse()
+        book.take(said[0])
+        assert book.unsettled() is not None
+        book.take(said[1])
+        assert book.unsettled() is None
+        sample = book.sample(1.0)
+        (position,) = sample.positions
+        assert (position.ticket, position.volume, position.tag, position.magic) == (tag_number("a"), D(2), "a", 7)
+        assert (sample.account.balance, sample.account.equity) == (D(1000), D(1000))
+        assert (sample.account.margin, sample.account.margin_free) == (D(200), D(800))
+
+
+def test_what_came_before_the_snapshot_is_taken_in_on_top_of_it() -> None:
+    """An event that the snapshot has already changes nothing, one that it has not counts."""
+    for seen in (False, True):
+        book = spot()
+        book.begin_stream()
+        one = traded(order("a", "2"), 1, at=10)
+        book.take(one)
+        book.take(has(book, "800", "2", at=10))
+        account = SpotAccount(5, True, [Balance("USDT", D(800)), Balance("BTC", D(2))], 10)
+        assert one.fill is not None
+        fills = [attrs.evolve(one.fill, client_id=one.order.client_id)]
+        if seen:
+            book.install(account, [], {"BTCUSDT": fills}, ["BTCUSDT"])
+        else:
+            book.install(SpotAccount(5, True, [Balance("USDT", D(1000))], 1), [], {}, ["BTCUSDT"])
+        assert book.unsettled() is None
+        assert [each.volume for each in book.sample(0.0).positions] == [D(2)]
+        assert len(book.deals(0)) == 1
+
+
+def test_more_early_events_than_are_kept_make_it_read_again() -> None:
+    """The queue is bounded, and says that it overran."""
+    book = spot()
+    book.begin_stream()
+    for number in range(10_001):
+        book.take(has(book, str(number), at=number))
+    assert book.overrun
+
+
+def test_what_was_held_before_keeps_its_number_and_price_over_a_restart(tmp_path: Path) -> None:
+    """The exchange tells the newest trades alone; number and cost of the position are carried."""
+    path = tmp_path / "positions"
+    book = spot(path)
+    book.begin_stream()
+    book.install(SpotAccount(5, True, [Balance("USDT", D(1000))], 1), [], {}, ["BTCUSDT"])
+    book.take(traded(order("a", "2"), 1, price="90"))
+    book.take(has(book, "820", "2"))
+    before = book.sample(0.0)
+    again = spot(path)
+    again.begin_stream()
+    again.install(SpotAccount(5, True, [Balance("USDT", D(820)), Balance("BTC", D(2))], 10), [], {}, ["BTCUSDT"])
+    assert again.sample(0.0) == before
+    assert before.positions[0].profit == D(20)
+
+
+def test_coins_that_were_there_are_a_position_at_the_price_of_now() -> None:
+    """Nobody knows what they cost; from now on they gain and lose."""
+    book = spot()
+    book.begin_stream()
+    book.install(SpotAccount(5, True, [Balance("BTC", D(1)), Balance("DOGE", D(9))], 1), [], {}, ["BTCUSDT"])
+    (position,) = book.sample(0.0).positions
+    assert (position.volume, position.profit, position.tag) == (D(1), D(0), "")
+    assert book.not_counted == ("DOGE",)
+
+
+def test_a_deposit_makes_it_read_again() -> None:
+    """Balances that no trade explains are not believed as they are."""
+    book = spot()
+    book.begin_stream()
+    book.install(SpotAccount(5, True, [Balance("USDT", D(1000))], 1), [], {}, ["BTCUSDT"])
+    book.take(has(book, "1500"))
+    why = book.unsettled()
+    assert why is not None
+    assert "1500" in why
+
+
+def filled_on_futures(
+    book: FuturesBook, tag: str, amount: str, cash: str, held: str, trade: int, **more: object
+) -> None:
+    book.take(traded(order(tag, amount), trade, at=trade, **more))
+    holding = Holding("BTCUSDT", "BOTH", D(held), D(100))
+    book.take(BalancesSaid([Balance("USDT", D(cash))], trade, [holding], "ORDER"))
+
+
+def test_futures_positions_follow_trades_and_wallet() -> None:
+    """Realised profit and commission change the wallet, the position turns and keeps its number."""
+    book = futures()
+    book.begin_stream()
+    book.install(FuturesAccount([Balance("USDT", D(1000))], [], D(0), D(1000)), [], {}, ["BTCUSDT"])
+    filled_on_futures(book, "a", "2", "999", "2", 1, commission=D(1))
+    filled_on_futures(book, "b", "-3", "1018", "-1", 2, commission=D(1), realized=D(20), price="110")
+    assert book.unsettled() is None
+    sample = book.sample(0.0)
+    (position,) = sample.positions
+    assert (position.side, position.volume, position.ticket, position.tag) == (
+        Side.SELL,
+        D(1),
+        tag_number("a"),
+        "b",
+    )
+    assert position.profit == D(9)  # sold at 110, to be bought at 101
+    assert (sample.account.balance, sample.account.equity) == (D(1018), D(1027))
+    assert [(deal.entry, deal.profit, deal.commission) for deal in book.deals(0)] == [
+        (Entry.IN, D(0), D(-1)),
+        (Entry.INOUT, D(20), D(-1)),
+    ]
+
+
+def test_funding_changes_the_wallet_and_is_believed() -> None:
+    """It comes with its reason and without a trade."""
+    book = futures()
+    book.begin_stream()
+    book.install(FuturesAccount([Balance("USDT", D(1000))], [], D(0), D(1000)), [], {}, ["BTCUSDT"])
+    book.take(BalancesSaid([Balance("USDT", D("999.5"))], 5, (), "FUNDING_FEE"))
+    assert book.unsettled() is None
+    assert book.sample(0.0).account.balance == D("999.5")
+
+
+def test_a_lost_fill_is_noticed() -> None:
+    """Positions and trades do not fit together."""
+    book = futures()
+    book.begin_stream()
+    book.install(FuturesAccount([Balance("USDT", D(1000))], [], D(0), D(1000)), [], {}, ["BTCUSDT"])
+    book.take(BalancesSaid([Balance("USDT", D(1000))], 2, [Holding("BTCUSDT", "BOTH", D(1), D(100))], "ORDER"))
+    assert book.unsettled() == "BTCUSDT is held 1, and by its trades 0"
+
+
+def test_hedge_mode_has_a_position_of_each_side() -> None:
+    """With numbers of their own; the account says that it is hedging."""
+    book = futures(hedges=True)
+    book.begin_stream()
+    holdings = [Holding("BTCUSDT", "LONG", D(1), D(100)), Holding("BTCUSDT", "SHORT", D(-2), D(100))]
+    book.install(FuturesAccount([Balance("USDT", D(1000))], holdings, D(0), D(1000)), [], {}, ["BTCUSDT"])
+    sample = book.sample(0.0)
+    assert sample.account.margin_mode == "hedging"
+    assert [(each.side, each.volume) for each in sample.positions] == [(Side.BUY, D(1)), (Side.SELL, D(2))]
+    assert len({each.ticket for each in sample.positions}) == 2
+
+
+def test_a_conditional_order_that_was_set_off_keeps_its_name() -> None:
+    """Its trade is that of the request which placed it, whatever the exchange calls the order that came of it."""
+    book = futures()
+    book.begin_stream()
+    book.install(FuturesAccount([Balance("USDT", D(1000))], [], D(0), D(1000)), [], {}, ["BTCUSDT"])
+    waits = attrs.evolve(order("a", "1", "0", "NEW", conditional=True, trigger=D(120)), kind="STOP_MARKET")
+    book.take(OrderSaid(waits, 1))
+    (pending,) = book.sample(0.0).orders
+    assert (pending.order_type, pending.price, pending.tag) == (OrderType.STOP, D(120), "a")
+    book.take(OrderSaid(attrs.evolve(waits, status="TRIGGERED", becomes=55, updated_msc=2), 2))
+    came = order("zz", "1", order_id=55, client_id="autoname")
+    book.take(traded(came, 9, at=3))
+    book.take(BalancesSaid([Balance("USDT", D(1000))], 3, [Holding("BTCUSDT", "BOTH", D(1), D(100))], "ORDER"))
+    (position,) = book.sample(0.0).positions
+    assert (position.ticket, position.tag) == (tag_number("a"), "a")
+    assert book.sample(0.0).orders == []
+
+
+def test_a_carried_file_that_is_damaged_is_not_overwritten(tmp_path: Path) -> None:
+    """It says so, and what to look at; what can't be read has the stops of open positions."""
+    path = tmp_path / "positions"
+    path.write_bytes(b"[{]")
+    with pytest.raises(CarriedFileError, match="stops are in force"):
+        CarriedFile.open(path)
+    assert path.read_bytes() == b"[{]"
