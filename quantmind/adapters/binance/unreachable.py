@@ -25,8 +25,9 @@ def why_unreachable(error: BaseException, host: str, where: str) -> str | None:
                 f"this machine's clock, or name the file of its authority in {CA_VARIABLE}"
             )
         if isinstance(cause, ssl.SSLError):
-            reason = f" ({cause.reason})" if cause.reason else ""
-            return f"no TLS with {where}{reason}; check whether base_url is http:// or https://"
+            reason = getattr(cause, "reason", None)  # only those that OpenSSL itself has raised have one
+            why = f" ({reason})" if reason else ""
+            return f"no TLS with {where}{why}; check whether base_url is http:// or https://"
     if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
         return f"{where} refuses connections; check base_url, and whether what listens there runs"
     reasons = [cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror]

@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import json
 import logging
+import re
 import socket
 import ssl
 import time
@@ -31,6 +32,7 @@ from quantmind.adapters.binance.errors import NotSent, OutcomeUnknown, Refusal
 from quantmind.adapters.binance.http import Api
 from quantmind.adapters.binance.signing import HmacSigner, text_of
 from quantmind.adapters.binance.unpacked import MOST_BYTES
+from quantmind.adapters.binance.unreachable import why_unreachable
 
 KEY, SECRET = "TheApiKey1234567890", "TheSecret"
 SLOW_S = 10.0
@@ -193,6 +195,9 @@ HUGE = b"[" + b"1," * (MOST_BYTES // 2) + b"1]"
 UNREADABLE: dict[str, Answer] = {
     "not JSON": answer(b"<html>"),
     "empty": answer(b""),
+    "no UTF-8": answer(b'{"a":"\x80"}'),
+    "too many brackets": answer(b"[" * 1_000_000),
+    "no UTF-8 in an error": answer(b'{"code":-1,"msg":"\x80"}'),
     "half an answer": then_drop(answer({"a": 1})[:-3]),
     "half a head": then_drop(b"HTTP/1.1 200 OK\r\nContent-"),
     "no HTTP": then_drop(b"SSH-2.0-OpenSSH_9.6\r\n\r\n"),
@@ -419,6 +424,25 @@ async def test_no_such_name() -> None:
     async with Api("http://no-such-host.invalid", None, ServerClock(), Budget(SPOT)) as api:
         with pytest.raises(NotSent, match=r"no address is found for no-such-host\.invalid"):
             await api.call("POST", "/x", {}, order=True)
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (ExceptionGroup("all", [OSError(1, "x"), ConnectionRefusedError(111, "y")]), "refuses connections"),
+        (OSError(101, "Network is unreachable"), r"no connection to h:1 \(Network is unreachable\)"),
+        (ssl.SSLError(1, "odd"), "no TLS with h:1;"),
+        (socket.gaierror(-2, "Name or service not known"), "no address is found for h;"),
+    ],
+)
+def test_why_unreachable(error: Exception, why: str) -> None:
+    """The cause is found behind what libraries raise, however deep."""
+    outer = RuntimeError("outer")
+    outer.__cause__ = RuntimeError("inner")
+    outer.__cause__.__context__ = error
+    error.__context__ = outer
+    assert re.search(why, why_unreachable(outer, "h", "h:1") or "")
+    assert why_unreachable(RuntimeError("other"), "h", "h:1") is None
 
 
 async def test_connection_that_never_opens(monkeypatch: pytest.MonkeyPatch, autojump_clock: object) -> None:

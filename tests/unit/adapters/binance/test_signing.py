@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 from decimal import Decimal
@@ -24,6 +25,7 @@ from quantmind.adapters.binance.signing import (
     read_signer,
     signed_params,
     signed_query,
+    signer_of,
     text_of,
 )
 from quantmind.errors import StartError
@@ -237,3 +239,14 @@ def test_faulty_key_files(tmp_path: Path) -> None:
         read_signer("key", tmp_path / "none.pem")
     with pytest.raises(StartError, match="can't be read"):
         read_signer("key", tmp_path)
+
+
+PEM = pem_of(Ed25519PrivateKey.from_private_bytes(bytes(32)))
+
+
+@given(st.binary(max_size=200) | st.tuples(st.integers(0, len(PEM)), st.integers(0, len(PEM)), st.binary(max_size=4)))
+def test_any_key_file(held: bytes | tuple[int, int, bytes]) -> None:
+    """Whatever the file holds, it is a key that signs, or a fault in words."""
+    pem = held if isinstance(held, bytes) else PEM[: held[0]] + held[2] + PEM[held[1] :]
+    with contextlib.suppress(StartError):
+        assert signer_of("key", pem, Path("key.pem")).sign(b"payload")
