@@ -279,3 +279,14 @@ def test_events_of_a_list_in_order() -> None:
     assert [event["O"] for event in desk.events if event["e"] == "listStatus"] == [
         [{"s": BTC, "i": event["i"], "c": event["c"]} for event in desk.events[:2]]
     ]
+
+
+def test_a_list_needs_no_more_than_it_locks() -> None:
+    """An OCO of all that is there is placed; an OTOCO wants what its legs sell, though its working order brings it."""
+    desk = SpotDesk()
+    desk.oco(quantity="1.95")
+    found = fault(desk.otoco)
+    assert (found.code, found.message) == (-2010, "Account has insufficient balance for requested action.")
+    assert desk.balance("USDT") == (100000, 0)
+    desk.otoco(pendingQuantity="0.05")
+    assert desk.balance("BTC") == (0, 2)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 
-import attrs
 import pytest
 from spot_desk import BTC, SpotDesk, fault
 
 from quantmind.testing.binance.ledger import Done, Executed
 from quantmind.testing.binance.spot_account import Charge, Commission
-from quantmind.testing.binance.symbols import SPOT_SYMBOLS
 
 
 def test_a_market_order_fills_at_the_quote() -> None:
@@ -111,6 +108,29 @@ def test_a_public_trade_fills_what_rests() -> None:
         desk.engine.trade(BTC, Decimal(0), Decimal(1))
 
 
+def test_orders_share_a_public_trade() -> None:
+    """What the best one took is not there for the next."""
+    desk = SpotDesk()
+    desk.limit("SELL", "0.02", "60600")
+    desk.limit("SELL", "0.02", "60500")
+    desk.engine.trade(BTC, Decimal(60700), Decimal("0.03"))
+    assert [desk.status(1), desk.status(2)] == ["PARTIALLY_FILLED", "FILLED"]
+    assert desk.balance("BTC") == (Decimal("1.96"), Decimal("0.01"))
+
+
+def test_the_tape_says_who_was_the_maker() -> None:
+    """`m` is true where a buy rested: for a market sell and for a limit buy that was reached."""
+    desk = SpotDesk()
+    desk.order("BUY", "MARKET", "0.1")
+    desk.order("SELL", "MARKET", "0.1")
+    desk.limit("BUY", "0.1", "59000")
+    desk.limit("SELL", "0.1", "61000")
+    desk.quote("58900", "59000")
+    desk.quote("61000", "61001")
+    assert [each["data"]["m"] for each in desk.market if each["kind"] == "trade"] == [False, True, True, False]
+    assert [each["isBuyerMaker"] for each in desk.ask("GET", "trades")] == [False, True, True, False]
+
+
 def test_one_order_is_filled_on_demand() -> None:
     """`fill` trades a resting order wherever the market is, and nothing else."""
     desk = SpotDesk()
@@ -179,25 +199,6 @@ def test_a_stop_that_costs_more_than_its_lock() -> None:
     assert desk.status(1) == "EXPIRED"
     assert desk.balance("USDT") == (0, 0)
     assert desk.balance("BTC") == (Decimal("3.25"), 0)
-
-
-@pytest.mark.parametrize(
-    ("params", "said"),
-    [
-        ({"kind": "STOP_LOSS", "stopPrice": "60000"}, "Stop price would trigger immediately."),
-        ({"kind": "TAKE_PROFIT", "stopPrice": "60000"}, "Stop price would trigger immediately."),
-        ({"kind": "LIMIT_MAKER", "price": "60000"}, "Order would immediately match and take."),
-        ({"kind": "MARKET", "quantity": "3"}, "Account has insufficient balance for requested action."),
-    ],
-)
-def test_what_the_matching_engine_refuses(params: dict[str, Any], said: str) -> None:
-    """With -2010, and nothing is done, said or written down."""
-    desk = SpotDesk()
-    found = fault(lambda: desk.order("SELL", **{"quantity": "0.1"} | params))
-    assert (found.status, found.code, found.message) == (400, -2010, said)
-    assert not desk.events
-    assert not desk.engine.executed()
-    assert desk.balance("BTC") == (2, 0)
 
 
 def test_a_client_id_is_unique_among_open_orders_alone() -> None:
@@ -283,84 +284,6 @@ def test_commissions_when_bnb_runs_out() -> None:
     assert desk.order("SELL", "MARKET", "0.1")["fills"][0]["commissionAsset"] == "USDT"
 
 
-@pytest.mark.parametrize(
-    ("params", "name"),
-    [
-        ({"price": "59000.005"}, "PRICE_FILTER"),
-        ({"price": "0.001"}, "PRICE_FILTER"),
-        ({"price": "2000000"}, "PRICE_FILTER"),
-        ({"price": "20000"}, "PERCENT_PRICE_BY_SIDE"),
-        ({"quantity": "0.000015"}, "LOT_SIZE"),
-        ({"quantity": "0.000001"}, "LOT_SIZE"),
-        ({"quantity": "9001"}, "LOT_SIZE"),
-        ({"quantity": "0.00002"}, "NOTIONAL"),
-        ({"kind": "STOP_LOSS", "price": None, "timeInForce": None, "stopPrice": "59000.001"}, "PRICE_FILTER"),
-        ({"kind": "MARKET", "price": None, "timeInForce": None, "quantity": "0.00008"}, "NOTIONAL"),
-        ({"kind": "MARKET", "price": None, "timeInForce": None, "quantity": "101"}, "MARKET_LOT_SIZE"),
-    ],
-)
-def test_filters(params: dict[str, Any], name: str) -> None:
-    """An order that breaks a rule of its symbol is -1013 with the filter's name."""
-    symbols = [attrs.evolve(SPOT_SYMBOLS[0], market_max_qty=Decimal(100)), SPOT_SYMBOLS[1]]
-    desk = SpotDesk(symbols=symbols)
-    usual = {"kind": "LIMIT", "quantity": "0.1", "price": "59000", "timeInForce": "GTC"}
-    found = fault(lambda: desk.order("BUY", **usual | params))
-    assert (found.code, found.message) == (-1013, f"Filter failure: {name}")
-    assert not desk.engine.executed()
-
-
-def test_how_many_orders_may_be_open() -> None:
-    """All of them, and those that wait for a price."""
-    desk = SpotDesk(symbols=[attrs.evolve(SPOT_SYMBOLS[0], max_orders=3, max_stops=1)])
-    stop = {"stopPrice": "59000"}
-    desk.order("SELL", "STOP_LOSS", "0.1", **stop)
-    assert fault(lambda: desk.order("SELL", "STOP_LOSS", "0.1", **stop)).message.endswith("MAX_NUM_ALGO_ORDERS")
-    for _ in range(2):
-        desk.limit("BUY", "0.1", "59000")
-    assert fault(lambda: desk.limit("BUY", "0.1", "59000")).message.endswith("MAX_NUM_ORDERS")
-
-
-def test_a_symbol_that_is_not_traded() -> None:
-    """A symbol on halt takes no order."""
-    desk = SpotDesk(symbols=[attrs.evolve(SPOT_SYMBOLS[0], status="HALT")])
-    found = fault(lambda: desk.order("BUY", "MARKET", "0.1"))
-    assert (found.code, found.message) == (-1013, "Market is closed.")
-
-
-@pytest.mark.parametrize(
-    ("params", "code"),
-    [
-        ({"symbol": "NOPE"}, -1121),
-        ({"symbol": None}, -1102),
-        ({"side": "HOLD"}, -1117),
-        ({"type": "TRAILING"}, -1116),
-        ({"timeInForce": "GTX"}, -1115),
-        ({"timeInForce": None}, -1102),
-        ({"price": None}, -1102),
-        ({"price": ""}, -1105),
-        ({"price": "0"}, -1100),
-        ({"quantity": "1e-1"}, -1100),
-        ({"quantity": "0.123456789"}, -1111),
-        ({"quantity": "1" + "0" * 16}, -1108),
-        ({"stopPrice": "59000"}, -1106),
-        ({"type": "MARKET"}, -1106),
-        ({"type": "MARKET", "price": None, "timeInForce": None, "quoteOrderQty": "10"}, -1128),
-        ({"newClientOrderId": "with space"}, -1100),
-        ({"newClientOrderId": "x" * 37}, -1100),
-        ({"newOrderRespType": "SOME"}, -1100),
-        ({"icebergQty": "0.01"}, -2010),
-        ({"trailingDelta": "100"}, -2010),
-    ],
-)
-def test_what_an_order_must_say(params: dict[str, Any], code: int) -> None:
-    """A parameter that misses, is none, or has no place there is refused by its number, and nothing is done."""
-    desk = SpotDesk()
-    usual = {"side": "BUY", "type": "LIMIT", "quantity": "0.1", "price": "59000", "timeInForce": "GTC"}
-    assert fault(lambda: desk.ask("POST", "order", **usual | params)).code == code
-    assert not desk.engine.executed()
-    assert not desk.events
-
-
 def test_answers_are_as_long_as_was_asked() -> None:
     """FULL for MARKET and LIMIT and ACK for others, if nothing else is asked for."""
     desk = SpotDesk()
@@ -369,66 +292,6 @@ def test_answers_are_as_long_as_was_asked() -> None:
     result = desk.order("BUY", "MARKET", "0.1", newOrderRespType="RESULT")
     assert "status" in result
     assert "fills" not in result
-
-
-REPLACE = {"side": "BUY", "type": "LIMIT", "quantity": "0.1", "price": "58000", "timeInForce": "GTC"}
-
-
-def replace(desk: SpotDesk, **params: object) -> Any:
-    """Replace order 1."""
-    usual = REPLACE | {"cancelReplaceMode": "STOP_ON_FAILURE", "cancelOrderId": 1}
-    return desk.ask("POST", "order/cancelReplace", **usual | params)
-
-
-def test_an_order_is_replaced() -> None:
-    """What the old one had locked is free for the new one."""
-    desk = SpotDesk()
-    desk.limit("BUY", "1.6", "59000", newClientOrderId="old")
-    said = replace(desk, quantity="1.7", newClientOrderId="new")
-    assert (said["cancelResult"], said["newOrderResult"]) == ("SUCCESS", "SUCCESS")
-    assert said["cancelResponse"]["origClientOrderId"] == "old"
-    assert said["newOrderResponse"]["orderId"] == 2
-    assert desk.balance("USDT") == (1400, 98600)
-    assert [entry.done for entry in desk.engine.executed()] == [Done.PLACED, Done.CANCELED, Done.PLACED]
-
-
-def test_a_replacement_whose_new_order_is_refused() -> None:
-    """The old one is canceled: 409 with both answers, and the refusal is an event."""
-    desk = SpotDesk()
-    desk.limit("BUY", "0.1", "59000")
-    found = fault(lambda: replace(desk, quantity="1.8"))
-    assert (found.status, found.code) == (409, -2021)
-    assert (found.data["cancelResult"], found.data["newOrderResult"]) == ("SUCCESS", "FAILURE")
-    assert found.data["newOrderResponse"]["code"] == -2010
-    assert desk.status(1) == "CANCELED"
-    rejected = next(event for event in desk.events if event.get("x") == "REJECTED")
-    assert (rejected["X"], rejected["r"]) == ("REJECTED", "INSUFFICIENT_BALANCES")
-    assert desk.balance("USDT") == (100000, 0)
-
-
-@pytest.mark.parametrize(
-    ("mode", "quantity", "status", "code", "new"),
-    [
-        ("STOP_ON_FAILURE", "0.1", 400, -2022, "NOT_ATTEMPTED"),
-        ("ALLOW_FAILURE", "0.1", 409, -2021, "SUCCESS"),
-        ("ALLOW_FAILURE", "1.8", 400, -2022, "FAILURE"),
-    ],
-)
-def test_a_replacement_of_nothing(mode: str, quantity: str, status: int, code: int, new: str) -> None:
-    """The new one is placed only where a failed cancellation is allowed."""
-    desk = SpotDesk()
-    found = fault(lambda: replace(desk, cancelReplaceMode=mode, quantity=quantity))
-    assert (found.status, found.code, found.data["newOrderResult"]) == (status, code, new)
-    assert found.data["cancelResponse"] == {"code": -2011, "msg": "Unknown order sent."}
-    assert len(desk.engine.executed()) == (new == "SUCCESS")
-
-
-def test_a_replacement_that_breaks_a_filter() -> None:
-    """It is refused before the old one is touched."""
-    desk = SpotDesk()
-    desk.limit("BUY", "0.1", "59000")
-    assert fault(lambda: replace(desk, quantity="0.00001")).code == -1013
-    assert desk.status(1) == "NEW"
 
 
 def test_money_comes_and_goes() -> None:
