@@ -42,6 +42,7 @@ _IS_ERROR: Final = re.compile(rb'\s*\{\s*"code"\s*:\s*-')
 """An error that came with a 200."""
 _NOT_JSON: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What msgspec raises; the last two of bad UTF-8, and of too many brackets."""
+_KEY: Final = re.compile(r"[!-~]+")
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
 _json: Final = msgspec.json.Decoder(msgspec.Raw)
 
@@ -102,8 +103,8 @@ class Api:
     _client: httpx.AsyncClient = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        if self.signer is not None and not (self.signer.key.isascii() and self.signer.key.isalnum()):
-            raise ValueError("the API key has other characters than letters and digits; copy it once more")
+        if self.signer is not None and _KEY.fullmatch(self.signer.key) is None:
+            raise ValueError("the API key is empty or has characters that no key has; copy it once more")
         logging.getLogger("httpx").addFilter(_without_urls)
         secure = self.base_url.scheme == "https"
         self._client = httpx.AsyncClient(
@@ -208,12 +209,8 @@ class Api:
 
     def snapshot(self) -> dict[str, Any]:
         """For /status: requests, and what came of them where it was no answer."""
-        return {
-            "requests": self.requests,
-            "resent": self.resent,
-            "unknown": self.unknown,
-            "refusals": self.refusals,
-        }
+        counts = ("requests", "resent", "unknown", "refusals")
+        return {name: getattr(self, name) for name in counts}
 
     # --- what goes out -----------------------------------------------------------------------------------------------
 

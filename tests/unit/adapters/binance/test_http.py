@@ -501,6 +501,12 @@ def test_key_that_is_none(key: str) -> None:
     assert not key or key not in str(raised.value)
 
 
+async def test_key_of_any_kind() -> None:
+    """Keys of testnets and simulators have other characters than Binance's own."""
+    async with Api("https://api.binance.com", HmacSigner("simulator-key.1", "x"), ServerClock(), Budget(SPOT)) as api:
+        assert api.where == "api.binance.com:443"
+
+
 async def test_nothing_is_shown(caplog: pytest.LogCaptureFixture) -> None:
     """Neither key nor signature get into a log, a repr or an error, even when the exchange repeats them."""
     caplog.set_level(logging.DEBUG)
