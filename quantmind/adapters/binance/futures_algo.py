@@ -1,0 +1,142 @@
+"""Conditional orders of USD-M futures, in answers and in events (docs of 2026-08: algo orders).
+
+What such an order filled is said of the order that it became.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from quantmind.adapters.binance.faults import Id, MaybeNumber, Name, Time, decoded, milliseconds, number, side_of
+from quantmind.adapters.binance.records import Order, OrderSaid
+
+_MaybeId = int | Annotated[str, Meta(pattern=r"\A[0-9]{0,19}\Z")] | None
+"""Of the order that it became: empty until it was set off."""
+
+
+class _AlgoOrder(msgspec.Struct, rename="camel"):
+    symbol: Name
+    algo_id: Id
+    client_algo_id: str
+    order_type: str
+    side: str
+    algo_status: str
+    quantity: MaybeNumber = None
+    trigger_price: MaybeNumber = None
+    price: MaybeNumber = None
+    actual_order_id: _MaybeId = None
+    position_side: str = "BOTH"
+    reduce_only: bool = False
+    close_position: bool = False
+    good_till_date: Time = 0
+    create_time: Time = 0
+    update_time: Time = 0
+
+
+class _Said(
+    msgspec.Struct,
+    rename={
+        "client_id": "caid",
+        "algo_id": "aid",
+        "kind": "o",
+        "symbol": "s",
+        "side": "S",
+        "position_side": "ps",
+        "quantity": "q",
+        "status": "X",
+        "becomes": "ai",
+        "trigger": "tp",
+        "price": "p",
+        "closes_position": "cp",
+        "reduces": "R",
+        "expires": "gtd",
+        "reason": "rm",
+    },
+):
+    symbol: Name
+    client_id: str
+    algo_id: Id
+    kind: str
+    side: str
+    status: str
+    quantity: MaybeNumber = None
+    trigger: MaybeNumber = None
+    price: MaybeNumber = None
+    becomes: _MaybeId = None
+    position_side: str = "BOTH"
+    closes_position: bool = False
+    reduces: bool = False
+    expires: Time = 0
+    reason: str | None = None
+
+
+class _Event(msgspec.Struct):
+    E: Time
+    T: Time
+    o: _Said
+
+
+_algo_order: Final = msgspec.json.Decoder(_AlgoOrder)
+_algo_orders: Final = msgspec.json.Decoder(list[_AlgoOrder])
+_event: Final = msgspec.json.Decoder(_Event)
+
+
+def algo_order(body: bytes) -> Order:
+    """POST and GET /fapi/v1/algoOrder."""
+    return _algo_order_of(decoded(_algo_order, body, "conditional order"))
+
+
+def algo_orders(body: bytes) -> list[Order]:
+    """GET openAlgoOrders and allAlgoOrders."""
+    return [_algo_order_of(each) for each in decoded(_algo_orders, body, "conditional orders")]
+
+
+def algo_said(body: bytes) -> OrderSaid:
+    """The event ALGO_UPDATE. Raises WireFault."""
+    event = decoded(_event, body, "ALGO_UPDATE")
+    said, updated = event.o, milliseconds(event.T)
+    order = Order(
+        symbol=said.symbol,
+        order_id=said.algo_id,
+        client_id=said.client_id,
+        side=side_of(said.side, "ALGO_UPDATE"),
+        kind=said.kind,
+        status=said.status,
+        quantity=number(said.quantity),
+        price=number(said.price),
+        trigger=number(said.trigger),
+        time_msc=updated if said.status == "NEW" else 0,
+        updated_msc=updated,
+        reduces=said.reduces,
+        closes_position=said.closes_position,
+        position_side=said.position_side,
+        conditional=True,
+        becomes=int(said.becomes or 0),
+        expires_msc=milliseconds(said.expires),
+    )
+    return OrderSaid(order, milliseconds(event.E), None, said.status, said.reason or "")
+
+
+def _algo_order_of(said: _AlgoOrder) -> Order:
+    return Order(
+        symbol=said.symbol,
+        order_id=said.algo_id,
+        client_id=said.client_algo_id,
+        side=side_of(said.side, "conditional order"),
+        kind=said.order_type,
+        status=said.algo_status,
+        quantity=number(said.quantity),
+        price=number(said.price),
+        trigger=number(said.trigger_price),
+        time_msc=milliseconds(said.create_time),
+        updated_msc=milliseconds(said.update_time),
+        reduces=said.reduce_only,
+        closes_position=said.close_position,
+        position_side=said.position_side,
+        conditional=True,
+        becomes=int(said.actual_order_id or 0),
+        expires_msc=milliseconds(said.good_till_date),
+    )
