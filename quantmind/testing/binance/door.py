@@ -86,6 +86,7 @@ class WsLine:
     _recent: deque[float] = attrs.field(factory=deque, init=False)
     _text: str = attrs.field(default="", init=False)
     _closing: bool = attrs.field(default=False, init=False)
+    _rest: bytes = attrs.field(default=b"", init=False)
     _scope: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
 
     @property
@@ -97,6 +98,11 @@ class WsLine:
     def query(self) -> dict[str, str]:
         """Of the URL; `+` and `%xx` are read."""
         return dict(parse_qsl(urlsplit(self.target).query, keep_blank_values=True))
+
+    @property
+    def is_over(self) -> bool:
+        """Nothing more is pushed: it has ended, or is about to."""
+        return self._closing
 
     @property
     def backlog(self) -> int:
@@ -132,24 +138,29 @@ class WsLine:
         while len(self._frames) >= frames and not self._closing:
             await self._written.wait()
 
-    async def accept(self, refuse: Callable[[str], int | None]) -> bool:
-        """Answer the handshake. False: it was refused, with the status that `refuse` gives for its target."""
+    def read_request(self) -> bool:
+        """Read the request, and know `target`. False: it is none."""
+        head, _, self._rest = self._head.partition(b"\r\n\r\n")
         try:
-            self._ws.receive_data(self._head)
+            self._ws.receive_data(head + b"\r\n\r\n")
             request = next(iter(self._ws.events()), None)
-            if not isinstance(request, Request):
-                return False
-            self.target = request.target
-            status = refuse(self.target)
-            if status is None:
-                await self._stream.send_all(self._ws.send(AcceptConnection()))
-            else:
-                said = RejectConnection(status_code=status, headers=[(b"Content-Length", b"0")], has_body=True)
-                await self._stream.send_all(self._ws.send(said) + self._ws.send(RejectData(data=b"")))
-        except (ProtocolError, *_BROKEN):
+        except ProtocolError:
             return False
-        self.opened_at = trio.current_time()
-        return status is None
+        if not isinstance(request, Request):
+            return False
+        self.target, self.opened_at = request.target, trio.current_time()
+        return True
+
+    async def refuse(self, status: int) -> None:
+        """Answer the request with a status of HTTP."""
+        said = RejectConnection(status_code=status, headers=[(b"Content-Length", b"0")], has_body=True)
+        with contextlib.suppress(*_BROKEN):
+            await self._stream.send_all(self._ws.send(said) + self._ws.send(RejectData(data=b"")))
+
+    def accept(self) -> None:
+        """Open the connection: what is pushed from now on follows the handshake. `run` writes it."""
+        self._frames.appendleft(self._ws.send(AcceptConnection()))
+        self._ws.receive_data(self._rest)
 
     async def run(self) -> None:
         """Serve the connection until it is over, whoever ends it."""
@@ -219,7 +230,7 @@ class WsLine:
 
     async def _read(self, heard_all: trio.Event) -> None:
         try:
-            # The request's head may have brought frames with it.
+            # The request may have brought frames with it.
             while self._take():
                 data = await self._stream.receive_some(MOST_BYTES)
                 if not data:

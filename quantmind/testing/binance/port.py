@@ -59,8 +59,9 @@ class Port:
         """Listen no more, and end every connection at once."""
         self._open = trio.Event()
         self.address.close()
-        for stream in tuple(self._streams):
+        for stream in self._streams:
             cut_stream(stream)
+        self._streams.clear()
 
     async def run(self) -> NoReturn:
         """Serve until it is cancelled; then nothing listens, and no connection is left."""

@@ -44,12 +44,14 @@ class Recorded:
 
 
 class _Envelope(msgspec.Struct):
-    stream: str
-    data: msgspec.Raw
+    stream: str = ""
+    data: msgspec.Raw = msgspec.Raw(b"null")
 
 
 def read_recording(path: Path) -> Iterator[Recorded]:
     """The messages of a capture: lines `received_ns {"stream": ..., "data": ...}`, packed with gzip or not.
+
+    Other JSON objects among them, such as a snapshot that was asked for over REST, are passed over.
 
     Raises:
         OSError: it can't be read.
@@ -61,6 +63,8 @@ def read_recording(path: Path) -> Iterator[Recorded]:
             time_ns, _, said = line.partition(b" ")
             try:
                 envelope = decode(said)
+                if not envelope.stream:
+                    continue
                 if not 0 < envelope.stream.find("@") < len(envelope.stream) - 1:
                     raise ValueError(envelope.stream)
                 yield Recorded(int(time_ns), envelope.stream, bytes(envelope.data))

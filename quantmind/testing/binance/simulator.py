@@ -100,10 +100,10 @@ class BinanceSimulator:
         return self.engine.executed()
 
     def connections(self) -> tuple[Connection, ...]:
-        """WebSocket connections: streams first, oldest first."""
-        streams = (_facts(each.line, tuple(each.names), is_api=False) for each in self.streams.lines)
-        apis = (_facts(each.line, ("user",) if each.is_subscribed else (), is_api=True) for each in self._apis)
-        return (*streams, *apis)
+        """WebSocket connections that are open: streams first, oldest first."""
+        streams = ((each.line, tuple(each.names), False) for each in self.streams.lines)
+        apis = ((each.line, ("user",) if each.is_subscribed else (), True) for each in self._apis)
+        return tuple(_facts(*each) for each in (*streams, *apis) if not each[0].is_over)
 
     def end_connections(self, path: str = "", *, abrupt: bool = True) -> int:
         """End WebSocket connections whose path begins so, by a closed socket or by a Close frame; returns how many."""
@@ -192,15 +192,24 @@ async def open_simulator(
 
     async def websocket(stream: Stream, head: bytes) -> None:
         line = WsLine(of, stream, head, faults.is_silent, lambda: faults.no_pongs)
-        if await line.accept(lambda target: _refusal(exchange, target)):
+        if not line.read_request():
+            return
+        status = _refusal(exchange, line.target)
+        if status is None:
             await _serve(exchange, streams, apis, line)
+        else:
+            await line.refuse(status)
 
     entry = Port(ListenAddress(host, port), http, websocket, tls, of.head_within_s)
 
     def changed(name: str, value: Any) -> None:
         exchange.users.fault_changed(name, value)
-        if name == "cut" and value != faults.cut:
-            entry.cut() if value else entry.open()
+        if name == "cut" and value and not faults.cut:
+            for line in [*(each.line for each in streams.lines), *(each.line for each in apis)]:
+                line.cut()
+            entry.cut()
+        elif name == "cut" and not value and faults.cut:
+            entry.open()
 
     entry.open()
     faults.on_change = changed
@@ -234,6 +243,8 @@ def _refusal(exchange: Exchange, target: str) -> int | None:
 
 
 async def _serve(exchange: Exchange, streams: Streams, apis: dict[WsApiLine, None], line: WsLine) -> None:
+    # It has subscribed before the client can know that it is connected.
+    line.accept()
     place = Place.of(exchange.settings, line.path, line.query)
     served: WsApiLine | StreamLine
     if place is None:
@@ -252,7 +263,7 @@ async def _serve(exchange: Exchange, streams: Streams, apis: dict[WsApiLine, Non
             streams.close(served)
 
 
-def _facts(line: WsLine, streams: tuple[str, ...], *, is_api: bool) -> Connection:
+def _facts(line: WsLine, streams: tuple[str, ...], is_api: bool) -> Connection:
     age_s = trio.current_time() - line.opened_at
     return Connection(line.path, age_s, streams, is_api, line.received, line.pushed, line.backlog)
 
