@@ -70,7 +70,7 @@ def fault_of(what: str, body: bytes, error: Exception) -> WireFault:
     why = said if found is None else said[: found.start()]
     missing = _MISSING.search(why)
     if missing is not None:
-        return WireFault(what, f"{field}.{missing[1]}".lstrip("."), "missing", "the documents have it always")
+        return WireFault(what, f"{field}.{missing[1]}".lstrip("."), "missing", "it is always there in the documents")
     return WireFault(what, field, _value_at(body, field), printable(why))
 
 

@@ -210,7 +210,7 @@ def placed(body: bytes) -> tuple[Order, tuple[Fill, ...]]:
 
 
 def order_list(body: bytes) -> tuple[int, tuple[Order, ...]]:
-    """The id and the orders of a list: POST orderList/oco, oto, otoco, opo, opoco, and DELETE orderList."""
+    """The id and the orders of a list: POST orderList/oco, oto, otoco, and DELETE orderList."""
     said = decoded(_order_list, body, "order list")
     return said.order_list_id, tuple(_order_of(each) for each in said.order_reports)
 
