@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import attrs
 
-from quantmind.adapters.binance import futures_wire, market_wire
+from quantmind.adapters.binance import futures_algo, futures_wire, market_wire
 from quantmind.adapters.binance.asking import Asking
 from quantmind.adapters.binance.book import Book, Exits
 from quantmind.adapters.binance.errors import OutcomeUnknown, Refusal
@@ -88,7 +88,7 @@ class FuturesVenue:
         fills: dict[str, list[Fill]] = {}
         for symbol in symbols:
             orders += futures_wire.orders(await self._signed("/fapi/v1/openOrders", {"symbol": symbol}, 1))
-            orders += futures_wire.algo_orders(await self._signed("/fapi/v1/openAlgoOrders", {"symbol": symbol}, 1))
+            orders += futures_algo.algo_orders(await self._signed("/fapi/v1/openAlgoOrders", {"symbol": symbol}, 1))
             params = {"symbol": symbol, "limit": MOST_TRADES}
             trades = futures_wire.trades(await self._signed("/fapi/v1/userTrades", params, 5))
             fills[symbol] = await self._named(book, symbol, trades)
@@ -118,7 +118,7 @@ class FuturesVenue:
         if new.kind is Kind.STOP:
             params |= {"algoType": "CONDITIONAL", "triggerPrice": new.trigger, "clientAlgoId": new.client_id}
             params |= _ending(new)
-            return futures_wire.algo_order(await self.asking.trade("POST", "/fapi/v1/algoOrder", params)), ()
+            return futures_algo.algo_order(await self.asking.trade("POST", "/fapi/v1/algoOrder", params)), ()
         params |= {"newClientOrderId": new.client_id, "newOrderRespType": "RESULT"}
         if new.kind is Kind.LIMIT:
             params |= {"price": new.price, "timeInForce": "IOC" if new.at_once else "GTC", **_ending(new)}
@@ -208,7 +208,7 @@ class FuturesVenue:
                 **self._position_side(stops.slot[1]),
             }
             body = await self.asking.trade("POST", "/fapi/v1/algoOrder", params)
-            placed.append(futures_wire.algo_order(body))
+            placed.append(futures_algo.algo_order(body))
             self.book.answered(placed[-1])
         return placed
 
@@ -253,7 +253,7 @@ class FuturesVenue:
 
     async def _look_conditional(self, params: dict[str, Any]) -> Order | None:
         try:
-            return futures_wire.algo_order(await self._signed("/fapi/v1/algoOrder", params, 1, reserve=True))
+            return futures_algo.algo_order(await self._signed("/fapi/v1/algoOrder", params, 1, reserve=True))
         except Refusal as refusal:
             if says_absent(refusal):
                 return None
@@ -269,7 +269,7 @@ class FuturesVenue:
                 names[order.order_id] = order.client_id
                 if order.life is not Life.OPEN:
                     book.orders.take(order)
-            for order in futures_wire.algo_orders(await self._signed("/fapi/v1/allAlgoOrders", params, 5)):
+            for order in futures_algo.algo_orders(await self._signed("/fapi/v1/allAlgoOrders", params, 5)):
                 if order.life is not Life.OPEN:
                     book.orders.take(order)
                 if order.becomes:

@@ -79,7 +79,8 @@ def _checked(base_url: str) -> httpx.URL:
 
 @attrs.define(eq=False)
 class Api:
-    """The REST API of one account, or of nobody's where `signer` is None. Leave it by `aclose` or `async with`.
+    """The REST API of one account, or of nobody's where `signer` is None. Leave it by `aclose` or `async with`; a
+    request after that opens connections anew.
 
     Args:
         base_url: scheme, host and port.
@@ -106,21 +107,7 @@ class Api:
         if self.signer is not None and _KEY.fullmatch(self.signer.key) is None:
             raise ValueError("the API key is empty or has characters that no key has; copy it once more")
         logging.getLogger("httpx").addFilter(_without_urls)
-        secure = self.base_url.scheme == "https"
-        self._client = httpx.AsyncClient(
-            verify=(self.tls or client_context()) if secure else False,
-            trust_env=False,
-            follow_redirects=False,
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            headers={"User-Agent": "quantmind-gateway", "Accept": "application/json", "Accept-Encoding": "gzip"},
-            # What has gone out is waited for by whoever asked, for as long as his cancel scope lets him.
-            timeout=httpx.Timeout(None, connect=CONNECT_S, pool=CONNECT_S),
-            limits=httpx.Limits(
-                max_connections=MOST_CONNECTIONS,
-                max_keepalive_connections=MOST_CONNECTIONS,
-                keepalive_expiry=IDLE_S,
-            ),
-        )
+        self._client = self._made()
 
     async def __aenter__(self) -> Self:
         return self
@@ -131,8 +118,9 @@ class Api:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close all connections. Requests that are under way have an unknown outcome."""
-        await self._client.aclose()
+        """Close all connections. Requests that are under way have an unknown outcome. Safe to repeat."""
+        client, self._client = self._client, self._made()
+        await client.aclose()
 
     @property
     def where(self) -> str:
@@ -213,6 +201,23 @@ class Api:
         return {name: getattr(self, name) for name in counts}
 
     # --- what goes out -----------------------------------------------------------------------------------------------
+
+    def _made(self) -> httpx.AsyncClient:
+        secure = self.base_url.scheme == "https"
+        return httpx.AsyncClient(
+            verify=(self.tls or client_context()) if secure else False,
+            trust_env=False,
+            follow_redirects=False,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            headers={"User-Agent": "quantmind-gateway", "Accept": "application/json", "Accept-Encoding": "gzip"},
+            # What has gone out is waited for by whoever asked, for as long as his cancel scope lets him.
+            timeout=httpx.Timeout(None, connect=CONNECT_S, pool=CONNECT_S),
+            limits=httpx.Limits(
+                max_connections=MOST_CONNECTIONS,
+                max_keepalive_connections=MOST_CONNECTIONS,
+                keepalive_expiry=IDLE_S,
+            ),
+        )
 
     def _request(
         self, method: str, path: str, params: Mapping[str, object], *, signed: bool, keyed: bool
