@@ -21,7 +21,7 @@ from quantmind.adapters.binance.refusals import refused, says_absent
 from quantmind.adapters.binance.venue import Kind, New, Venue
 from quantmind.adapters.binance.wishes import Slot
 from quantmind.adapters.sent_file import SentFile, SentFileError
-from quantmind.domain.orders import Cancel, Close, Modify, Open, OrderType, Outcome, Placed, Refused, Side, Unknown
+from quantmind.domain.orders import Cancel, Close, Modify, Open, Outcome, Placed, Refused, Side, Unknown
 from quantmind.domain.retcodes import Retcode
 from quantmind.domain.risk.approval import Approved
 from quantmind.errors import BrokerUnavailable

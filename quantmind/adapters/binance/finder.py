@@ -1,7 +1,7 @@
 """What became of a request that nobody heard of: looked up at the exchange by its client order id, never sent again.
 
-A request carries its time, and the exchange refuses it once `recvWindow` is over. So one that the exchange does not know
-is surely absent only after that.
+A request carries its time, and the exchange refuses it once `recvWindow` is over. So one that the exchange does not
+know is surely absent only after that.
 """
 
 from __future__ import annotations

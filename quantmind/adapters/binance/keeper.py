@@ -1,8 +1,8 @@
 """Keeps the stops of positions: makes the orders at the exchange what is wanted, now, after a fill, after a restart.
 
 On futures they are conditional orders that close whatever is open; on spot orders that sell what is held, each taking
-the other back (OCO). Between two of them a position is without one for a moment: the exchange takes no second one beside
-the first. What can't be placed is placed as it was before, and what is wanted is tried again.
+the other back (OCO). Between two of them a position is without one for a moment: the exchange takes no second one
+beside the first. What can't be placed is placed as it was before, and what is wanted is tried again.
 """
 
 from __future__ import annotations
