@@ -33,7 +33,7 @@ NOT_JSON: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 LONGEST_VALUE: Final = 60
 _PLACE: Final = re.compile(r" - at `\$(.*)`\Z", re.DOTALL)
 _MISSING: Final = re.compile(r"missing required field `(.+?)`")
-_STEP: Final = re.compile(r"\.([^.\[\]]+)|\[([0-9]+)\]")
+_STEP: Final = re.compile(r"(?:\A|\.)([^.\[\]]+)|\[([0-9]+)\]")
 FIRST_MICROSECOND: Final = 10**14
 """As milliseconds it is in the year 5138."""
 _SIDES: Final = {"BUY": Side.BUY, "SELL": Side.SELL}
