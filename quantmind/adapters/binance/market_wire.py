@@ -142,7 +142,7 @@ def market_event(body: bytes) -> MarketEvent:
         return _other(body, error)
     data: _Data = message if message.data is None else message.data
     kind = data.e
-    if kind == "bookTicker" or (not kind and data.u >= 0 and data.b >= 0.0):
+    if kind == "bookTicker" or (not kind and (data.u >= 0 or message.stream.endswith("@bookTicker"))):
         return _book_ticker(body, data)
     if kind == "trade":
         return _trade(body, data)
