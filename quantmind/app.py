@@ -20,6 +20,9 @@ from actors.runtime import ActorError, RestartLimitReached, StartFailed, Supervi
 from actors.tree import Tree, build_tree
 from quantmind import __version__
 from quantmind.adapters import mock
+from quantmind.adapters.binance.broker import BinanceBroker
+from quantmind.adapters.binance.build import DEADLINES as BINANCE_DEADLINES
+from quantmind.adapters.binance.build import build as build_binance
 from quantmind.adapters.calendar_file import CalendarFile
 from quantmind.adapters.guarded import Deadlines, GuardedBroker
 from quantmind.adapters.journal import Bounds, LogReader, SqliteJournal
@@ -32,7 +35,7 @@ from quantmind.adapters.state import JournalState
 from quantmind.adapters.state_folder import StateFolder
 from quantmind.adapters.stop_file import StopFile
 from quantmind.adapters.token_file import TOKENS_FILE, TokenWatch, identities_of
-from quantmind.config import BrokerConfig, Config, MockBrokerConfig
+from quantmind.config import BinanceBrokerConfig, BrokerConfig, Config, MockBrokerConfig
 from quantmind.config.brokers import Mt5BrokerConfig, Mt5SocketBrokerConfig
 from quantmind.config.cross_ingest import ingest_brokers
 from quantmind.config.kinds import is_loopback
@@ -134,6 +137,8 @@ def open_gateway(
             calendar=None if news_file is None else CalendarFile(news_file),
             inlets=mock.inlets(brokers),
             berths=_berths(brokers, boards),
+            lines={name: one.run for name, one in brokers.items() if isinstance(one, BinanceBroker)},
+            broker_status={name: one.snapshot for name, one in brokers.items() if isinstance(one, BinanceBroker)},
             bulletin=bulletin,
             version=__version__,
             addresses=lambda: addresses,
@@ -322,6 +327,9 @@ def _broker(name: str, config: BrokerConfig, folder: StateFolder) -> Broker:
                 return build_mt5(config, name=name, sent_file=sent, clock_file=clock)
             case Mt5SocketBrokerConfig():
                 return build_mt5_socket(config, name=name)
+            case BinanceBrokerConfig():
+                sent, carried = folder.exchange_orders(name), folder.exchange_positions(name)
+                return build_binance(config, name=name, sent_file=sent, carried_file=carried)
     except mock.AccountFileError as exc:
         raise StartError(str(exc), EXIT_UNAVAILABLE) from exc
     except ValueError as exc:
@@ -332,7 +340,7 @@ def _broker(name: str, config: BrokerConfig, folder: StateFolder) -> Broker:
 # What a bridge says unasked makes its account be looked at soon, as an order of ours does.
 def _berths(brokers: dict[str, Broker], boards: Boards) -> dict[str, Berth]:
     for name, broker in brokers.items():
-        if isinstance(broker, BridgedBroker):
+        if isinstance(broker, BridgedBroker | BinanceBroker):
             broker.on_event = partial(_look_soon, boards, name)
     return berths(brokers)
 
@@ -344,7 +352,13 @@ def _look_soon(boards: Boards, name: str) -> None:
 def _guarded(broker: Broker, config: BrokerConfig, boards: Boards) -> GuardedBroker:
     breaker = Breaker(config.breaker.failures, config.breaker.open_s)
     boards.links.of(broker.name).breaker = breaker
-    return GuardedBroker(broker, breaker, deadlines_of(broker) if isinstance(broker, BridgedBroker) else Deadlines())
+    return GuardedBroker(broker, breaker, _deadlines(broker))
+
+
+def _deadlines(broker: Broker) -> Deadlines:
+    if isinstance(broker, BridgedBroker):
+        return deadlines_of(broker)
+    return BINANCE_DEADLINES if isinstance(broker, BinanceBroker) else Deadlines()
 
 
 def _limits(config: Config, brokers: tuple[str, ...]) -> Limits:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any, Final
@@ -21,12 +21,13 @@ from quantmind.adapters.binance.book import Book
 from quantmind.adapters.binance.clock import ServerClock
 from quantmind.adapters.binance.desk import Desk
 from quantmind.adapters.binance.errors import BinanceError
-from quantmind.adapters.binance.exchange_info import Rules, spec_of
 from quantmind.adapters.binance.finder import Finder
 from quantmind.adapters.binance.http import Api
 from quantmind.adapters.binance.keeper import StopKeeper
 from quantmind.adapters.binance.market_feed import MarketFeed
-from quantmind.adapters.binance.records import BalancesSaid, Ended, OrderSaid, UserEvent
+from quantmind.adapters.binance.records import BalancesSaid, OrderSaid, UserEvent
+from quantmind.adapters.binance.rules import Rules, spec_of
+from quantmind.adapters.binance.strange import Strange
 from quantmind.adapters.binance.user_stream import UserStream
 from quantmind.adapters.binance.venue import Venue
 from quantmind.adapters.sent_file import SentFile
@@ -65,6 +66,7 @@ class BinanceBroker:
     Args:
         symbols: those that are followed.
         seeds: first prices by symbol, until the stream has said one; the book reads them, too.
+        strange: words of the exchange that are new to us.
         measure: measures the exchange's clock. Raises BinanceError.
         dead_man_s: so long without word of us until the exchange takes back all orders; 0: never.
         monotonic: seconds.
@@ -85,7 +87,8 @@ class BinanceBroker:
     user: UserStream
     rules: dict[str, Rules]
     seeds: dict[str, tuple[Decimal, Decimal]]
-    measure: Callable[[], Any]
+    strange: Strange
+    measure: Callable[[], Awaitable[None]]
     dead_man_s: float = 0.0
     monotonic: Callable[[], float] = trio.current_time
     on_event: Callable[[], None] = lambda: None
@@ -98,7 +101,6 @@ class BinanceBroker:
     _reading: trio.Lock = attrs.field(factory=trio.Lock, init=False)
     _reads: int = attrs.field(default=0, init=False)
     _lost: str = attrs.field(default="it was not connected yet", init=False)
-    _strange: int = attrs.field(default=0, init=False)
 
     @property
     def paced(self) -> bool:
@@ -243,7 +245,7 @@ class BinanceBroker:
             "budget": self.api.budget.snapshot(),
             "stops": self.keeper.snapshot(),
             "reads": self._reads,
-            "unknown_events": self._strange,
+            "strange": self.strange.snapshot(),
         }
 
     # --- what the user stream says -----------------------------------------------------------------------------------
@@ -257,8 +259,6 @@ class BinanceBroker:
         if isinstance(event, OrderSaid | BalancesSaid):
             self.book.take(event)
             self.on_event()
-        elif not isinstance(event, Ended) and not event.known:
-            self._strange += 1
 
     # --- inside ------------------------------------------------------------------------------------------------------
 

@@ -10,9 +10,9 @@ import attrs
 from quantmind.adapters.binance import filters
 from quantmind.adapters.binance.book import Book, level_of
 from quantmind.adapters.binance.carried import Carried
-from quantmind.adapters.binance.exchange_info import Rules
 from quantmind.adapters.binance.names import Role, client_id
 from quantmind.adapters.binance.records import NOUGHT, Order
+from quantmind.adapters.binance.rules import Rules
 from quantmind.adapters.binance.venue import Kind, New
 from quantmind.adapters.binance.wishes import Slot
 from quantmind.domain.orders import Close, Filling, Modify, Open, OrderType, Refused, Side

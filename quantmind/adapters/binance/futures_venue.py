@@ -17,11 +17,12 @@ from quantmind.adapters.binance import futures_algo, futures_wire, market_wire
 from quantmind.adapters.binance.asking import Asking
 from quantmind.adapters.binance.book import Book, Exits
 from quantmind.adapters.binance.errors import OutcomeUnknown, Refusal
-from quantmind.adapters.binance.exchange_info import Rules, exchange_info
+from quantmind.adapters.binance.exchange_info import exchange_info
 from quantmind.adapters.binance.futures_book import FuturesBook
 from quantmind.adapters.binance.names import Role, client_id
 from quantmind.adapters.binance.records import Fill, FuturesAccount, Life, Order
 from quantmind.adapters.binance.refusals import says_absent
+from quantmind.adapters.binance.rules import Rules
 from quantmind.adapters.binance.venue import Kind, New, Stops
 
 logger: Final = logging.getLogger("quantmind.binance")

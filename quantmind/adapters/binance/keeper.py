@@ -83,7 +83,7 @@ class StopKeeper:
             self._why.pop(slot, None)
             return None
         dropping, stops = wrong
-        kept = await self._change(slot, dropping, attrs.evolve(stops, tag="" if wish is None else wish.by or wish.tag))
+        kept = await self._change(dropping, attrs.evolve(stops, tag="" if wish is None else wish.by or wish.tag))
         if kept is None:
             self._failures.pop(slot, None)
             self._why.pop(slot, None)
@@ -151,7 +151,7 @@ class StopKeeper:
         dropping = Exits(None if right_sl else exits.stop_loss, None if right_tp else exits.take_profit)
         return dropping, Stops(slot, side, quantity, NOUGHT if right_sl else sl, NOUGHT if right_tp else tp, "")
 
-    async def _change(self, slot: Slot, dropping: Exits, stops: Stops) -> Kept:
+    async def _change(self, dropping: Exits, stops: Stops) -> Kept:
         try:
             if dropping.orders:
                 await self._drop(dropping)

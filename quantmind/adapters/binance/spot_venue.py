@@ -12,10 +12,11 @@ from quantmind.adapters.binance import market_wire, spot_wire
 from quantmind.adapters.binance.asking import Asking, Lost
 from quantmind.adapters.binance.book import Book, Exits
 from quantmind.adapters.binance.errors import OutcomeUnknown, Refusal
-from quantmind.adapters.binance.exchange_info import Rules, exchange_info
+from quantmind.adapters.binance.exchange_info import exchange_info
 from quantmind.adapters.binance.names import Role, client_id
 from quantmind.adapters.binance.records import Fill, Life, Order
 from quantmind.adapters.binance.refusals import says_absent
+from quantmind.adapters.binance.rules import Rules
 from quantmind.adapters.binance.spot_book import SpotBook
 from quantmind.adapters.binance.venue import Kind, New, Stops
 from quantmind.domain.orders import Side

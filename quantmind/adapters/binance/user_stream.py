@@ -181,7 +181,7 @@ class UserStream:
             self._listen,
             self.attempts,
             begin=self.dialect.begin,
-            on_open=lambda: self.on_open(),
+            on_open=self._opened,
             **self.line_settings,
         )
 
@@ -214,6 +214,9 @@ class UserStream:
     def snapshot(self) -> dict[str, Any]:
         """For /status."""
         return {**self.line.snapshot(), "events": self.events, "faults": self.faults}
+
+    def _opened(self) -> None:
+        self.on_open()
 
     def _listen(self, body: bytes, live: Live) -> Hashable:
         try:

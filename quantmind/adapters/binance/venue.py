@@ -14,8 +14,8 @@ from typing import Protocol
 import attrs
 
 from quantmind.adapters.binance.book import Book, Exits
-from quantmind.adapters.binance.exchange_info import Rules
 from quantmind.adapters.binance.records import Fill, Order
+from quantmind.adapters.binance.rules import Rules
 from quantmind.adapters.binance.wishes import Slot
 from quantmind.domain.orders import Side
 
