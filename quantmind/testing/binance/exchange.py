@@ -112,7 +112,8 @@ class Exchange:
                 return self.engine.handle(method, path, params)
         said = self.engine.handle(method, path, params)
         if path.endswith("/exchangeInfo"):
-            said = said | {"rateLimits": self.limits.told(counts=False)}
+            raw = [each for each in said.get("rateLimits", ()) if each["rateLimitType"] == "RAW_REQUESTS"]
+            said = said | {"rateLimits": self.limits.told(counts=False) + raw}
         elif path == LISTEN_KEY:
             self._note_key(method, said)
         return said

@@ -63,7 +63,7 @@ class Faults:
         hold_answers: such requests are carried out and never answered; their connections stay.
         banned_until: Unix seconds of the exchange; until then each request is answered with 418.
         cut: nobody can connect, and all connections are gone.
-        silent_paths: connections to a path that begins so stay open and say nothing; their pings are answered.
+        silent_paths: connections to these paths, or below them, stay open and say nothing; pings are answered.
         no_pongs: pings of WebSocket clients are not answered.
         late_fill_after_cancel: whoever cancels a resting order is too late by a moment: half of what is left (all of
             it, where it can't be halved) was filled, and the events of that come after those of the cancellation. It
@@ -98,7 +98,7 @@ class Faults:
 
     def is_silent(self, path: str) -> bool:
         """Whether connections to this path say nothing."""
-        return any(path.startswith(each) for each in self.silent_paths)
+        return any(is_under(path, each) for each in self.silent_paths)
 
 
 @attrs.frozen
@@ -130,6 +130,11 @@ Outcome = Said | Dropped | Held
 def refused(fault: ApiFault, retry_after_s: int | None = None) -> Said:
     """A refusal as an answer."""
     return Said(fault.status, fault.body(), retry_after_s)
+
+
+def is_under(path: str, above: str) -> bool:
+    """Whether a path is another one, or below it: /ws/a is under /ws, /ws-api is not. Everything is under ""."""
+    return f"{path}/".startswith(f"{above.rstrip('/')}/") if above else True
 
 
 def changes_orders(method: str, path: str) -> bool:

@@ -81,9 +81,8 @@ class Limits:
             OverLimit: 418 while banned; 429 -1003 with the weight beyond its limit, -1015 with orders beyond theirs.
         """
         now = self.clock()
-        until = max(self._own_ban_until, self.banned_until() or -math.inf)
-        if now < until:
-            raise self._banned(until, now)
+        if self.is_banned():
+            raise self._banned(self._ban_until(), now)
         self._turn(now)
         if self._weight.used + weight > self._weight.limit:
             self._ignored += 1
@@ -114,6 +113,10 @@ class Limits:
         self._weight.used = max(0, self._weight.used - weight)
         for each in self._orders:
             each.used = max(0, each.used - orders)
+
+    def is_banned(self) -> bool:
+        """Whether nothing is answered now."""
+        return self.clock() < self._ban_until()
 
     def connect(self) -> bool:
         """Count a WebSocket connection; False: it is one too many."""
@@ -152,6 +155,9 @@ class Limits:
             | ({"count": each.used} if counts else {})
             for name, each in windows
         ]
+
+    def _ban_until(self) -> float:
+        return max(self._own_ban_until, self.banned_until() or -math.inf)
 
     def _turn(self, now: float) -> None:
         before = self._weight.index

@@ -9,7 +9,6 @@ async with open_simulator("futures") as sim:
 from __future__ import annotations
 
 import contextlib
-import math
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -25,7 +24,7 @@ from quantmind.net.nursery import background
 from quantmind.testing.binance.door import GOING_AWAY, Stream, WsLine
 from quantmind.testing.binance.engine import Engine
 from quantmind.testing.binance.exchange import Exchange
-from quantmind.testing.binance.faults import Faults
+from quantmind.testing.binance.faults import Faults, is_under
 from quantmind.testing.binance.http_door import serve_http
 from quantmind.testing.binance.ledger import Executed
 from quantmind.testing.binance.port import Port
@@ -106,9 +105,9 @@ class BinanceSimulator:
         return tuple(_facts(*each) for each in (*streams, *apis) if not each[0].is_over)
 
     def end_connections(self, path: str = "", *, abrupt: bool = True) -> int:
-        """End WebSocket connections whose path begins so, by a closed socket or by a Close frame; returns how many."""
+        """End WebSocket connections to a path or below it, by a closed socket or a Close frame; returns how many."""
         every = [*(each.line for each in self.streams.lines), *(each.line for each in self._apis)]
-        lines = [line for line in every if line.path.startswith(path)]
+        lines = [line for line in every if is_under(line.path, path)]
         for line in lines:
             if abrupt:
                 line.cut()
@@ -117,12 +116,12 @@ class BinanceSimulator:
         return len(lines)
 
     def say_shutdown(self, path: str = "") -> None:
-        """Announce the end of connections whose path begins so; they stay."""
+        """Announce the end of connections to a path or below it; they stay."""
         for stream in self.streams.lines:
-            if stream.line.path.startswith(path):
+            if is_under(stream.line.path, path):
                 self.streams.say_shutdown(stream)
         for api in tuple(self._apis):
-            if api.line.path.startswith(path):
+            if is_under(api.line.path, path):
                 api.say_shutdown()
 
     def start_walk(
@@ -237,7 +236,7 @@ def _refusal(exchange: Exchange, target: str) -> int | None:
     path, _, _ = target.partition("?")
     if path != path_of(exchange.settings.kind) and Place.of(exchange.settings, path, {}) is None:
         return 404
-    if exchange.clock() < (exchange.faults.banned_until or -math.inf):
+    if exchange.limits.is_banned():
         return 418
     return None if exchange.limits.connect() else 429
 

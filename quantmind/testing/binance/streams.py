@@ -49,10 +49,10 @@ class Place:
             names = query.get("streams", "").split("/")
         elif parts and parts[0] == "ws":
             names = parts[1:]
-            if scope == "private":
-                names += [query.get("listenKey", "")]
         else:
             return None
+        if scope == "private":
+            names.append(query.get("listenKey", ""))
         return cls(scope, parts[0] == "stream", tuple(name for name in names if name))
 
 

@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio_websocket import ConnectionClosed
 
-from quantmind.testing.binance.faults import Faults, changes_orders
+from quantmind.testing.binance.faults import Faults, changes_orders, is_under
 from quantmind.testing.binance.symbols import SymbolSettings
 
 ORDERS = "/api/v3/order"
@@ -59,7 +59,7 @@ async def test_an_answer_is_held(tools):
         client.sim.faults.hold_answers = True
         with pytest.raises(httpx.ReadTimeout):
             await client.http.post(f"{ORDERS}?{client.signed(**tools.order)}", headers=client.key, timeout=0.03)
-        assert len(client.sim.executed()) == 1
+        await tools.until(lambda: len(client.sim.executed()) == 1)
         assert (await client.http.get("/api/v3/time")).status_code == 200
 
 
@@ -230,6 +230,23 @@ async def test_a_fault_of_the_websocket_api_is_the_same(tools):
         with pytest.raises(ConnectionClosed):
             await tools.heard(ws)
         assert not client.sim.executed()
+
+
+@pytest.mark.parametrize(
+    ("path", "above", "is_so"),
+    [
+        ("/ws", "/ws", True),
+        ("/ws/a", "/ws", True),
+        ("/ws/a", "/ws/", True),
+        ("/ws-api/v3", "/ws", False),
+        ("/ws-api/v3", "/ws-api", True),
+        ("/public/stream", "/public", True),
+        ("/stream", "", True),
+    ],
+)
+def test_what_is_under_a_path(path, above, is_so):
+    """A path is meant as a whole, with all that is below it."""
+    assert is_under(path, above) is is_so
 
 
 def test_a_fault_has_its_values():

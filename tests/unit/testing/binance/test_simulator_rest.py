@@ -185,7 +185,7 @@ async def test_weight_and_orders_are_counted(tools):
         counts = await client.ask("GET", "/api/v3/rateLimit/order")
         assert [each["count"] for each in counts.json()] == [1, 1]
         limits = (await client.http.get("/api/v3/exchangeInfo")).json()["rateLimits"]
-        assert [each["limit"] for each in limits] == [6000, 100, 200_000]
+        assert [each["limit"] for each in limits] == [6000, 100, 200_000, 300_000]
 
 
 async def test_futures_count_orders_by_10_s_and_minute(tools):

@@ -115,7 +115,9 @@ async def test_which_paths_carry_trades_can_be_set(tools):
         assert (await tools.heard(ws))["e"] == "trade"
 
 
-@pytest.mark.parametrize("path", ["/private/ws/{}", "/private/ws?listenKey={}", "/private/stream?streams={}"])
+@pytest.mark.parametrize(
+    "path", ["/private/ws/{}", "/private/ws?listenKey={}", "/private/stream?streams={}", "/private/stream?listenKey={}"]
+)
 async def test_a_listen_key_has_a_private_stream(tools, path):
     """Events of the user come there, raw but for /stream; nobody else gets them."""
     async with tools.open("futures") as client:
