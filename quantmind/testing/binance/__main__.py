@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,18 +11,38 @@ from pathlib import Path
 import msgspec
 import trio
 
+from quantmind.net.errors import NetError
+from quantmind.net.nursery import background
 from quantmind.testing.binance.price_walk import EVERY_S
 from quantmind.testing.binance.simulator import HOST, KEYS, open_simulator
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until Ctrl-C. The first line of the output is JSON: `{"url": ..., "api_key": ..., ...}`."""
+    """Serve until Ctrl-C. The first line of the output is JSON: `{"url": ..., "api_key": ..., ...}`.
+
+    Returns:
+        1: it can't listen there, or the capture can't be read; the error output says why.
+    """
     options = _parser().parse_args(arguments)
     try:
-        trio.run(_serve, options)
-    except KeyboardInterrupt:
-        return 0
+        trio.run(_until_interrupted, options)
+    except (NetError, OSError, ValueError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     return 0
+
+
+# Ctrl-C would come out of whichever task runs at that moment.
+async def _until_interrupted(options: argparse.Namespace) -> None:
+    with trio.CancelScope() as scope, trio.open_signal_receiver(signal.SIGINT) as signals:
+        async with background() as nursery:
+
+            async def wait() -> None:
+                async for _ in signals:
+                    scope.cancel()
+
+            nursery.start_soon(wait)
+            await _serve(options)
 
 
 async def _serve(options: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 
@@ -81,7 +82,20 @@ def test_the_program_tells_where_it_is():
             book = httpx.get(f"{said['url']}/api/v3/ticker/bookTicker").json()
             assert {each["symbol"] for each in book} == {"BTCUSDT", "ETHUSDT"}
         finally:
-            process.terminate()
+            # Ctrl-C; a process of Windows can't be told so from outside.
+            process.terminate() if sys.platform == "win32" else process.send_signal(signal.SIGINT)
+    assert process.returncode == 0 or sys.platform == "win32"
+
+
+def test_the_program_says_what_it_cannot_do(capsys, tmp_path):
+    """A capture that is not there, or a port that is taken, is told in a line."""
+    missing = tmp_path / "missing.gz"
+    assert main(["--record", str(missing)]) == 1
+    assert str(missing) in capsys.readouterr().err
+    with start_simulator_thread() as sim:
+        port = sim.do(lambda it: it.port.address.port)
+        assert main(["--port", str(port)]) == 1
+    assert "taken" in capsys.readouterr().err
 
 
 def test_the_program_knows_its_words(capsys):
