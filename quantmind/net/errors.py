@@ -1,8 +1,9 @@
 """Errors of the network layer.
 
 NetError
-├── AddressTaken   another program listens there
-└── PeerGone       the other side of one connection ended, or was dropped
+├── AddressTaken       another program listens there
+├── HandshakeRefused   a server answered, and takes no connection
+└── PeerGone           the other side of one connection ended, or was dropped
 """
 
 from __future__ import annotations
@@ -23,6 +24,18 @@ class AddressTaken(NetError):
     def __str__(self) -> str:
         where = f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
         return f"{where} is taken by another program; stop it or set another port"
+
+
+class HandshakeRefused(NetError):
+    """A server has answered the request for a WebSocket with the HTTP status `status`."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(status, text)
+        self.status = status
+        self.text = text
+
+    def __str__(self) -> str:
+        return self.text
 
 
 class PeerGone(NetError):

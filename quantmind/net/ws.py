@@ -29,7 +29,7 @@ from trio_websocket import (
 )
 from wsproto.utilities import ProtocolError
 
-from quantmind.net.errors import NetError, PeerGone
+from quantmind.net.errors import HandshakeRefused, NetError, PeerGone
 from quantmind.net.frames import close_frame, text_frame
 from quantmind.net.handshake import Handshake, headers_of, parse_url, remote_of
 from quantmind.net.nursery import background
@@ -71,6 +71,9 @@ CLIENT_CLOSE_TIMEOUT_S: Final = 2.0
 CLIENT_SLOW_TIMEOUT_S: Final = 30.0
 CLIENT_QUEUED_BYTES: Final = 16 * 1024 * 1024
 
+CLIENT_QUEUED_MESSAGES: Final = 1
+"""Messages read ahead of a client's `receive`; `ClientConnection.ping` counts on it."""
+
 # What input from outside makes trio-websocket, wsproto and h11 raise. UnicodeError: headers that are not ASCII.
 _PEER_FAULTS: Final = (
     ProtocolError,
@@ -106,6 +109,7 @@ class _Reader(Generic[T]):
         self.done = trio.Event()
         self.value: T | None = None
         self.fault: Exception | None = None
+        self.pings: set[trio.CancelScope] = set()
         self._opening = trio.CancelScope()
 
     # Called by the stream when nothing more will be read: whoever waits for the handshake would wait for ever.
@@ -124,6 +128,8 @@ class _Reader(Generic[T]):
         finally:
             self.done.set()
             self.opened.set()
+            for scope in tuple(self.pings):
+                scope.cancel()
 
 
 def _leaf(group: BaseExceptionGroup[Exception]) -> Exception:
@@ -442,12 +448,31 @@ async def serve_connection(
         connection.let_go()
 
 
+# Who is expected at an address, for the texts of errors. A gateway is called by its address, others by name, host and
+# port: their paths may hold secrets.
+@attrs.frozen
+class _Peer:
+    name: str
+    is_gateway: bool
+
+    @property
+    def doubt(self) -> str:
+        return ": is it a QuantMind gateway?" if self.is_gateway else ""
+
+    def unreached(self, error: OSError) -> str:
+        if self.is_gateway:
+            return f"no gateway answers at {self.name}: is it running?"
+        return f"{self.name} can't be reached ({_why(error)})"
+
+
 class ClientConnection:
     """A client's end of a WebSocket; made by `connect`."""
 
-    def __init__(self, url: str, ws: WebSocketConnection) -> None:
-        self._url = url
+    def __init__(self, peer: _Peer, ws: WebSocketConnection, reader: _Reader[WebSocketConnection]) -> None:
+        self._peer = peer
         self._ws = ws
+        self._reader = reader
+        self._pinged = 0
 
     @property
     def close_code(self) -> int | None:
@@ -459,15 +484,47 @@ class ClientConnection:
 
         Raises:
             PeerGone: the connection is over.
-            NetError: the message is a binary one, which a gateway never sends.
+            NetError: the message is a binary one, which no server that we know sends.
         """
         try:
             message = await self._ws.get_message()
         except ConnectionClosed as closed:
             raise _peer_gone(closed) from None
         if isinstance(message, bytes):
-            raise NetError(f"{self._url} sent a binary message: is it a QuantMind gateway?")
+            raise NetError(f"{self._peer.name} sent a binary message{self._peer.doubt}")
         return message
+
+    async def ping(self) -> None:
+        """Send a ping and wait for its pong; callers bound it.
+
+        If a task is in `receive`, or comes back to it without waiting for anything else, then it has all messages that
+        came before the pong. Cancelled, the pong is not waited for any more.
+
+        Raises:
+            PeerGone: the connection is over.
+        """
+        with trio.CancelScope() as scope:
+            self._reader.pings.add(scope)
+            try:
+                if self._reader.done.is_set():
+                    raise self._gone()
+                self._pinged += 1
+                # The payload must be another one than of pings that were given up.
+                await self._ws.ping(self._pinged.to_bytes(8, "big"))
+                # Of what came before the pong, one message may have been handed over and others be queued: the
+                # receiving task takes one in each of Trio's rounds.
+                for _ in range(CLIENT_QUEUED_MESSAGES + 2):
+                    await trio.lowlevel.checkpoint()
+                return
+            except (ConnectionClosed, ProtocolError):
+                raise self._gone() from None
+            finally:
+                self._reader.pings.discard(scope)
+        raise self._gone()
+
+    def _gone(self) -> PeerGone:
+        closed = self._ws.closed
+        return PeerGone(ABNORMAL, "") if closed is None else PeerGone(closed.code, closed.reason or "")
 
     async def send(self, text: str) -> None:
         """Send a text message. Cancelling gives up the wait; the message is either sent whole or not at all.
@@ -483,7 +540,7 @@ class ClientConnection:
             raise PeerGone(ABNORMAL, str(error)) from None
 
     async def close(self, code: int = NORMAL, reason: str = "") -> None:
-        """Send Close and wait for the gateway's; callers bound it."""
+        """Send Close and wait for the peer's; callers bound it."""
         with contextlib.suppress(*_PEER_FAULTS):
             await self._ws.aclose(code, reason or None)
 
@@ -495,24 +552,30 @@ async def connect(
     headers: Mapping[str, str] | None = None,
     max_message_bytes: int = 16 * 1024 * 1024,
     ca: str | Path | None = None,
+    peer: str = "",
 ) -> AsyncIterator[ClientConnection]:
     """Open a WebSocket to `url` (ws:// or wss://host:port/path) for the length of the block; callers bound the opening.
 
     Args:
         ca: for wss://, the file of the authority to trust; None: see `client_context`.
+        max_message_bytes: a longer message ends the connection with 1009.
+        peer: who is expected there, for the texts of errors, which then name host and port alone; empty: a gateway.
 
     Raises:
+        HandshakeRefused: a server answered with an HTTP status.
         NetError: nothing answers there, it refuses, or it is not trusted; the text says which.
     """
     host, port, path, secure = parse_url(url)
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    expected = _Peer(f"{peer} at {where}" if peer else url, not peer)
     trust = client_context(ca) if secure else None
     try:
         tcp = await trio.open_tcp_stream(host, port)
     except OSError as error:
-        raise NetError(f"no gateway answers at {url}: is it running?") from error
+        raise NetError(expected.unreached(error)) from error
     raw: socket.socket | TlsSocket = socket.socket(fileno=tcp.socket.detach())
     if trust is not None:
-        raw = await _secured(url, raw, trust, host)
+        raw = await _secured(expected.name, raw, trust, host)
     reader: _Reader[WebSocketConnection] = _Reader()
     stream = OwnedStream(
         raw,
@@ -529,9 +592,10 @@ async def connect(
                 nursery,
                 # Declared for Trio's own streams only; any Stream will do.
                 cast("Any", stream),
-                f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+                where,
                 path,
                 extra_headers=[(name.encode(), value.encode()) for name, value in (headers or {}).items()],
+                message_queue_size=CLIENT_QUEUED_MESSAGES,
                 max_message_size=max_message_bytes,
             )
         )
@@ -543,8 +607,8 @@ async def connect(
         try:
             await reader.opened.wait()
             if reader.value is None:
-                raise _not_opened(url, reader.fault)
-            connection = ClientConnection(url, reader.value)
+                raise _not_opened(expected.name, reader.fault)
+            connection = ClientConnection(expected, reader.value, reader)
             yield connection
             with trio.move_on_after(CLIENT_CLOSE_TIMEOUT_S):
                 async with trio.open_nursery() as closing:
@@ -555,21 +619,28 @@ async def connect(
             stream.close_now()
 
 
-async def _secured(url: str, raw: socket.socket | TlsSocket, trust: ssl.SSLContext, host: str) -> TlsSocket:
+async def _secured(name: str, raw: socket.socket | TlsSocket, trust: ssl.SSLContext, host: str) -> TlsSocket:
     assert isinstance(raw, socket.socket)
     try:
         secured = TlsSocket(raw, trust, server_hostname=host)
         await secured.handshake()
     except ssl.SSLError as error:
         raw.close()
-        raise NetError(distrust(url, error)) from error
+        raise NetError(distrust(name, error)) from error
     except OSError as error:
         raw.close()
-        raise NetError(f"what answers at {url} closed the connection in the TLS handshake") from error
+        raise NetError(f"what answers at {name} closed the connection in the TLS handshake") from error
     except BaseException:
         raw.close()
         raise
     return secured
+
+
+# Trio joins what each of a host's addresses said.
+def _why(error: OSError) -> str:
+    causes = error.__cause__.exceptions if isinstance(error.__cause__, BaseExceptionGroup) else (error,)
+    said = dict.fromkeys(cause.strerror or str(cause) for cause in causes if isinstance(cause, OSError))
+    return "; ".join(said) or str(error)
 
 
 # Ends the wait for a Close that will not come.
@@ -578,13 +649,12 @@ async def _cancel_after(reader: _Reader[Any], scope: trio.CancelScope) -> None:
     scope.cancel()
 
 
-def _not_opened(url: str, fault: Exception | None) -> NetError:
+def _not_opened(name: str, fault: Exception | None) -> NetError:
     if isinstance(fault, ConnectionRejected):
         body = (fault.body or b"").decode(errors="replace")[:200]
-        return NetError(
-            f"{url} refused the connection with HTTP status {fault.status_code}" + (f": {body}" if body else "")
-        )
-    return NetError(f"what answers at {url} is no WebSocket server" + (f" ({fault})" if fault is not None else ""))
+        said = f"{name} refused the connection with HTTP status {fault.status_code}" + (f": {body}" if body else "")
+        return HandshakeRefused(fault.status_code, said)
+    return NetError(f"what answers at {name} is no WebSocket server" + (f" ({fault})" if fault is not None else ""))
 
 
 def _peer_gone(closed: ConnectionClosed) -> PeerGone:
