@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Final
+from typing import Annotated, Final
 
 import attrs
 import msgspec
+from msgspec import Meta
 
-from quantmind.adapters.binance.faults import NOT_JSON, Name, Number, Time, decoded, milliseconds, number
+from quantmind.adapters.binance.faults import NOT_JSON, Count, Name, Size, Time, decoded, milliseconds, number, wrong
 from quantmind.adapters.binance.records import NOUGHT
 from quantmind.adapters.binance.rules import Lot, Notional, Percent, Rules, spec_of
 
@@ -54,6 +55,9 @@ class ExchangeInfo:
 # --- as it comes -----------------------------------------------------------------------------------------------------
 
 
+_Digits = Annotated[int, Meta(ge=0, le=24)]
+
+
 class _RateLimit(msgspec.Struct, rename="camel"):
     rate_limit_type: str = ""
     interval: str = ""
@@ -83,41 +87,41 @@ class _Symbol(msgspec.Struct, rename="camel"):
     permissions: list[str] = []
     oco_allowed: bool = False
     oto_allowed: bool = False
-    price_precision: int | None = None
-    quantity_precision: int | None = None
-    base_asset_precision: int = 8
-    quote_asset_precision: int = 8
-    trigger_protect: Number = "0"
-    market_take_bound: Number = "0"
+    price_precision: _Digits | None = None
+    quantity_precision: _Digits | None = None
+    base_asset_precision: _Digits = 8
+    quote_asset_precision: _Digits = 8
+    trigger_protect: Size = "0"
+    market_take_bound: Size = "0"
     filters: list[_Filter] = []
 
 
 class _Filter(msgspec.Struct, rename="camel"):
     filter_type: str
-    min_price: Number = "0"
-    max_price: Number = "0"
-    tick_size: Number = "0"
-    min_qty: Number = "0"
-    max_qty: Number = "0"
-    step_size: Number = "0"
-    min_notional: Number = "0"
-    max_notional: Number = "0"
-    notional: Number = "0"
+    min_price: Size = "0"
+    max_price: Size = "0"
+    tick_size: Size = "0"
+    min_qty: Size = "0"
+    max_qty: Size = "0"
+    step_size: Size = "0"
+    min_notional: Size = "0"
+    max_notional: Size = "0"
+    notional: Size = "0"
     apply_to_market: bool = True
     apply_min_to_market: bool = True
     apply_max_to_market: bool = False
-    multiplier_up: Number = "0"
-    multiplier_down: Number = "0"
-    bid_multiplier_up: Number = "0"
-    bid_multiplier_down: Number = "0"
-    ask_multiplier_up: Number = "0"
-    ask_multiplier_down: Number = "0"
-    avg_price_mins: int = 0
-    limit: int | str = 0
-    max_num_orders: int = 0
-    max_num_algo_orders: int = 0
-    max_num_order_lists: int = 0
-    max_position: Number = "0"
+    multiplier_up: Size = "0"
+    multiplier_down: Size = "0"
+    bid_multiplier_up: Size = "0"
+    bid_multiplier_down: Size = "0"
+    ask_multiplier_up: Size = "0"
+    ask_multiplier_down: Size = "0"
+    avg_price_mins: Count = 0
+    limit: Count | str = 0
+    max_num_orders: Count = 0
+    max_num_algo_orders: Count = 0
+    max_num_order_lists: Count = 0
+    max_position: Size = "0"
 
 
 _info: Final = msgspec.json.Decoder(_Info)
@@ -129,7 +133,7 @@ _symbol: Final = msgspec.json.Decoder(_Symbol)
 
 
 def exchange_info(body: bytes, wanted: Collection[str]) -> ExchangeInfo:
-    """GET exchangeInfo. What can't be read of other symbols is no fault. Raises WireFault."""
+    """GET exchangeInfo, where what can't be read of other symbols is no fault. Raises WireFault."""
     said = decoded(_info, body, "exchangeInfo")
     symbols: dict[str, Rules] = {}
     for raw in said.symbols:
@@ -178,14 +182,21 @@ def _rules_of(said: _Symbol) -> Rules:
         market_lot=_lot_of(filters.get("MARKET_LOT_SIZE")),
         notionals=_notionals_of(said.filters, is_futures=is_futures),
         percents=_percents_of(said.filters, is_futures=is_futures),
-        max_orders=0 if orders is None else orders.max_num_orders or int(orders.limit),
-        max_stops=0 if stops is None else stops.max_num_algo_orders or int(stops.limit),
+        max_orders=0 if orders is None else orders.max_num_orders or _limit_of(orders),
+        max_stops=0 if stops is None else stops.max_num_algo_orders or _limit_of(stops),
         max_lists=0 if lists is None else lists.max_num_order_lists,
         max_position=NOUGHT if position is None else number(position.max_position),
         trigger_protect=number(said.trigger_protect),
         market_take_bound=number(said.market_take_bound),
         unknown_filters=tuple(sorted(filters.keys() - _KNOWN)),
     )
+
+
+# Futures call it so; of other filters it is a quantity, said as a word.
+def _limit_of(said: _Filter) -> int:
+    if isinstance(said.limit, str):
+        raise wrong(said.filter_type, "limit", said.limit, "it is no number of orders")
+    return said.limit
 
 
 def _lot_of(said: _Filter | None) -> Lot:

@@ -19,12 +19,15 @@ T = TypeVar("T")
 _NUMBER: Final = r"-?[0-9]{1,24}(\.[0-9]{1,24})?"
 Number = Annotated[str, Meta(pattern=rf"\A{_NUMBER}\Z")]
 """A number as the exchange writes it: finite, and without an exponent."""
+Size = Annotated[str, Meta(pattern=rf"\A{_NUMBER[2:]}\Z")]
+"""The same, from 0 up."""
 MaybeNumber = Annotated[str, Meta(pattern=rf"\A({_NUMBER})?\Z")] | None
 """The same, where it may also be empty."""
 Time = Annotated[int, Meta(ge=0, le=10**17)]
 """Unix milliseconds; microseconds, where those are asked for."""
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
 """Of a symbol or an asset."""
+Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Id = Annotated[int, Meta(ge=-1, le=2**63 - 1)]
 """-1: there is none."""
 

@@ -5,8 +5,8 @@ Only what the documents say is refused: where the price is not known that a filt
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from collections.abc import Iterator
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
 from math import gcd
 from typing import Final
 
@@ -16,6 +16,7 @@ from quantmind.adapters.binance.records import NOUGHT
 from quantmind.adapters.binance.rules import (
     CLOSE_ONLY,
     CLOSED,
+    EXACT,
     TRADING,
     Lot,
     Notional,
@@ -76,30 +77,42 @@ class Standing:
 
 
 _NOTHING: Final = Standing()
+_WITH_PRICE: Final = frozenset({"LIMIT", "LIMIT_MAKER", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT"})
+_WITH_PRICE_ON_FUTURES: Final = frozenset({"STOP", "TAKE_PROFIT"})
+_TRAILING: Final = frozenset({"TRAILING_STOP_MARKET"})
+_MOST: Final = Decimal(10) ** 15
+"""Nobody trades so much, and remainders of larger numbers have too many digits."""
+_LONGEST: Final = 40
+"""Characters of a number that may be any."""
+_FINEST: Final = Decimal("1E-8")
+"""Of a suggestion where there is no grid."""
 
 
 def refusal(rules: Rules, wanted: Wanted, market: Prices, standing: Standing = _NOTHING) -> Refused | None:
     """Why the exchange would refuse it; None: it would not, as far as is known here."""
-    checks: tuple[Callable[[], Refused | None], ...] = (
-        lambda: _state(rules, wanted),
-        lambda: _numbers(rules, wanted),
-        lambda: _quantity(rules, wanted),
-        lambda: _prices(rules, wanted),
-        lambda: _percents(rules, wanted, market),
-        lambda: _notionals(rules, wanted, market),
-        lambda: _counts(rules, wanted, standing),
-    )
-    return next((refused for check in checks if (refused := check()) is not None), None)
+    with localcontext(EXACT):
+        return (
+            _state(rules, wanted)
+            or _form(rules, wanted)
+            or _decimals(rules, wanted)
+            or _quantity(rules, wanted)
+            or _prices(rules, wanted)
+            or _percents(rules, wanted, market)
+            or _notionals(rules, wanted, market)
+            or _counts(rules, wanted, standing)
+        )
 
 
-# --- the symbol ------------------------------------------------------------------------------------------------------
+# --- the symbol, and the form of the order ---------------------------------------------------------------------------
 
 
 def _state(rules: Rules, wanted: Wanted) -> Refused | None:
     status = rules.status
-    if status in CLOSE_ONLY and not (rules.is_futures and wanted.reduces):
-        what = "only takes orders that make a position smaller" if rules.is_futures else "only takes cancellations"
-        return _refused(Retcode.CLOSE_ONLY, f"{rules.symbol} {what} now ({status})")
+    if status in CLOSE_ONLY and rules.is_futures and not wanted.reduces:
+        why = f"{rules.symbol} only takes orders that make a position smaller now ({status})"
+        return _refused(Retcode.CLOSE_ONLY, why)
+    if status in CLOSE_ONLY and not rules.is_futures:
+        return _refused(Retcode.TRADE_DISABLED, f"{rules.symbol} only takes cancellations now ({status})")
     if status != TRADING and status not in CLOSE_ONLY:
         code = Retcode.MARKET_CLOSED if status in CLOSED else Retcode.TRADE_DISABLED
         return _refused(code, f"{rules.symbol} does not trade now ({status}); wait until it does")
@@ -109,27 +122,36 @@ def _state(rules: Rules, wanted: Wanted) -> Refused | None:
     return None
 
 
-def _numbers(rules: Rules, wanted: Wanted) -> Refused | None:
-    if not wanted.quantity.is_finite() or wanted.quantity <= 0:
-        return _refused(Retcode.INVALID_VOLUME, f"the quantity {wanted.quantity} is not above 0")
-    for what, price in _levels(wanted):
-        if not price.is_finite() or price <= 0:
-            return _refused(Retcode.INVALID_PRICE, f"the {what} {price} is not above 0")
-    for what, value, digits, code in (
-        ("quantity", wanted.quantity, rules.quantity_digits, Retcode.INVALID_VOLUME),
-        *((what, price, rules.price_digits, Retcode.INVALID_PRICE) for what, price in _levels(wanted)),
-    ):
-        if digits_of(value) > digits:
-            near = value.quantize(Decimal(1).scaleb(-digits), ROUND_FLOOR)
-            return _refused(code, f"the {what} {value:f} has more than {digits} decimals; use {near:f}")
+def _form(rules: Rules, wanted: Wanted) -> Refused | None:
+    needs_price = _WITH_PRICE | (_WITH_PRICE_ON_FUTURES if rules.is_futures else frozenset())
+    if wanted.kind in needs_price and wanted.price is None:
+        return _refused(Retcode.INVALID_PRICE, f"an order of type {wanted.kind} needs a price")
+    if wanted.kind in STOPS - _TRAILING and wanted.trigger is None:
+        return _refused(Retcode.INVALID_PRICE, f"an order of type {wanted.kind} needs a trigger price")
+    for what, value, code in _values(wanted):
+        if not value.is_finite() or not 0 < value < _MOST:
+            return _refused(code, f"the {what} {str(value)[:_LONGEST]} is not above 0 and below {_MOST:f}")
     return None
 
 
-def _levels(wanted: Wanted) -> Iterator[tuple[str, Decimal]]:
-    if wanted.price is not None:
-        yield "price", wanted.price
-    if wanted.trigger is not None:
-        yield "trigger price", wanted.trigger
+def _decimals(rules: Rules, wanted: Wanted) -> Refused | None:
+    for what, value, code in _values(wanted):
+        digits, grid = rules.price_digits, rules.tick
+        if what == "quantity":
+            digits, grid = rules.quantity_digits, rules.lot.step
+        digits = max(digits, digits_of(grid))
+        if digits_of(value) > digits:
+            unit = Decimal(1).scaleb(-digits)
+            near = max(value // unit, Decimal(1)) * unit
+            return _refused(code, f"the {what} {str(value)[:_LONGEST]} has more than {digits} decimals{_use(near)}")
+    return None
+
+
+def _values(wanted: Wanted) -> Iterator[tuple[str, Decimal, Retcode]]:
+    yield "quantity", wanted.quantity, Retcode.INVALID_VOLUME
+    for what, price in (("price", wanted.price), ("trigger price", wanted.trigger)):
+        if price is not None:
+            yield what, price, Retcode.INVALID_PRICE
 
 
 # --- quantity --------------------------------------------------------------------------------------------------------
@@ -166,9 +188,9 @@ def _common(first: Decimal, second: Decimal) -> Decimal:
 
 
 def _prices(rules: Rules, wanted: Wanted) -> Refused | None:
-    for what, price in _levels(wanted):
-        why = _beside(price, rules.min_price, rules.max_price, rules.tick)
-        if why is not None:
+    for what, price in (("price", wanted.price), ("trigger price", wanted.trigger)):
+        why = None if price is None else _beside(price, rules.min_price, rules.max_price, rules.tick)
+        if price is not None and why is not None:
             near = _nearest(price, rules.min_price, rules.max_price, rules.tick)
             return _refused(Retcode.INVALID_PRICE, f"PRICE_FILTER: the {what} {price:f} {why}{_use(near)}")
     return None
@@ -214,9 +236,7 @@ def _notionals(rules: Rules, wanted: Wanted, market: Prices) -> Refused | None:
         why = _beside(worth, least, most, NOUGHT)
         if why is not None:
             lot = _both(rules.lot, rules.market_lot) if at_market else rules.lot
-            near = _nearest(
-                wanted.quantity, max(least / price, lot.least), _lower(most / price, lot.most), lot.step, NOUGHT
-            )
+            near = _nearest(wanted.quantity, max(least / price, lot.least), _lower(most / price, lot.most), lot.step)
             return _refused(
                 Retcode.INVALID_VOLUME,
                 f"{notional.name}: the worth {worth.normalize():f} ({wanted.quantity:f} at {price:f}) {why}"
@@ -229,7 +249,7 @@ def _notionals(rules: Rules, wanted: Wanted, market: Prices) -> Refused | None:
 
 
 def _counts(rules: Rules, wanted: Wanted, standing: Standing) -> Refused | None:
-    if rules.max_orders and standing.orders >= rules.max_orders:
+    if wanted.kind != "MARKET" and rules.max_orders and standing.orders >= rules.max_orders:
         return _full("MAX_NUM_ORDERS", f"{standing.orders} orders are open", rules.max_orders)
     if wanted.kind in STOPS and rules.max_stops and standing.stops >= rules.max_stops:
         return _full("MAX_NUM_ALGO_ORDERS", f"{standing.stops} orders wait for a trigger", rules.max_stops)
@@ -265,10 +285,8 @@ def _beside(value: Decimal, least: Decimal, most: Decimal, step: Decimal) -> str
 
 
 # None: nothing works.
-def _nearest(
-    value: Decimal, least: Decimal, most: Decimal, step: Decimal, finest: Decimal = Decimal("1E-8")
-) -> Decimal | None:
-    unit = step or finest or Decimal("1E-8")
+def _nearest(value: Decimal, least: Decimal, most: Decimal, step: Decimal) -> Decimal | None:
+    unit = step or _FINEST
     low = max((least / unit).to_integral_value(ROUND_CEILING), Decimal(1))
     high = (most / unit).to_integral_value(ROUND_FLOOR) if most else None
     if high is not None and low > high:

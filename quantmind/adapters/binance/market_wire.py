@@ -15,9 +15,8 @@ import msgspec
 from quantmind.adapters.binance.faults import (
     FIRST_MICROSECOND,
     NOT_JSON,
-    MaybeNumber,
     Name,
-    Number,
+    Size,
     Time,
     WireFault,
     decoded,
@@ -121,10 +120,8 @@ class _Kind(msgspec.Struct):
 
 class _BookRow(msgspec.Struct, rename="camel"):
     symbol: Name
-    bid_price: Number
-    ask_price: Number
-    bid_qty: MaybeNumber = None
-    ask_qty: MaybeNumber = None
+    bid_price: Size
+    ask_price: Size
     time: Time | None = None
 
 

@@ -6,7 +6,7 @@ What a filter says is 0 where it asks for nothing, as the exchange has it. A fil
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Context, Decimal, localcontext
 from typing import Final
 
 import attrs
@@ -33,6 +33,8 @@ CLOSED: Final = frozenset(
         "SETTLING",
     ]
 )
+EXACT: Final = Context(prec=100)
+"""Of the exchange's numbers, up to 24 digits before and after the point, products and remainders have every digit."""
 _NO_LIMIT: Final = Decimal(10) ** 12
 """Of a quantity that has no largest one."""
 
@@ -121,25 +123,26 @@ class Rules:
 
 def spec_of(rules: Rules) -> SymbolSpec:
     """What the gateway needs to know of it. Quantities are lots of 1 of the base asset."""
-    tick = rules.tick.normalize() or Decimal(1).scaleb(-rules.price_digits)
-    step = rules.lot.step or Decimal(1).scaleb(-rules.quantity_digits)
-    return SymbolSpec(
-        name=rules.symbol,
-        digits=digits_of(tick),
-        tick_size=_plain(tick),
-        contract_size=Decimal(1),
-        volume_min=_plain(max(_rounded_up(rules.lot.least, step), step)),
-        volume_max=_plain(rules.lot.most or _NO_LIMIT),
-        volume_step=_plain(step),
-        stops_level=0,
-        currency_base=rules.base,
-        currency_profit=rules.quote,
-        currency_margin=rules.margin or rules.quote,
-        description=_description(rules),
-        trade_mode=trade_mode(rules.status),
-        execution=Execution.MARKET,
-        fillings=frozenset({Filling.IOC}),
-    )
+    with localcontext(EXACT):
+        tick = rules.tick or Decimal(1).scaleb(-rules.price_digits)
+        step = rules.lot.step or Decimal(1).scaleb(-rules.quantity_digits)
+        return SymbolSpec(
+            name=rules.symbol,
+            digits=digits_of(tick),
+            tick_size=_plain(tick),
+            contract_size=Decimal(1),
+            volume_min=_plain(max(_rounded_up(rules.lot.least, step), step)),
+            volume_max=_plain(rules.lot.most or _NO_LIMIT),
+            volume_step=_plain(step),
+            stops_level=0,
+            currency_base=rules.base,
+            currency_profit=rules.quote,
+            currency_margin=rules.margin or rules.quote,
+            description=_description(rules),
+            trade_mode=trade_mode(rules.status),
+            execution=Execution.MARKET,
+            fillings=frozenset({Filling.IOC}),
+        )
 
 
 def trade_mode(status: str) -> TradeMode:
