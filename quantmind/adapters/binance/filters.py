@@ -257,11 +257,11 @@ def _counts(rules: Rules, wanted: Wanted, standing: Standing) -> Refused | None:
         left = max(rules.max_position - standing.position, NOUGHT)
         step = rules.lot.step
         left = left // step * step if step else left
-        way = f"; use at most {left:f}" if left >= rules.lot.least and left else "; sell some first"
+        way = f"; use at most {left.normalize():f}" if left >= rules.lot.least and left else "; sell some first"
+        held, most = standing.position.normalize(), rules.max_position.normalize()
         return _refused(
             Retcode.LIMIT_VOLUME,
-            f"MAX_POSITION: {standing.position:f} is held or ordered, and with {wanted.quantity:f} more it is above "
-            f"{rules.max_position:f}{way}",
+            f"MAX_POSITION: {held:f} is held or ordered, and with {wanted.quantity:f} more it is above {most:f}{way}",
         )
     return None
 
