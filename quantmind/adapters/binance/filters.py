@@ -84,8 +84,6 @@ _MOST: Final = Decimal(10) ** 15
 """Nobody trades so much, and remainders of larger numbers have too many digits."""
 _LONGEST: Final = 40
 """Characters of a number that may be any."""
-_FINEST: Final = Decimal("1E-8")
-"""Of a suggestion where there is no grid."""
 
 
 def refusal(rules: Rules, wanted: Wanted, market: Prices, standing: Standing = _NOTHING) -> Refused | None:
@@ -141,7 +139,7 @@ def _decimals(rules: Rules, wanted: Wanted) -> Refused | None:
             digits, grid = rules.quantity_digits, rules.lot.step
         digits = max(digits, digits_of(grid))
         if digits_of(value) > digits:
-            unit = Decimal(1).scaleb(-digits)
+            unit = _unit(digits)
             near = max(value // unit, Decimal(1)) * unit
             return _refused(code, f"the {what} {str(value)[:_LONGEST]} has more than {digits} decimals{_use(near)}")
     return None
@@ -165,7 +163,7 @@ def _quantity(rules: Rules, wanted: Wanted) -> Refused | None:
     for name, lot in lots:
         why = _beside(wanted.quantity, lot.least, lot.most, lot.step)
         if why is not None:
-            near = _nearest(wanted.quantity, both.least, both.most, both.step)
+            near = _nearest(wanted.quantity, both.least, both.most, both.step or _unit(rules.quantity_digits))
             return _refused(Retcode.INVALID_VOLUME, f"{name}: the quantity {wanted.quantity:f} {why}{_use(near)}")
     return None
 
@@ -191,7 +189,7 @@ def _prices(rules: Rules, wanted: Wanted) -> Refused | None:
     for what, price in (("price", wanted.price), ("trigger price", wanted.trigger)):
         why = None if price is None else _beside(price, rules.min_price, rules.max_price, rules.tick)
         if price is not None and why is not None:
-            near = _nearest(price, rules.min_price, rules.max_price, rules.tick)
+            near = _nearest(price, rules.min_price, rules.max_price, rules.tick or _unit(rules.price_digits))
             return _refused(Retcode.INVALID_PRICE, f"PRICE_FILTER: the {what} {price:f} {why}{_use(near)}")
     return None
 
@@ -208,7 +206,8 @@ def _percents(rules: Rules, wanted: Wanted, market: Prices) -> Refused | None:
         least, most = around * down, around * up
         why = _beside(wanted.price, least, most, NOUGHT)
         if why is not None:
-            near = _nearest(wanted.price, max(least, rules.min_price), _lower(most, rules.max_price), rules.tick)
+            unit = rules.tick or _unit(rules.price_digits)
+            near = _nearest(wanted.price, max(least, rules.min_price), _lower(most, rules.max_price), unit)
             return _refused(
                 Retcode.INVALID_PRICE, f"{percent.name}: the price {wanted.price:f} {why}, by {around:f}{_use(near)}"
             )
@@ -236,7 +235,8 @@ def _notionals(rules: Rules, wanted: Wanted, market: Prices) -> Refused | None:
         why = _beside(worth, least, most, NOUGHT)
         if why is not None:
             lot = _both(rules.lot, rules.market_lot) if at_market else rules.lot
-            near = _nearest(wanted.quantity, max(least / price, lot.least), _lower(most / price, lot.most), lot.step)
+            unit = lot.step or _unit(rules.quantity_digits)
+            near = _nearest(wanted.quantity, max(least / price, lot.least), _lower(most / price, lot.most), unit)
             return _refused(
                 Retcode.INVALID_VOLUME,
                 f"{notional.name}: the worth {worth.normalize():f} ({wanted.quantity:f} at {price:f}) {why}"
@@ -284,9 +284,13 @@ def _beside(value: Decimal, least: Decimal, most: Decimal, step: Decimal) -> str
     return None
 
 
+# Where there is no grid, the last digit is one.
+def _unit(digits: int) -> Decimal:
+    return Decimal(1).scaleb(-digits)
+
+
 # None: nothing works.
-def _nearest(value: Decimal, least: Decimal, most: Decimal, step: Decimal) -> Decimal | None:
-    unit = step or _FINEST
+def _nearest(value: Decimal, least: Decimal, most: Decimal, unit: Decimal) -> Decimal | None:
     low = max((least / unit).to_integral_value(ROUND_CEILING), Decimal(1))
     high = (most / unit).to_integral_value(ROUND_FLOOR) if most else None
     if high is not None and low > high:

@@ -13,7 +13,7 @@ from msgspec import Meta
 from quantmind.adapters.binance.faults import Id, MaybeNumber, Name, Time, decoded, milliseconds, number, side_of
 from quantmind.adapters.binance.records import Order, OrderSaid
 
-_MaybeId = int | Annotated[str, Meta(pattern=r"\A[0-9]{0,19}\Z")] | None
+_MaybeId = Id | Annotated[str, Meta(pattern=r"\A[0-9]{0,19}\Z")] | None
 """Of the order that it became: empty until it was set off."""
 
 
@@ -114,7 +114,7 @@ def algo_said(body: bytes) -> OrderSaid:
         closes_position=said.closes_position,
         position_side=said.position_side,
         conditional=True,
-        becomes=int(said.becomes or 0),
+        becomes=max(int(said.becomes or 0), 0),
         expires_msc=milliseconds(said.expires),
     )
     return OrderSaid(order, milliseconds(event.E), None, said.status, said.reason or "")
@@ -137,6 +137,6 @@ def _algo_order_of(said: _AlgoOrder) -> Order:
         closes_position=said.close_position,
         position_side=said.position_side,
         conditional=True,
-        becomes=int(said.actual_order_id or 0),
+        becomes=max(int(said.actual_order_id or 0), 0),
         expires_msc=milliseconds(said.good_till_date),
     )
