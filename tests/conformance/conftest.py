@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 from conformance.desk import Desk
-from conformance.subject import Kind, Subject, needs_of
+from conformance.subject import Capability, Kind, Subject, needs_of
 from conformance.subjects import SUBJECTS
+
+from quantmind.domain.orders import Side
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -23,6 +25,8 @@ def kind(request: pytest.FixtureRequest) -> Kind:
     """A kind of subject; skipped, with the capability that is missing, where it can't do what the case needs."""
     found: Kind = request.param
     lacking = found.lacks(needs_of(request.function))
+    if lacking is None and request.node.callspec.params.get("side") is Side.SELL:
+        lacking = found.lacks({Capability.SHORT})
     if lacking is not None:
         pytest.skip(lacking)
     return found
@@ -36,6 +40,6 @@ async def subject(kind: Kind, tmp_path: Path) -> AsyncIterator[Subject]:
 
 
 @pytest.fixture
-async def desk(subject: Subject) -> Desk:
+async def desk(subject: Subject, kind: Kind) -> Desk:
     """The same, connected and priced."""
-    return await Desk.open(subject)
+    return await Desk.open(subject, shorts=Capability.SHORT in kind.capabilities)

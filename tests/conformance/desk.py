@@ -54,12 +54,14 @@ class Desk:
 
     subject: Subject
     specs: Mapping[str, SymbolSpec]
+    shorts: bool = True
+    """Whether a sell opens a position."""
 
     @classmethod
-    async def open(cls, subject: Subject) -> Desk:
+    async def open(cls, subject: Subject, *, shorts: bool = True) -> Desk:
         """Connect, and price each symbol."""
         specs = {spec.name: spec for spec in await subject.broker.connect()}
-        desk = cls(subject, specs)
+        desk = cls(subject, specs, shorts)
         for symbol in subject.starts:
             await desk.price(0, symbol)
         return desk
@@ -76,6 +78,11 @@ class Desk:
     @property
     def other_symbol(self) -> str:
         return list(self.subject.starts)[1]
+
+    @property
+    def second_side(self) -> Side:
+        """That of a position beside a long one: a short one where there is such a thing."""
+        return Side.SELL if self.shorts else Side.BUY
 
     @property
     def spec(self) -> SymbolSpec:

@@ -22,6 +22,7 @@ class Capability(enum.Enum):
     EVERY_TICK = "poll gives each tick, and not only the newest of each symbol"
     HEDGING = "each order opens a position of its own"
     NETTING = "a symbol has one position, which orders add to and reduce"
+    SHORT = "a sell opens a position where there is none"
     CLOSE_BY = "two opposite positions close against each other"
     STOPS = "a position has a stop loss and a take profit"
     PENDING = "limit orders wait for their price, and can be changed and cancelled"

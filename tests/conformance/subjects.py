@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from conformance.binance_subject import binance_kind
 from conformance.ea_subject import ea_kind
 from conformance.mock_subject import mock_kind
 from conformance.mt5_subject import mt5_kind
@@ -20,6 +21,7 @@ SUBJECTS: tuple[Kind, ...] = (
     mt5_kind("mt5-listen-netting", "netting", calls=True),
     ea_kind("mt5-ea-hedging", "hedging"),
     ea_kind("mt5-ea-netting", "netting"),
+    binance_kind("binance-spot", "spot"),
     # Stand-ins for brokers that refuse a used tag, so that their cases are tried before such a broker is there.
     mock_kind("mock-unique-tags", "hedging", uniqueness=Capability.UNIQUE_TAGS),
     mock_kind("mock-unique-waiting-tags", "netting", uniqueness=Capability.UNIQUE_WAITING_TAGS),

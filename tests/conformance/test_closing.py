@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
 from conformance.desk import Desk, new_tag
 from conformance.subject import Capability, needs
 
@@ -14,20 +15,21 @@ from quantmind.domain.retcodes import Retcode
 NOT_OPEN = (Retcode.POSITION_CLOSED, Retcode.INVALID)
 
 
-async def test_bc_040_closing_whole(desk: Desk) -> None:
+@pytest.mark.parametrize("side", list(Side))
+async def test_bc_040_closing_whole(desk: Desk, side: Side) -> None:
     """A close without a volume closes all, at the bid for a buy and at the ask for a sell, and says what it made."""
-    for side, symbol in ((Side.BUY, desk.symbol), (Side.SELL, desk.other_symbol)):
-        opened = await desk.placed(desk.order(side, symbol=symbol))
-        bid, ask = await desk.price(25, symbol)
-        closed = await desk.placed(desk.closing(opened.ticket, symbol=symbol))
-        assert closed.ticket == opened.ticket
-        assert (closed.price, closed.volume) == (bid if side is Side.BUY else ask, desk.lots)
-        assert await desk.position(opened.ticket) is None
-        deal = (await desk.deals())[-1]
-        assert (deal.ticket, deal.position, deal.entry) == (closed.deal, opened.ticket, Entry.OUT)
-        assert (deal.side, deal.cause, deal.profit) == (side.opposite, Cause.CLIENT, closed.profit)
-        assert closed.profit is not None
-        assert (closed.profit > 0) == (side is Side.BUY)
+    symbol = desk.symbol if side is Side.BUY else desk.other_symbol
+    opened = await desk.placed(desk.order(side, symbol=symbol))
+    bid, ask = await desk.price(25, symbol)
+    closed = await desk.placed(desk.closing(opened.ticket, symbol=symbol))
+    assert closed.ticket == opened.ticket
+    assert (closed.price, closed.volume) == (bid if side is Side.BUY else ask, desk.lots)
+    assert await desk.position(opened.ticket) is None
+    deal = (await desk.deals())[-1]
+    assert (deal.ticket, deal.position, deal.entry) == (closed.deal, opened.ticket, Entry.OUT)
+    assert (deal.side, deal.cause, deal.profit) == (side.opposite, Cause.CLIENT, closed.profit)
+    assert closed.profit is not None
+    assert (closed.profit > 0) == (side is Side.BUY)
     assert list(await desk.positions()) == []
 
 

@@ -11,7 +11,7 @@ from quantmind.domain.orders import Placed, Side
 async def trade(desk: Desk) -> list[Placed]:
     """Four openings and closes of two symbols, each at a time of its own."""
     done = []
-    for side, symbol in ((Side.BUY, desk.symbol), (Side.SELL, desk.other_symbol)):
+    for side, symbol in ((Side.BUY, desk.symbol), (desk.second_side, desk.other_symbol)):
         for lots in (desk.lots, desk.spec.volume_min):
             await desk.subject.pass_time(2)
             await desk.price(len(done) * 10, symbol)
@@ -61,7 +61,7 @@ async def test_bc_102_deals_add_up_to_the_balance(desk: Desk) -> None:
 async def test_bc_103_deals_net_to_the_positions(desk: Desk) -> None:
     """The lots of all deals, bought less sold, are those of the positions, symbol by symbol."""
     await trade(desk)
-    await desk.placed(desk.order(Side.SELL))
+    await desk.placed(desk.order(desk.second_side))
     await desk.placed(desk.order(Side.BUY, desk.spec.volume_min * 3))
     await desk.placed(desk.order(Side.BUY, symbol=desk.other_symbol))
     deals, positions = await desk.deals(), await desk.positions()

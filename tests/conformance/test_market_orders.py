@@ -101,7 +101,7 @@ async def test_bc_037_hedging(desk: Desk) -> None:
     assert [each.side for each in positions] == [Side.BUY, Side.SELL, Side.BUY]
 
 
-@needs(Capability.NETTING)
+@needs(Capability.NETTING, Capability.SHORT)
 async def test_bc_038_netting(desk: Desk) -> None:
     """On a netting account orders of a symbol add to one position, reduce it, reverse it and close it."""
     steps = [(Side.BUY, 1, Side.BUY, 1), (Side.BUY, 1, Side.BUY, 2), (Side.SELL, 1, Side.BUY, 1)]

@@ -40,7 +40,7 @@ async def test_bc_022_a_sample_is_true_in_itself(desk: Desk) -> None:
     account's.
     """
     await desk.placed(desk.order())
-    await desk.placed(desk.order(Side.SELL, symbol=desk.other_symbol))
+    await desk.placed(desk.order(desk.second_side, symbol=desk.other_symbol))
     for ticks in (40, -40, 7):
         await desk.price(ticks)
         await desk.price(-ticks, desk.other_symbol)
@@ -56,15 +56,15 @@ async def test_bc_022_a_sample_is_true_in_itself(desk: Desk) -> None:
 async def test_bc_023_a_sample_follows_the_market(desk: Desk) -> None:
     """A position is valued at the price at which it would close, and gains as the market goes its way."""
     long = await desk.placed(desk.order())
-    short = await desk.placed(desk.order(Side.SELL, symbol=desk.other_symbol))
+    second = await desk.placed(desk.order(desk.second_side, symbol=desk.other_symbol))
     profits = []
     for ticks in (0, 50):
         bid, _ = await desk.price(ticks)
-        _, ask = await desk.price(-ticks, desk.other_symbol)
+        prices = await desk.price(-ticks * (1 if desk.shorts else -1), desk.other_symbol)
         positions = {each.ticket: each for each in await desk.positions()}
         assert positions[long.ticket].price_current == bid
-        assert positions[short.ticket].price_current == ask
-        profits.append([positions[each.ticket].profit for each in (long, short)])
+        assert positions[second.ticket].price_current == prices[1 if desk.shorts else 0]
+        profits.append([positions[each.ticket].profit for each in (long, second)])
     assert all(after > before for before, after in zip(*profits, strict=True))
 
 

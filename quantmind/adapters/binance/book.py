@@ -29,6 +29,8 @@ MOST_EARLY: Final = 10_000
 """Events that wait for the first snapshot; with more of them it is read again."""
 MOST_DEALS: Final = 10_000
 MOST_BECAME: Final = 5000
+CENTS: Final = Decimal("1E-8")
+"""The exchange's money has eight decimals."""
 
 Prices = Callable[[str], tuple[Decimal, Decimal] | None]
 """Bid and ask of a symbol; None: none is known yet."""
@@ -167,6 +169,10 @@ class Book(abc.ABC):
         if known is not None and known.client_id != order.client_id and known.filled:
             self.overrun = True
 
+    def poke(self) -> None:
+        """Let who waits for news look once more."""
+        self._tell()
+
     async def news(self) -> None:
         """Wait until something is told."""
         await self._news.wait()
@@ -195,7 +201,7 @@ class Book(abc.ABC):
             volume=self.volume_of(slot),
             price_open=_shown(lot.price, spec),
             price_current=price,
-            profit=(price - lot.price) * lot.amount if lot.price else NOUGHT,
+            profit=_money(price * lot.amount - lot.cost * side.sign),
             time_msc=lot.time_msc,
             sl=exits.sl or None,
             tp=exits.tp or None,
@@ -396,6 +402,10 @@ class Book(abc.ABC):
 def level_of(order: Order) -> Decimal:
     """The price that an order waits for: the one that sets it off, or its own."""
     return order.trigger or order.price
+
+
+def _money(amount: Decimal) -> Decimal:
+    return amount.quantize(CENTS)
 
 
 def balance_of(balances: Iterable[Balance], asset: str) -> Balance | None:

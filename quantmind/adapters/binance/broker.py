@@ -48,6 +48,7 @@ READS: Final = 3
 PROOF_S: Final = 3.0
 """A ping on the user stream is answered within this, or the stream is taken for dead."""
 OPENS_WITHIN_S: Final = 15.0
+BEGINS_WITHIN_S: Final = 2.0
 CLOCK_LOOK_S: Final = 5.0
 
 
@@ -120,6 +121,7 @@ class BinanceBroker:
     async def run(self) -> None:
         """Keep the connections up while they are wanted, until cancelled. Never raises for trouble of the network."""
         self._running = True
+        self._tell()
         try:
             while True:
                 while not self._wanted:
@@ -143,6 +145,9 @@ class BinanceBroker:
             BrokerUnavailable: it can't be reached, or a symbol is not traded there.
         """
         await trio.lowlevel.checkpoint()
+        with trio.move_on_after(BEGINS_WITHIN_S):
+            while not self._running:
+                await self._news.wait()
         if not self._running:
             raise BrokerUnavailable(f"broker {self.name}: nobody keeps its connections up yet; it is tried again")
         try:

@@ -21,7 +21,7 @@ from quantmind.adapters.binance.checks import Checks
 from quantmind.adapters.binance.clock import ServerClock
 from quantmind.adapters.binance.desk import Desk
 from quantmind.adapters.binance.filters import Prices
-from quantmind.adapters.binance.finder import Finder
+from quantmind.adapters.binance.finder import SPARE_S, Finder
 from quantmind.adapters.binance.futures_book import FuturesBook
 from quantmind.adapters.binance.futures_venue import TYPES as FUTURES_TYPES
 from quantmind.adapters.binance.futures_venue import FuturesVenue
@@ -111,7 +111,7 @@ def build(
         carried = CarriedFile.open(carried_file)
     except (SentFileError, CarriedFileError) as error:
         raise ValueError(str(error)) from None
-    clock = ServerClock(wall, time.monotonic)
+    clock = ServerClock(wall, monotonic)
     budget = Budget(FUTURES if is_futures else SPOT, clock.now)
     signer = _signer(config)
     api = Api(hosts.rest, signer, clock, budget, config.recv_window_ms)
@@ -165,11 +165,12 @@ def build(
     async def reread() -> None:
         await broker.reread()
 
-    keeper = StopKeeper(book, venue, reread)
+    keeper = StopKeeper(book, venue, reread, wall)
     types = FUTURES_TYPES if is_futures else SPOT_TYPES
     checks = Checks(book, rules, venue.ends_orders, is_futures, market, wall, types.__getitem__)
-    desk = Desk(name, book, venue, keeper, checks, sent, wall)
-    finder = Finder(name, book, venue, desk, sent, lambda: config.symbols, config.recv_window_ms / 1000)
+    window_s = config.recv_window_ms / 1000 + SPARE_S
+    desk = Desk(name, book, venue, keeper, checks, sent, wall, window_s)
+    finder = Finder(name, book, venue, desk, sent, lambda: config.symbols, window_s)
     user = UserStream(dialect, strange, attempts, line_settings=lines)
     broker = BinanceBroker(
         name=name,

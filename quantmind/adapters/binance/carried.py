@@ -24,6 +24,19 @@ MOST: Final = 2000
 
 
 @attrs.frozen
+class Before:
+    """The stops that were wanted before a change of which it is not known yet whether it was carried out.
+
+    `until`: by then (Unix seconds) it has arrived or never will.
+    """
+
+    sl: Decimal
+    tp: Decimal
+    by: str
+    until: float
+
+
+@attrs.frozen
 class Carried:
     """One position, or one waiting order, by the gateway's number.
 
@@ -43,6 +56,7 @@ class Carried:
     waits: bool = False
     amount: Decimal = NOUGHT
     cost: Decimal = NOUGHT
+    doubt: Before | None = None
 
     @property
     def order_id(self) -> str:

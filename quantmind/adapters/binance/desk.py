@@ -38,6 +38,7 @@ class Desk:
 
     Args:
         clock: Unix seconds.
+        window_s: after so long a request that has not arrived is refused by the exchange.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Desk:
     checks: Checks
     sent: SentFile
     clock: Callable[[], float]
+    window_s: float
 
     async def place(self, order: Approved, tag: str) -> Outcome:
         """Carry out an approved request once.
@@ -59,6 +61,8 @@ class Desk:
         """
         if not 0 < len(tag) <= LONGEST_TAG:
             raise ValueError(f"the tag {tag!r} has {len(tag)} characters, a broker keeps 1 to {LONGEST_TAG}")
+        if self._was_used(tag):
+            return Refused(int(Retcode.INVALID), f"the tag {tag} was used, and nothing is sent twice: look it up")
         try:
             outcome = await self._carry_out(order, tag)
         except NotSent as error:
@@ -86,6 +90,11 @@ class Desk:
                 return await self._modify(asked, tag)
             case Cancel() as asked:
                 return await self._cancel(asked, tag)
+
+    # The exchange takes a client order id again once its order has filled.
+    def _was_used(self, tag: str) -> bool:
+        known = self.sent.get(tag)
+        return known is not None and not {"not_sent", "refused", "absent"} & known.answer.keys()
 
     def _going(self, tag: str, what: Mapping[str, Any], *, whatever: bool = False) -> None:
         try:
@@ -220,10 +229,10 @@ class Desk:
             tag,
             {"kind": "stops", "symbol": slot[0], "key": slot[1], "ticket": asked.ticket, "sl": str(sl), "tp": str(tp)},
         )
-        self.book.wishes.position(asked.ticket, sl, tp, tag)
+        self.book.wishes.position(asked.ticket, sl, tp, tag, self.clock() + self.window_s)
         said = await self.keeper.keep(slot)
         if isinstance(said, Refused):
-            self.book.wishes.position(asked.ticket, before.sl, before.tp, before.by)
+            self.book.wishes.undone(asked.ticket)
             await self.keeper.keep(slot)
             return said
         if isinstance(said, Doubt):

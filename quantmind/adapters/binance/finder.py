@@ -28,6 +28,7 @@ SPARE_S: Final = 1.0
 """Beyond recvWindow, for a clock that is a little off and a request that is in the exchange's hands already."""
 
 Found = Placed | Absent | None
+_NEVER: Final = frozenset({"not_sent", "absent"})
 
 
 @attrs.define(eq=False)
@@ -54,7 +55,7 @@ class Finder:
             if sent is None:
                 return await self._find_unwritten(tag)
             if sent.done is not None:
-                if "not_sent" in sent.answer:
+                if _NEVER & sent.answer.keys():
                     return Absent()
                 outcome = read(sent.answer)
                 if isinstance(outcome, Refused):
@@ -76,12 +77,18 @@ class Finder:
                 found = await self._find_moved(what)
             case "stops":
                 found = self._find_stops(what)
+                if found is None and self._is_in_doubt(tag, what):
+                    return None
             case "cancel":
                 found = await self._find_cancelled(what)
             case _:
                 raise BrokerUnavailable(f"broker {self.name}: what was written down of {tag} can't be read: {what}")
         if found is None:
-            return Absent() if self.sent.age_of(sent) > self.window_s + SPARE_S else None
+            if self.sent.age_of(sent) <= self.window_s:
+                return None
+            # Whatever changes the same order later is not this request.
+            self.sent.answered(tag, {"absent": True})
+            return Absent()
         if sent.done is None and not found.pending:
             self.sent.answered(tag, kept(found))
         return found
@@ -137,6 +144,14 @@ class Finder:
             return None
         exits = self.book.exits(slot)
         return stops_changed(ticket, sl, tp) if (exits.sl, exits.tp) == (sl, tp) else None
+
+    # Whoever keeps the stops finds out.
+    def _is_in_doubt(self, tag: str, what: Mapping[str, Any]) -> bool:
+        wish = self.book.wishes.of_order(int(what["ticket"]))
+        if wish is None or wish.doubt is None or wish.by != tag:
+            return False
+        self.book.poke()
+        return True
 
     async def _find_cancelled(self, what: Mapping[str, Any]) -> Placed | None:
         order = await self.venue.look(what["symbol"], what["id"], conditional=bool(what["conditional"]))

@@ -46,17 +46,22 @@ Kept = Refused | Doubt | None
 """None: they are as they are wanted."""
 
 
+_GIVEN_UP: Final = Doubt("it was given up")
+
+
 @attrs.define(eq=False)
 class StopKeeper:
     """Of one account.
 
     Args:
         reread: reads the account anew, after a request whose outcome nobody heard.
+        clock: Unix seconds.
     """
 
     book: Book
     venue: Venue
     reread: Callable[[], Awaitable[None]]
+    clock: Callable[[], float]
     _locks: dict[str, trio.Lock] = attrs.field(factory=dict, init=False)
     _failures: dict[Slot, int] = attrs.field(factory=dict, init=False)
     _why: dict[Slot, str] = attrs.field(factory=dict, init=False)
@@ -70,27 +75,36 @@ class StopKeeper:
     async def keep(self, slot: Slot) -> Kept:
         """Make the stops of a position what is wanted. Cancelled it may have done a part of it."""
         async with self.lock(slot[0]):
-            return await self.keep_locked(slot)
+            kept: Kept = _GIVEN_UP
+            try:
+                kept = await self.keep_locked(slot)
+            finally:
+                if kept is _GIVEN_UP:
+                    self.book.poke()  # whoever keeps them goes on with it
+            return kept
 
     async def keep_locked(self, slot: Slot) -> Kept:
         """The same, for who holds the lock."""
         wish, exits = self.book.wish(slot), self.book.exits(slot)
-        sl, tp = (NOUGHT, NOUGHT) if wish is None else (wish.sl, wish.tp)
-        quantity = self.book.volume_of(slot)
-        wrong = self._wrong(slot, exits, sl, tp, quantity)
-        if wrong is None:
-            self._failures.pop(slot, None)
-            self._why.pop(slot, None)
-            return None
-        dropping, stops = wrong
-        kept = await self._change(dropping, attrs.evolve(stops, tag="" if wish is None else wish.by or wish.tag))
+        self._failures.pop(slot, None)
+        kept = await self._keep(slot, wish, exits)
         if kept is None:
-            self._failures.pop(slot, None)
             self._why.pop(slot, None)
+            if wish is not None:
+                self.book.wishes.done(wish.ticket)
         else:
             self.failed += 1
             self._why[slot] = kept.comment if isinstance(kept, Refused) else kept.reason
         return kept
+
+    async def _keep(self, slot: Slot, wish: Carried | None, exits: Exits) -> Kept:
+        sl, tp = (NOUGHT, NOUGHT) if wish is None else (wish.sl, wish.tp)
+        quantity = self.book.volume_of(slot)
+        wrong = self._wrong(slot, exits, sl, tp, quantity)
+        if wrong is None:
+            return None
+        dropping, stops = wrong
+        return await self._change(dropping, attrs.evolve(stops, tag="" if wish is None else wish.by or wish.tag))
 
     async def free(self, slot: Slot) -> None:
         """Take back the stops of a position where they lock what it consists of; whoever asks holds the lock.
@@ -121,20 +135,37 @@ class StopKeeper:
     # --- inside ------------------------------------------------------------------------------------------------------
 
     def _pause(self) -> float:
+        doubts = [self.book.wish(slot) for slot in self.book.walks]
+        if any(wish is not None and wish.doubt is not None for wish in doubts):
+            return RETRY_S[0]
         return RETRY_S[min(max(self._failures.values(), default=len(RETRY_S)), len(RETRY_S)) - 1]
 
     async def _see_to(self, slot: Slot) -> None:
         if self.book.unsettled() is not None or self.lock(slot[0]).locked():
             return
+        if self._is_undecided(slot):
+            return
+        failures = self._failures.get(slot, 0)
         kept = await self.keep(slot)
         if kept is None:
             return
-        self._failures[slot] = self._failures.get(slot, 0) + 1
+        self._failures[slot] = failures + 1
         logger.error("fail.stops symbol=%s side=%s reason=%s", *slot, ascii(self._why[slot]))
         if isinstance(kept, Doubt):
             await self.reread()
         elif kept.retcode == Retcode.INVALID_STOPS:
             await self._close_beyond(slot)
+
+    # A change whose request nobody heard of, and that has changed nothing (yet): it may still arrive. When it can no
+    # more, it never was. One that was carried out in part is carried on with, since the position has no stop.
+    def _is_undecided(self, slot: Slot) -> bool:
+        wish, exits = self.book.wish(slot), self.book.exits(slot)
+        if wish is None or wish.doubt is None or (exits.sl, exits.tp) != (wish.doubt.sl, wish.doubt.tp):
+            return False
+        if self.clock() < wish.doubt.until:
+            return True
+        self.book.wishes.undone(wish.ticket)
+        return False
 
     # What has to go, and what has to come; None: all is right.
     def _wrong(

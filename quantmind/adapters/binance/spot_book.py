@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import attrs
 
-from quantmind.adapters.binance.book import Book, balance_of
+from quantmind.adapters.binance.book import CENTS, Book, balance_of
 from quantmind.adapters.binance.names import Role, name_of
 from quantmind.adapters.binance.records import NOUGHT, Balance, BalancesSaid, Fill, Order, SpotAccount
 from quantmind.adapters.binance.walk import Walk
@@ -101,13 +101,12 @@ class SpotBook(Book):
     # Equity is what all would be worth if it were sold now; the balance what was paid for it. What is too little to be
     # sold is worth what it would bring, in both.
     def _account(self, positions: Sequence[Position]) -> Account:
-        del positions
-        paid = worth = NOUGHT
+        worth = NOUGHT
         for (symbol, _), walk in self.walks.items():
             price = self.price_out(symbol, Side.BUY)
-            value = walk.lot.cost if price is None else walk.lot.amount * price
-            worth += value
-            paid += value if walk.is_flat else walk.lot.cost
+            worth += walk.lot.cost if price is None else walk.lot.amount * price
+        worth = worth.quantize(CENTS)
+        profit = sum((each.profit for each in positions), NOUGHT)
         equity = self.cash + worth
         return Account(
             login=self.login,
@@ -115,10 +114,10 @@ class SpotBook(Book):
             currency=self.currency,
             leverage=1,
             margin_mode="netting",
-            balance=self.cash + paid,
+            balance=equity - profit,
             equity=equity,
             margin=worth,
             margin_free=equity - worth,
-            profit=worth - paid,
+            profit=profit,
             trade_allowed=self.can_trade,
         )

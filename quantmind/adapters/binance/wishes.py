@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import attrs
 
-from quantmind.adapters.binance.carried import Carried, CarriedFile
+from quantmind.adapters.binance.carried import Before, Carried, CarriedFile
 from quantmind.adapters.binance.orders_kept import OrdersKept
 from quantmind.adapters.binance.records import NOUGHT, Life
 from quantmind.adapters.binance.walk import Walk
@@ -37,9 +37,28 @@ class Wishes:
         """An order is about to be sent, or to be changed. Raises CarriedFileError: nothing is kept of it."""
         self.file.keep(item)
 
-    def position(self, ticket: int, sl: Decimal, tp: Decimal, by: str) -> None:
-        """Other stops are wanted of an open position. Raises CarriedFileError: what was wanted still is."""
-        self.file.keep(attrs.evolve(self.file.items[ticket], sl=sl, tp=tp, by=by))
+    def position(self, ticket: int, sl: Decimal, tp: Decimal, by: str, until: float) -> None:
+        """Other stops are wanted of an open position; until then it is not sure whether they come to be.
+
+        Raises:
+            CarriedFileError: what was wanted still is.
+        """
+        item = self.file.items[ticket]
+        before = item.doubt or Before(item.sl, item.tp, item.by, until)
+        self.file.keep(attrs.evolve(item, sl=sl, tp=tp, by=by, doubt=attrs.evolve(before, until=until)))
+
+    def done(self, ticket: int) -> None:
+        """A change of stops was carried out."""
+        item = self.file.items.get(ticket)
+        if item is not None and item.doubt is not None:
+            self.file.keep(attrs.evolve(item, doubt=None))
+
+    def undone(self, ticket: int) -> None:
+        """A change of stops was not, and never will be, carried out: what was wanted before is wanted again."""
+        item = self.file.items.get(ticket)
+        if item is not None and item.doubt is not None:
+            before = item.doubt
+            self.file.keep(attrs.evolve(item, sl=before.sl, tp=before.tp, by=before.by, doubt=None))
 
     def traded(self, slot: Slot, deal: Deal) -> None:
         """A trade has changed a position.
@@ -81,6 +100,7 @@ class Wishes:
                     tp=stops.tp,
                     amount=lot.amount,
                     cost=lot.cost,
+                    doubt=stops.doubt if wish is None else None,
                 )
             )
             if wish is not None and wish.waits and wish.ticket != lot.ticket:

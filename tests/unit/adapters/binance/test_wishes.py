@@ -109,7 +109,7 @@ def test_wishes_that_were_changed_stay_while_the_order_fills_on() -> None:
     account = Account()
     account.order("a", "2", sl="90")
     account.fill("a", "1", whole=False)
-    account.wishes.position(tag_number("a"), D(95), D(0), "change")
+    account.wishes.position(tag_number("a"), D(95), D(0), "change", 0.0)
     account.fill("a", "1")
     assert account.position is not None
     assert (account.position.sl, account.position.by) == (D(95), "change")
