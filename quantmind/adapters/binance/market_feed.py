@@ -1,8 +1,7 @@
 """The prices of a broker's symbols: streams, what watches that they are not silently dead, and what confirms a price.
 
 A connection can be alive and say nothing: a futures stream asked for on the wrong path does so for ever. So a symbol of
-which its line said nothing for a while is asked for over REST: the same price confirms it, another one, twice, while
-the line stays silent, means that the line is dead.
+which its line said nothing for a while is asked for over REST, see `looks`.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ import trio
 from quantmind.adapters.binance.clock import ServerClock
 from quantmind.adapters.binance.errors import BinanceError
 from quantmind.adapters.binance.faults import WireFault
+from quantmind.adapters.binance.looks import Looks, Verdict
 from quantmind.adapters.binance.market_wire import BookTicker, OtherMarket, ServerShutdown, Trade, market_event
 from quantmind.adapters.binance.merge import Merger
 from quantmind.adapters.binance.strange import Strange
@@ -30,20 +30,16 @@ MOST_SYMBOLS: Final = 90
 QUIET_S: Final = 3.0
 ASK_EVERY_S: Final = 2.5
 ASK_WITHIN_S: Final = 5.0
-LOOKS: Final = 2
-"""Other prices over REST in so many looks in a row, and nothing on the line: it is dead."""
+TICK_S: Final = 0.5
+DIES_EVERY_S: Final = 30.0
+"""A line that is dead again is connected anew no sooner."""
 TRADES_QUIET_S: Final = 60.0
-"""A market may trade nothing for long; its line is then connected anew, which costs nothing, once in this time."""
+TRADES_QUIET_MOST_S: Final = 3600.0
+TRADES_MOVES: Final = 200
+"""A market may trade nothing for long. If its prices have moved so often meanwhile, the line of its trades is connected
+anew; each time it is waited twice as long, until there is a trade."""
 
 Rows = list[tuple[str, Decimal, Decimal]]
-
-
-@attrs.define(eq=False)
-class _Look:
-    """What REST said of a symbol while its line was silent."""
-
-    prices: tuple[float, float]
-    times: int = 1
 
 
 @attrs.define(eq=False)
@@ -72,6 +68,9 @@ class MarketFeed:
     faults: int = attrs.field(default=0, init=False)
     """Messages that could not be read."""
     silent_deaths: int = attrs.field(default=0, init=False)
+    looks: int = attrs.field(default=0, init=False)
+    """Questions for prices over REST."""
+    failed_looks: int = attrs.field(default=0, init=False)
     trades_restarts: int = attrs.field(default=0, init=False)
     trades_path: str = attrs.field(default="market", init=False)
     """Futures: the path on which trades are looked for; sources disagree on it."""
@@ -80,8 +79,13 @@ class MarketFeed:
     """Of a symbol's prices: the name of the line."""
     _heard: dict[str, float] = attrs.field(factory=dict, init=False)
     _confirmed: dict[str, None] = attrs.field(factory=dict, init=False)
-    _looks: dict[str, _Look] = attrs.field(factory=dict, init=False)
+    _looks: Looks = attrs.field(factory=Looks, init=False)
+    _asked_at: float = attrs.field(default=0.0, init=False)
+    _died_at: dict[str, float] = attrs.field(factory=dict, init=False)
     _trades_at: float = attrs.field(default=0.0, init=False)
+    _trades_pause_s: float = attrs.field(default=TRADES_QUIET_S, init=False)
+    _trades_paths: set[str] = attrs.field(factory=set, init=False)
+    """Those that trades have come by."""
     _moved_since: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -98,7 +102,8 @@ class MarketFeed:
         """Keep all lines up, and watch them, until cancelled. Never raises for trouble of the network."""
         now = trio.current_time()
         self._heard = dict.fromkeys(self.symbols, now)
-        self._trades_at = now
+        self._trades_at = self._asked_at = now
+        self._confirmed.clear()
         async with trio.open_nursery() as nursery:
             for line in self._lines.values():
                 nursery.start_soon(line.run)
@@ -112,7 +117,8 @@ class MarketFeed:
     @property
     def lost(self) -> str | None:
         """Why there are no prices now; None: there are."""
-        return next((line.lost for line in self._price_lines() if line.lost is not None), None)
+        lost = next((line.lost for line in self._price_lines() if line.lost is not None), None)
+        return None if lost is None else f"{lost} ({self.base})"
 
     def confirmed(self) -> list[str]:
         """Symbols whose last price the exchange has confirmed since the last time."""
@@ -131,8 +137,11 @@ class MarketFeed:
             "lines": {name: line.snapshot() for name, line in self._lines.items()},
             **self.merger.snapshot(),
             "faults": self.faults,
+            "looks": self.looks,
+            "failed_looks": self.failed_looks,
             "silent_deaths": self.silent_deaths,
             "trades_restarts": self.trades_restarts,
+            **({"trades_path": self.trades_path} if self.is_futures else {}),
         }
 
     # --- inside ------------------------------------------------------------------------------------------------------
@@ -144,15 +153,28 @@ class MarketFeed:
             await trio.lowlevel.checkpoint()
             return f"{self.base}{path()}/stream?streams={streams}"
 
-        self._lines[name] = StreamLine(name, address, self._listen, self.attempts, **self.line_settings)
+        def opened() -> None:
+            if "bookTicker" in kinds:
+                self._begun(symbols)
+
+        def ended(live: Live) -> None:
+            self.merger.end(live.number)
+
+        self._lines[name] = StreamLine(
+            name, address, self._listen, self.attempts, on_open=opened, on_end=ended, **self.line_settings
+        )
         if "bookTicker" in kinds:
             self._line_of.update(dict.fromkeys(symbols, name))
 
     def _price_lines(self) -> list[StreamLine]:
         return [self._lines[name] for name in dict.fromkeys(self._line_of.values())]
 
+    # After a gap: what its line told before is of then.
+    def _begun(self, symbols: Sequence[str]) -> None:
+        self._looks.begun(symbols)
+        self._heard.update(dict.fromkeys(symbols, trio.current_time()))
+
     def _listen(self, body: bytes, live: Live) -> Hashable:
-        del live
         try:
             event = market_event(body)
         except WireFault as fault:
@@ -160,17 +182,20 @@ class MarketFeed:
             if self.faults == 1:
                 logger.warning("fail.message reason=%s", ascii(str(fault)))
             return None
+        if isinstance(event, BookTicker | Trade) and event.symbol not in self._heard:
+            return None
         if isinstance(event, BookTicker):
-            self._heard[event.symbol] = trio.current_time()
-            self._looks.pop(event.symbol, None)
+            self._heard[event.symbol] = live.heard_at
+            self._looks.told(event.symbol)
             self._note(event.event_msc)
-            self.merger.book(event, int(self.clock.now() * 1000))
+            self.merger.book(event, int(self.clock.now() * 1000), live.number, live.heard_at)
             self._moved_since += 1
             return event.symbol, "book"
         if isinstance(event, Trade):
-            self._trades_at, self._moved_since = trio.current_time(), 0
+            self._trades_at, self._moved_since, self._trades_pause_s = live.heard_at, 0, TRADES_QUIET_S
+            self._trades_paths.add(self.trades_path)
             self._note(event.event_msc)
-            self.merger.trade(event)
+            self.merger.trade(event, live.number, live.heard_at)
             return event.symbol, "trade"
         if isinstance(event, ServerShutdown):
             return Shutdown
@@ -184,57 +209,71 @@ class MarketFeed:
 
     async def _watch(self) -> None:
         while True:
-            await trio.sleep(ASK_EVERY_S)
+            await trio.sleep(TICK_S)
             now = trio.current_time()
+            self.merger.flush(now)
             quiet = [symbol for symbol, heard in self._heard.items() if now - heard >= QUIET_S]
             quiet = [symbol for symbol in quiet if self._lines[self._line_of[symbol]].lost is None]
-            if quiet:
+            if quiet and now - self._asked_at >= ASK_EVERY_S:
+                self._asked_at = now
                 await self._ask(quiet)
             self._look_at_trades(now)
 
     async def _ask(self, quiet: Sequence[str]) -> None:
+        self.looks += 1
+        asked_at = trio.current_time()
         try:
             with trio.fail_after(ASK_WITHIN_S):
                 rows = await self.ask(quiet)
-        except (BinanceError, trio.TooSlowError):
-            return  # nothing is confirmed; a symbol that stays silent is told by whoever polls
-        dead: set[str] = set()
+        except (BinanceError, trio.TooSlowError) as error:
+            self.failed_looks += 1  # nothing is confirmed; a symbol that stays silent is told by whoever polls
+            logger.info("fail.look symbols=%d reason=%s", len(quiet), ascii(str(error) or "it was too slow"))
+            return
+        wanted, dead = set(quiet), set()
         for symbol, bid, ask in rows:
+            line = self._line_of.get(symbol)
+            if symbol not in wanted or line is None or self._lines[line].lost is not None:
+                continue
+            if self._heard[symbol] >= asked_at:
+                continue  # it has spoken meanwhile
+            if not 0 < bid <= ask:
+                continue  # nobody could trade on it
             last = self.merger.last(symbol)
             prices = (float(bid), float(ask))
-            if last is not None and (last.bid, last.ask) == prices:
-                self._confirmed[symbol] = None
-                self._looks.pop(symbol, None)
-                continue
-            look = self._looks.get(symbol)
-            if look is None:
-                self._looks[symbol] = _Look(prices)
-                continue
-            look.times += 1
-            if look.times >= LOOKS and trio.current_time() - self._heard[symbol] >= QUIET_S:
-                dead.add(self._line_of[symbol])
+            match self._looks.look(symbol, prices, None if last is None else (last.bid, last.ask)):
+                case Verdict.SAME:
+                    self._confirmed[symbol] = None
+                case Verdict.FIRST:
+                    self.merger.seed(symbol, *prices, int(self.clock.now() * 1000))
+                case Verdict.DEAD:
+                    dead.add(line)
+                case Verdict.OTHER:
+                    pass
         for name in dead:
             self._die(name)
 
     def _die(self, name: str) -> None:
+        now = trio.current_time()
+        if now - self._died_at.get(name, -DIES_EVERY_S) < DIES_EVERY_S:
+            return
+        self._died_at[name] = now
         self.silent_deaths += 1
         logger.error("die.stream name=%s reason='prices move and it says nothing'", name)
-        now = trio.current_time()
-        for symbol, line in self._line_of.items():
-            if line == name:
-                self._heard[symbol] = now
-                self._looks.pop(symbol, None)
         self._lines[name].restart("it said nothing while prices moved")
 
-    # Prices move, and nobody seems to trade. On futures the path may be the wrong one: the other one is tried.
+    # Prices move, and nobody seems to trade. On futures the path may be the wrong one: unless trades have come by it,
+    # the other one is tried.
     def _look_at_trades(self, now: float) -> None:
-        if now - self._trades_at < TRADES_QUIET_S or not self._moved_since:
+        if now - self._trades_at < self._trades_pause_s or self._moved_since < TRADES_MOVES:
             return
         self._trades_at, self._moved_since = now, 0
+        self._trades_pause_s = min(2 * self._trades_pause_s, TRADES_QUIET_MOST_S)
         if not self.is_futures:
             return  # the line that prices come by is alive
         self.trades_restarts += 1
-        self.trades_path = "public" if self.trades_path == "market" else "market"
+        if not self._trades_paths:
+            self.trades_path = "public" if self.trades_path == "market" else "market"
+        logger.warning("restart.trades path=%s", self.trades_path)
         for name, line in self._lines.items():
             if name.startswith("trades"):
-                line.restart(f"it told of no trades; /{self.trades_path} is tried")
+                line.restart("it told of no trades")

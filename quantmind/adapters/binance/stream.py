@@ -2,14 +2,15 @@
 
 Binance ends each connection after 24 hours, or says `serverShutdown` before it does. Then a second one is opened beside
 the first; both feed whoever listens, who sorts out what is told twice, and the first is let go once the second has said
-something of all that the first had. A connection that broke is a gap, and is told as one.
+something of all that the first had, and what the first had still to say was heard. A connection that broke is a gap,
+and is told as one, though the second one may be there already.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
-from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Any, Final
 
@@ -17,8 +18,11 @@ import attrs
 import trio
 
 from quantmind.adapters.binance.errors import BinanceError, NotSent
-from quantmind.net.errors import NetError
-from quantmind.net.ws import ClientConnection, connect
+from quantmind.adapters.binance.live import Attempts, Live
+from quantmind.net.errors import HandshakeRefused, NetError, PeerGone
+from quantmind.net.ws import connect
+
+__all__ = ["Attempts", "Live", "Shutdown", "StreamLine"]
 
 logger: Final = logging.getLogger("quantmind.binance")
 
@@ -28,66 +32,26 @@ SPREAD_S: Final = 600.0
 OPENS_WITHIN_S: Final = 10.0
 OVERLAPS_S: Final = 20.0
 """So long the first is kept beside the second at the most: a quiet symbol may say nothing for long."""
+SETTLES_S: Final = 1.5
+"""So long it is kept beside it at the least: the first may be behind, and has to catch up."""
 PING_EVERY_S: Final = 15.0
 PONG_WITHIN_S: Final = 10.0
 RETRY_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 GOOD_AFTER_S: Final = 30.0
 """A connection that held so long is tried again from the shortest pause on."""
-BARRIER: Final = 6
-"""Turns of the loop in which messages that were read before a pong have been handed on: one waits, one is in hand."""
+WELL_CLOSED: Final = frozenset({1000, 1001, 1008, 1011, 1012, 1013})
+"""Close codes that are the exchange's: with others we have thrown messages away, or some were lost."""
+BANNED_S: Final = 90.0
+"""After a 429 or 418: what is tried too early makes a ban longer."""
 MOST_MESSAGE_BYTES: Final = 1024 * 1024
-MOST_ATTEMPTS: Final = 200
-"""In five minutes, of all lines of a broker: the exchange takes 300 from one address."""
-ATTEMPTS_WINDOW_S: Final = 300.0
 
 
 class Shutdown:
     """What a listener returns of a message that says that the connection will end."""
 
 
-@attrs.define(eq=False)
-class Attempts:
-    """Holds back connections that would be too many."""
-
-    most: int = MOST_ATTEMPTS
-    _made: deque[float] = attrs.field(factory=deque, init=False)
-
-    async def turn(self) -> None:
-        """Wait until one more may be made. Cancelled it counts for nothing."""
-        while True:
-            now = trio.current_time()
-            while self._made and now - self._made[0] > ATTEMPTS_WINDOW_S:
-                self._made.popleft()
-            if len(self._made) < self.most:
-                self._made.append(now)
-                return
-            await trio.sleep(self._made[0] + ATTEMPTS_WINDOW_S - now)
-
-
-@attrs.define(eq=False)
-class Live:
-    """One connection, from its first try to its end."""
-
-    connection: ClientConnection | None = None
-    why: str = ""
-    """Why it ended."""
-    seen: set[Hashable] = attrs.field(factory=set)
-    """What it has told of."""
-    up: trio.Event = attrs.field(factory=trio.Event)
-    over: trio.Event = attrs.field(factory=trio.Event)
-    scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
-    stirred: trio.Event = attrs.field(factory=trio.Event)
-    ends_soon: bool = False
-    since: float = attrs.field(factory=trio.current_time)
-
-    def stir(self) -> None:
-        """Wake who waits for anything of it."""
-        stirred, self.stirred = self.stirred, trio.Event()
-        stirred.set()
-
-
 Listener = Callable[[bytes, Live], Hashable]
-"""Given each message, at once; what it tells of, `Shutdown`, or None."""
+"""Given each message at once, when it came stands in `Live.heard_at`; what it tells of, `Shutdown`, or None."""
 
 
 @attrs.define(eq=False)
@@ -101,7 +65,8 @@ class StreamLine:
         begin: what has to be said on a new connection before it counts as open, while messages come in already. Raises
             BinanceError.
         attempts: shared by all lines of a broker.
-        opened, lost: told when it is open after a gap, and when a gap begins and why.
+        on_open, on_lost: told when it is open after a gap, and when a gap begins and why.
+        on_end: told when a connection has ended, whichever.
     """
 
     name: str
@@ -111,6 +76,7 @@ class StreamLine:
     begin: Callable[[Live], Awaitable[None]] | None = None
     on_open: Callable[[], None] = lambda: None
     on_lost: Callable[[str], None] = lambda _: None
+    on_end: Callable[[Live], None] = lambda _: None
     life_s: float = LIFE_S
     rng: random.Random = attrs.field(factory=random.Random)
     lost: str | None = attrs.field(default="it is being connected", init=False)
@@ -119,26 +85,26 @@ class StreamLine:
     heard_at: float = attrs.field(default=0.0, init=False)
     """When the last message came, of Trio's clock."""
     replaced: int = attrs.field(default=0, init=False)
+    unseen: int = attrs.field(default=0, init=False)
+    """Replacements that had not said something of all in time: of what is quiet."""
     gaps: dict[str, int] = attrs.field(factory=dict, init=False)
     """Connections that broke, by why."""
     last_error: str | None = attrs.field(default=None, init=False)
     _live: Live | None = attrs.field(default=None, init=False)
     _news: trio.Event = attrs.field(factory=trio.Event, init=False)
     _failures: int = attrs.field(default=0, init=False)
+    _banned_until: float = attrs.field(default=0.0, init=False)
 
     async def run(self) -> None:
         """Keep it up until cancelled. Trouble is told, and tried again."""
         try:
             async with trio.open_nursery() as nursery:
                 while True:
-                    live = self._live = await self._bring_up(nursery)
-                    self.lost = None
-                    self._tell()
-                    self.on_open()
+                    live = await self._bring_up(nursery)
+                    self._stand(live)
                     live = await self._keep(live, nursery)
                     self._gap(live.why)
-                    if trio.current_time() - live.since >= GOOD_AFTER_S:
-                        self._failures = 0
+                    self._failures = 0 if trio.current_time() - live.since >= GOOD_AFTER_S else self._failures + 1
         finally:
             self._live = None
             if self.lost is None:
@@ -154,8 +120,8 @@ class StreamLine:
         """Let the connection go, and make another."""
         live = self._live
         if live is not None:
-            live.why = why
-            live.scope.cancel()
+            self._failures = 0
+            live.end(why)
 
     async def prove(self) -> None:
         """A ping and its pong: what was told before has been heard. Callers bound it.
@@ -164,14 +130,12 @@ class StreamLine:
             NotSent: it is not open, or ended meanwhile.
         """
         live = self._live
-        if live is None or live.connection is None or self.lost is not None:
+        if live is None or self.lost is not None:
             raise NotSent(self.lost or "it is being connected")
         try:
-            await live.connection.ping()
-        except NetError as error:
+            await live.prove()
+        except NotSent as error:
             raise NotSent(f"{self.name}: {error}") from None
-        for _ in range(BARRIER):
-            await trio.lowlevel.checkpoint()
 
     def snapshot(self) -> dict[str, Any]:
         """For /status."""
@@ -182,33 +146,41 @@ class StreamLine:
             "quiet_s": round(now - self.heard_at, 1) if self.heard_at else None,
             "received": self.received,
             "replaced": self.replaced,
+            "unseen": self.unseen,
             "gaps": dict(self.gaps),
             "last_error": self.last_error,
         }
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
-    # As many tries as it takes.
+    # As many tries as it takes. After a connection that held the first one is made at once.
     async def _bring_up(self, nursery: trio.Nursery) -> Live:
         while True:
+            await trio.sleep(self._pause_s())
             live = await self._try(nursery)
             if live is not None:
                 return live
-            pause = RETRY_S[min(self._failures, len(RETRY_S) - 1)]
             self._failures += 1
-            await trio.sleep(self.rng.uniform(pause / 2, pause))
+
+    def _pause_s(self) -> float:
+        pause = 0.0
+        if self._failures:
+            longest = RETRY_S[min(self._failures, len(RETRY_S)) - 1]
+            pause = self.rng.uniform(longest / 2, longest)
+        return max(pause, self._banned_until - trio.current_time())
 
     async def _try(self, nursery: trio.Nursery) -> Live | None:
-        await self.attempts.turn()
-        live = Live()
+        live = Live(await self.attempts.turn())
         nursery.start_soon(self._serve, live)
         with trio.move_on_after(OPENS_WITHIN_S) as patience:
             while not (live.up.is_set() or live.over.is_set()):
                 await live.stirred.wait()
-        if live.up.is_set() and not live.over.is_set():
+        if live.is_open:
             return live
         why = f"nothing opened within {OPENS_WITHIN_S:g} s" if patience.cancelled_caught else live.why
-        live.scope.cancel()
+        live.end(why)
+        if live.is_refused:
+            self._banned_until = trio.current_time() + self.rng.uniform(BANNED_S, 1.5 * BANNED_S)
         self.last_error = why
         if self.lost is not None:
             self.lost = f"{self.name}: {why}"
@@ -228,16 +200,20 @@ class StreamLine:
                         while True:
                             self._take((await connection.receive()).encode(), live)
         except* (NetError, BinanceError) as group:
-            live.why = live.why or _first_words(group)
+            error = _first(group)
+            live.why = live.why or str(error) or type(error).__name__
+            live.was_closed = isinstance(error, PeerGone) and error.code in WELL_CLOSED
+            live.is_refused = isinstance(error, HandshakeRefused) and error.status in (418, 429)
         finally:
             live.why = live.why or "it was let go"
             live.connection = None
             live.over.set()
             live.stir()
+            self.on_end(live)
 
     def _take(self, body: bytes, live: Live) -> None:
         self.received += 1
-        self.heard_at = trio.current_time()
+        self.heard_at = live.heard_at = trio.current_time()
         told = self.listen(body, live)
         if told is Shutdown:
             live.ends_soon = True
@@ -254,42 +230,76 @@ class StreamLine:
         live.stir()
 
     async def _beat(self, live: Live) -> None:
-        connection = live.connection
-        assert connection is not None
         while True:
             await trio.sleep(PING_EVERY_S)
-            with trio.move_on_after(PONG_WITHIN_S) as patience:
-                await connection.ping()
+            with trio.move_on_after(PONG_WITHIN_S) as patience, contextlib.suppress(NotSent):
+                await live.prove()
             if patience.cancelled_caught:
-                live.why = f"no pong within {PONG_WITHIN_S:g} s"
-                live.scope.cancel()
+                live.end(f"no pong within {PONG_WITHIN_S:g} s")
 
     # Until a connection breaks; on the way it is replaced by others.
     async def _keep(self, live: Live, nursery: trio.Nursery) -> Live:
         due = trio.current_time() + self._life()
         while not live.over.is_set():
             with trio.move_on_at(due):
-                if not live.ends_soon and not live.over.is_set():
+                while not (live.ends_soon or live.over.is_set()):
                     await live.stirred.wait()
-            if live.over.is_set() or (not live.ends_soon and trio.current_time() < due):
-                continue
+            if live.over.is_set():
+                break
             fresh = await self._try(nursery)
-            if fresh is None:
-                due = trio.current_time() + self.rng.uniform(1.0, RETRY_S[-1])
+            if fresh is None or not await self._takes_over(live, fresh):
+                due = max(trio.current_time() + self.rng.uniform(1.0, RETRY_S[-1]), self._banned_until)
                 live.ends_soon = False
                 continue
-            await self._overlap(live, fresh)
-            self._live, due = fresh, trio.current_time() + self._life()
-            live.scope.cancel()
-            live = fresh
-            self.replaced += 1
-            logger.info("replace.stream name=%s", self.name)
+            live, due = fresh, trio.current_time() + self._life()
         return live
 
-    async def _overlap(self, old: Live, fresh: Live) -> None:
-        with trio.move_on_after(OVERLAPS_S):
-            while not (old.over.is_set() or fresh.over.is_set() or old.seen <= fresh.seen):
-                await fresh.stirred.wait()
+    # False: the new one has broken.
+    async def _takes_over(self, old: Live, fresh: Live) -> bool:
+        settled = trio.current_time() + SETTLES_S
+        with trio.move_on_after(OVERLAPS_S) as patience:
+            async with trio.open_nursery() as nursery:
+                for each in (old, fresh):
+                    nursery.start_soon(_cancel_with, each.over, nursery.cancel_scope)
+                nursery.start_soon(_see_beside, old)
+                while not old.seen <= fresh.seen:
+                    await fresh.stirred.wait()
+                await trio.sleep_until(settled)
+                nursery.cancel_scope.cancel()
+        self.unseen += patience.cancelled_caught
+        told_all = not fresh.over.is_set() and await self._has_told_all(old)
+        if fresh.over.is_set():
+            return False
+        if told_all:
+            self._live = fresh
+            self.replaced += 1
+            logger.info("replace.stream name=%s", self.name)
+        else:
+            self._gap(old.why)
+            self._stand(fresh)
+        return True
+
+    # Whether nothing of what the old one was to tell is missing. It is let go.
+    async def _has_told_all(self, old: Live) -> bool:
+        if not old.over.is_set():
+            with trio.move_on_after(PONG_WITHIN_S):
+                try:
+                    await old.prove()
+                except NotSent:
+                    await old.over.wait()  # what came before its end is still being heard
+                else:
+                    old.end("it was replaced")
+                    return True
+        if not old.over.is_set():
+            old.end(f"no pong within {PONG_WITHIN_S:g} s")
+            await old.over.wait()
+        return old.was_closed and old.was_beside
+
+    # After a gap.
+    def _stand(self, live: Live) -> None:
+        self._live, self.lost = live, None
+        self._tell()
+        self.on_open()
 
     def _life(self) -> float:
         return self.life_s - self.rng.uniform(0.0, min(SPREAD_S, self.life_s / 4))
@@ -310,7 +320,19 @@ class StreamLine:
         news.set()
 
 
-def _first_words(error: BaseException) -> str:
+# That it lived when the new one was open: what it told until its Close is without a gap to what the new one tells.
+async def _see_beside(old: Live) -> None:
+    with contextlib.suppress(NotSent):
+        await old.prove()
+        old.was_beside = True
+
+
+async def _cancel_with(over: trio.Event, scope: trio.CancelScope) -> None:
+    await over.wait()
+    scope.cancel()
+
+
+def _first(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return str(error) or type(error).__name__
+    return error

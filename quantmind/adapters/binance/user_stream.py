@@ -34,11 +34,15 @@ KEEP_ALIVE_S: Final = 30 * 60.0
 """A listen key ends an hour after it was used last (futures docs)."""
 KEEP_ALIVE_RETRY_S: Final = 60.0
 _LISTEN_KEY: Final = "/fapi/v1/listenKey"
+_NO_SUCH_KEY: Final = -1125
 _SHUTDOWN: Final = "serverShutdown"
 
 
 class Dialect(Protocol):
     """How one of the two exchanges is subscribed to."""
+
+    expired: Callable[[str], None]
+    """Called when the subscription is found to be over, and why."""
 
     async def address(self) -> str:
         """The URL of a new connection. Raises BinanceError."""
@@ -63,12 +67,12 @@ class SpotDialect:
 
     Args:
         url: of the WebSocket API.
-        counted: told what the answers say of the limits.
     """
 
     url: str
     signer: Signer
     api: Api
+    expired: Callable[[str], None] = lambda _: None
     _ids: Any = attrs.field(factory=lambda: itertools.count(1), init=False)
     _waiting: dict[str, list[WsReply]] = attrs.field(factory=dict, init=False)
 
@@ -129,6 +133,7 @@ class FuturesDialect:
 
     base: str
     api: Api
+    expired: Callable[[str], None] = lambda _: None
 
     async def address(self) -> str:
         """Ask for a key: the one that there is, if it lives still."""
@@ -156,6 +161,9 @@ class FuturesDialect:
                 pause = KEEP_ALIVE_S
             except (BinanceError, trio.TooSlowError) as error:
                 pause = KEEP_ALIVE_RETRY_S
+                if isinstance(error, Refusal) and error.code == _NO_SUCH_KEY:
+                    pause = KEEP_ALIVE_S
+                    self.expired("its listen key has ended")
                 logger.warning("fail.listen_key reason=%s", ascii(str(error)))
 
 
@@ -184,6 +192,7 @@ class UserStream:
             on_open=self._opened,
             **self.line_settings,
         )
+        self.dialect.expired = self.line.restart
 
     async def run(self) -> None:
         """Keep it up until cancelled. Never raises for trouble of the network."""
@@ -235,6 +244,5 @@ class UserStream:
             return Shutdown
         self.on_event(event)
         if isinstance(event, Ended):
-            live.why = event.why
-            live.scope.cancel()
+            live.end(event.why)
         return None
