@@ -12,12 +12,14 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
+from unittest.mock import patch
 
 import attrs
 import trio
 from conformance.mock_subject import START
 from conformance.subject import Capability, Executed, Kind, Loss
 
+from quantmind.adapters.binance import live
 from quantmind.adapters.binance.broker import BinanceBroker
 from quantmind.adapters.binance.build import build
 from quantmind.adapters.binance.names import Name, Role, name_of, tag_number
@@ -311,26 +313,28 @@ def binance_kind(name: str, market: Market, *, hedges: bool = False) -> Kind:
         def clock() -> float:
             return subjects[0].server_time() if subjects else START + times[0]
 
-        async with (
-            open_simulator(
-                market,
-                engine=engine_of(market),
-                clock=clock,
-                weight_1m=10_000_000,
-                orders=((10, 1_000_000), (60, 1_000_000)),
-                connects_5m=100_000,
-                incoming_per_s=100_000,
-            ) as sim,
-            trio.open_nursery() as nursery,
-        ):
-            subject = BinanceSubject(folder, market, hedges, nursery, sim)
-            subjects.append(subject)
-            try:
-                yield subject
-            finally:
-                with trio.CancelScope(shield=True), trio.move_on_after(10):
-                    await subject.end()
-                nursery.cancel_scope.cancel()
+        # A ping before each question is what a case can do many times a second, and no gateway does.
+        with patch.object(live, "MOST_PINGS", 1_000_000):
+            async with (
+                open_simulator(
+                    market,
+                    engine=engine_of(market),
+                    clock=clock,
+                    weight_1m=10_000_000,
+                    orders=((10, 1_000_000), (60, 1_000_000)),
+                    connects_5m=100_000,
+                    incoming_per_s=100_000,
+                ) as sim,
+                trio.open_nursery() as nursery,
+            ):
+                subject = BinanceSubject(folder, market, hedges, nursery, sim)
+                subjects.append(subject)
+                try:
+                    yield subject
+                finally:
+                    with trio.CancelScope(shield=True), trio.move_on_after(10):
+                        await subject.end()
+                    nursery.cancel_scope.cancel()
 
     capabilities = ALWAYS
     if market == "spot":

@@ -8,7 +8,6 @@ import pytest
 from conformance.desk import Desk
 from conformance.subject import Capability, Kind, needs
 
-from quantmind.domain.orders import Side
 from quantmind.errors import BrokerUnavailable
 
 
