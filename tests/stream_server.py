@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import trio
 from wsproto import ConnectionType, WSConnection
 from wsproto.connection import ConnectionState
-from wsproto.events import AcceptConnection, CloseConnection, Ping, RejectConnection, Request, TextMessage
+from wsproto.events import AcceptConnection, CloseConnection, Ping, Pong, RejectConnection, Request, TextMessage
 
 from quantmind.net.frames import text_frame
 
@@ -22,6 +22,7 @@ class Caller:
         self.path = ""
         self.texts: list[str] = []
         self.pings = 0
+        self.got_pongs: list[bytes] = []
         self.pongs = True
         self.over = trio.Event()
         self.on_text: Callable[[str], Awaitable[None]] | None = None
@@ -71,6 +72,8 @@ class Caller:
             self.pings += 1
             if self.pongs:
                 await self.stream.send_all(self._ws.send(event.response()))
+        elif isinstance(event, Pong):
+            self.got_pongs.append(bytes(event.payload))
         elif isinstance(event, TextMessage):
             self.texts.append(event.data)
             if self.on_text is not None:

@@ -17,6 +17,7 @@ from typing import Any, Final, Self
 import attrs
 import httpx
 import msgspec
+import trio
 
 from quantmind.adapters.binance.budget import Budget
 from quantmind.adapters.binance.clock import SAMPLES, ServerClock
@@ -31,6 +32,7 @@ logger: Final = logging.getLogger("quantmind.binance")
 
 CONNECT_S: Final = 4.0
 """To open a connection, or for one to become free. Callers give a request longer, to learn that nothing went out."""
+CLOSES_WITHIN_S: Final = 1.0
 MOST_CONNECTIONS: Final = 16
 """At once; a request beyond them waits for one to become free. The gateway has a handful under way."""
 IDLE_S: Final = 20.0
@@ -78,6 +80,20 @@ def _checked(base_url: str) -> httpx.URL:
 
 
 @attrs.define(eq=False)
+class _Pool:
+    """Connections, and how many requests use them. What is closed under a request leaves its socket open."""
+
+    client: httpx.AsyncClient
+    users: int = 0
+    is_over: bool = False
+
+    async def close_if_idle(self) -> None:
+        if self.is_over and not self.users:
+            with trio.move_on_after(CLOSES_WITHIN_S, shield=True):
+                await self.client.aclose()
+
+
+@attrs.define(eq=False)
 class Api:
     """The REST API of one account, or of nobody's where `signer` is None. Leave it by `aclose` or `async with`; a
     request after that opens connections anew.
@@ -101,13 +117,13 @@ class Api:
     resent: int = attrs.field(default=0, init=False)
     unknown: int = attrs.field(default=0, init=False)
     refusals: int = attrs.field(default=0, init=False)
-    _client: httpx.AsyncClient = attrs.field(init=False, repr=False)
+    _pool: _Pool = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         if self.signer is not None and _KEY.fullmatch(self.signer.key) is None:
             raise ValueError("the API key is empty or has characters that no key has; copy it once more")
         logging.getLogger("httpx").addFilter(_without_urls)
-        self._client = self._made()
+        self._pool = _Pool(self._made())
 
     async def __aenter__(self) -> Self:
         return self
@@ -118,9 +134,10 @@ class Api:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close all connections. Requests that are under way have an unknown outcome. Safe to repeat."""
-        client, self._client = self._client, self._made()
-        await client.aclose()
+        """Let all connections go; one with a request under way goes when that has ended. Safe to repeat."""
+        pool, self._pool = self._pool, _Pool(self._made())
+        pool.is_over = True
+        await pool.close_if_idle()
 
     @property
     def where(self) -> str:
@@ -161,23 +178,23 @@ class Api:
             self.budget.admit(weight, order=order, reserve=reserve)
             request = self._request(method, path, params, signed=signed, keyed=keyed or signed)
             sent = self.budget.clock()
+            pool = self._pool
+            pool.users += 1
             try:
-                response = await self._client.send(request, stream=True)
-            except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-                raise NotSent(self._unreachable(error)) from None
-            except httpx.TransportError as error:
-                if not again:
-                    raise self._unknown(what, f"broke off ({type(error).__name__})") from None
-                again = False
-                self.resent += 1
-                continue
+                response = await self._sent(pool, request, what, again=again)
+                if response is None:
+                    again = False
+                    self.resent += 1
+                    continue
+                try:
+                    self.budget.heard(response.headers, sent)
+                    return self._judged(what, response, await self._body(what, response))
+                finally:
+                    await response.aclose()
             finally:
                 self.requests += 1
-            try:
-                self.budget.heard(response.headers, sent)
-                return self._judged(what, response, await self._body(what, response))
-            finally:
-                await response.aclose()
+                pool.users -= 1
+                await pool.close_if_idle()
 
     async def measure(self, path: str) -> None:
         """Measure the exchange's clock by a few round trips. Raises as `call` does; what was measured before it stays.
@@ -199,6 +216,17 @@ class Api:
         """For /status: requests, and what came of them where it was no answer."""
         counts = ("requests", "resent", "unknown", "refusals")
         return {name: getattr(self, name) for name in counts}
+
+    # None: it broke off, and may be sent again.
+    async def _sent(self, pool: _Pool, request: httpx.Request, what: str, *, again: bool) -> httpx.Response | None:
+        try:
+            return await pool.client.send(request, stream=True)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise NotSent(self._unreachable(error)) from None
+        except httpx.TransportError as error:
+            if again:
+                return None
+            raise self._unknown(what, f"broke off ({type(error).__name__})") from None
 
     # --- what goes out -----------------------------------------------------------------------------------------------
 
@@ -232,7 +260,9 @@ class Api:
         else:
             words = query(params)
         target = f"{path}?{words}" if words else path
-        return self._client.build_request(method, self.base_url.copy_with(raw_path=target.encode()), headers=headers)
+        return self._pool.client.build_request(
+            method, self.base_url.copy_with(raw_path=target.encode()), headers=headers
+        )
 
     # --- what comes back ---------------------------------------------------------------------------------------------
 

@@ -20,8 +20,8 @@ from quantmind.domain.orders import Side
 
 MOST_DEALS: Final = 10_000
 """Of a symbol: as many as `Broker.deals` gives at the most."""
-_FINEST: Final = Decimal("1E-12")
-"""A part of a cost is kept to here; what is left keeps the rest, so that they add up."""
+_FINEST: Final = Decimal("1E-8")
+"""A part of a cost is kept to here, as the exchange keeps money; what is left keeps the rest, so that they add up."""
 _FORCED: Final = ("autoclose-", "adl_autoclose", "settlement_autoclose-", "delivery_autoclose-")
 """How client order ids of the exchange's own orders begin: liquidation, deleveraging, settlement (futures docs)."""
 _CAUSES: Final = {Role.STOP_LOSS: Cause.SL, Role.TAKE_PROFIT: Cause.TP}

@@ -283,7 +283,7 @@ async def test_refused(status: int, body: object, code: int, said: str) -> None:
 def is_clean(api: Api) -> bool:
     """Whether no connection was left in the middle of an answer."""
     return all(
-        connection.is_idle() or connection.is_closed() for connection in api._client._transport._pool.connections
+        connection.is_idle() or connection.is_closed() for connection in api._pool.client._transport._pool.connections
     )
 
 
