@@ -29,7 +29,8 @@ class Turns:
 
     most: int
     window_s: float
-    _made: deque[float] = attrs.field(factory=deque, init=False)
+    _free_at: deque[float] = attrs.field(factory=deque, init=False)
+    """When each that was made counts no more: compared as it is slept for, or rounding would let it spin."""
     _lock: trio.Lock = attrs.field(factory=trio.Lock, init=False)
 
     async def turn(self) -> None:
@@ -37,12 +38,12 @@ class Turns:
         async with self._lock:
             while True:
                 now = trio.current_time()
-                while self._made and now - self._made[0] >= self.window_s:
-                    self._made.popleft()
-                if len(self._made) < self.most:
-                    self._made.append(now)
+                while self._free_at and now >= self._free_at[0]:
+                    self._free_at.popleft()
+                if len(self._free_at) < self.most:
+                    self._free_at.append(now + self.window_s)
                     return
-                await trio.sleep_until(self._made[0] + self.window_s)
+                await trio.sleep_until(self._free_at[0])
 
 
 @attrs.define(eq=False)
