@@ -26,7 +26,9 @@ from quantmind.adapters.binance.stream import Attempts, Live, Shutdown, StreamLi
 logger: Final = logging.getLogger("quantmind.binance")
 
 MOST_SYMBOLS: Final = 90
-"""On one connection: with two streams each its URL has less than 4 kB, and futures' 200 streams are not reached."""
+"""On one connection: with two streams each, futures' 200 streams are not reached."""
+MOST_CHARACTERS: Final = 3800
+"""Of the streams in an address: what is longer than 4 kB is refused by some on the way."""
 QUIET_S: Final = 3.0
 ASK_EVERY_S: Final = 2.5
 ASK_WITHIN_S: Final = 5.0
@@ -89,9 +91,9 @@ class MarketFeed:
     _moved_since: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
-        for number in range(0, len(self.symbols), MOST_SYMBOLS):
-            chunk = self.symbols[number : number + MOST_SYMBOLS]
-            tail = f" {number // MOST_SYMBOLS + 1}" if len(self.symbols) > MOST_SYMBOLS else ""
+        chunks = _chunks(self.symbols)
+        for number, chunk in enumerate(chunks, 1):
+            tail = f" {number}" if len(chunks) > 1 else ""
             if self.is_futures:
                 self._add(f"prices{tail}", chunk, ["bookTicker"], lambda: "/public")
                 self._add(f"trades{tail}", chunk, ["trade"], lambda: f"/{self.trades_path}")
@@ -277,3 +279,17 @@ class MarketFeed:
         for name, line in self._lines.items():
             if name.startswith("trades"):
                 line.restart("it told of no trades")
+
+
+# Symbols of one connection each.
+def _chunks(symbols: Sequence[str]) -> list[list[str]]:
+    chunks: list[list[str]] = []
+    left = 0
+    for symbol in symbols:
+        characters = len(f"{symbol}@bookTicker/{symbol}@trade/")
+        if not chunks or left < characters or len(chunks[-1]) == MOST_SYMBOLS:
+            chunks.append([])
+            left = MOST_CHARACTERS
+        chunks[-1].append(symbol)
+        left -= characters
+    return chunks

@@ -20,6 +20,7 @@ from quantmind.adapters.binance.errors import BinanceError, NotSent, OutcomeUnkn
 from quantmind.adapters.binance.faults import WireFault
 from quantmind.adapters.binance.http import Api
 from quantmind.adapters.binance.records import BalancesSaid, Ended, OrderSaid, OtherSaid, UserEvent
+from quantmind.adapters.binance.refusals import is_ban
 from quantmind.adapters.binance.signing import Signer, signed_params
 from quantmind.adapters.binance.strange import Strange
 from quantmind.adapters.binance.stream import Attempts, Live, Shutdown, StreamLine
@@ -30,11 +31,13 @@ from quantmind.net.errors import NetError
 logger: Final = logging.getLogger("quantmind.binance")
 
 SUBSCRIBES_WITHIN_S: Final = 8.0
+SUBSCRIBE_WEIGHT: Final = 2
 KEEP_ALIVE_S: Final = 30 * 60.0
 """A listen key ends an hour after it was used last (futures docs)."""
 KEEP_ALIVE_RETRY_S: Final = 60.0
 _LISTEN_KEY: Final = "/fapi/v1/listenKey"
 _NO_SUCH_KEY: Final = -1125
+_BAD_TIME: Final = -1021
 _SHUTDOWN: Final = "serverShutdown"
 
 
@@ -83,6 +86,7 @@ class SpotDialect:
 
     async def begin(self, live: Live) -> None:
         """Subscribe, and wait for the answer."""
+        self.api.budget.admit(SUBSCRIBE_WEIGHT, reserve=True)
         request_id = f"subscribe-{next(self._ids)}"
         params = signed_params(self.signer, {}, self.api.clock.now_ms(), self.api.recv_window_ms)
         asked = {"id": request_id, "method": "userDataStream.subscribe.signature", "params": params}
@@ -110,7 +114,9 @@ class SpotDialect:
             return spot_events.user_event(body)
         for used in reply.used:
             self.api.budget.counted(used.kind, used.interval, used.number, used.count, self.api.budget.clock())
-        if reply.code == -1021:
+        if is_ban(reply.status):
+            self.api.budget.refused(reply.status, reply.code, None, reply.said)
+        if reply.code == _BAD_TIME:
             self.api.clock.refused()
         waiting = self._waiting.get(str(reply.id))
         if waiting is not None:
