@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import struct
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import trio
@@ -12,6 +14,8 @@ from wsproto.connection import ConnectionState
 from wsproto.events import AcceptConnection, CloseConnection, Ping, Pong, RejectConnection, Request, TextMessage
 
 from quantmind.net.frames import text_frame
+
+_AT_ONCE = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
 
 class Caller:
@@ -47,7 +51,7 @@ class Caller:
 
     def cut(self) -> None:
         """Go away with an RST: what the other side has not read may be lost."""
-        self.stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        self.stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
         self.stream.socket.close()
 
     async def serve(self, refuse: Callable[[str], int | None], opened: Callable[[Caller], None]) -> None:
