@@ -1,4 +1,4 @@
-"""The actor `line:<broker>`: keeps up the connections of a broker that has some of its own, as an exchange's streams."""
+"""The actor `line:<broker>`: keeps up connections that a broker has of its own, as the streams of an exchange."""
 
 from __future__ import annotations
 

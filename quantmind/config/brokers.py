@@ -416,8 +416,8 @@ class BinanceBrokerConfig(BrokerConfig):
     )
     recv_window_ms: int = setting(
         Whole(100, 60_000),
-        "A request that reaches the exchange later than this is refused there; an outcome that nobody heard is looked up "
-        "for so long before it counts as absent.",
+        "A request that reaches the exchange later than this is refused there; an outcome that nobody heard is looked "
+        "up for so long before it counts as absent.",
         default=5000,
     )
     position_mode: str | None = setting(

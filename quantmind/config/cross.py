@@ -2,7 +2,13 @@
 
 from decimal import Decimal
 
-from quantmind.config.brokers import BinanceBrokerConfig, MockBrokerConfig, Mt5SocketBrokerConfig, ReplayFeed, SymbolOverrides
+from quantmind.config.brokers import (
+    BinanceBrokerConfig,
+    MockBrokerConfig,
+    Mt5SocketBrokerConfig,
+    ReplayFeed,
+    SymbolOverrides,
+)
 from quantmind.config.check import Checker
 from quantmind.config.cross_binance import check_binance
 from quantmind.config.cross_doors import check_doors

@@ -42,6 +42,7 @@ BROKERS = {
     "`mt5_socket` connect": ("mt5-socket-hedging", "mt5-socket-netting"),
     "`mt5_socket` listen": ("mt5-listen-hedging", "mt5-listen-netting"),
     "listen, bridge EA": ("mt5-ea-hedging", "mt5-ea-netting"),
+    "`binance_spot`": ("binance-spot",),
 }
 
 
@@ -49,6 +50,8 @@ def passed_by(case: Callable[..., Any], names: Sequence[str]) -> str:
     """Of which accounts of a broker it is run: all, or those of a mode, or none."""
     kinds = [each for each in SUBJECTS if each.name in names]
     takers = [each.name for each in kinds if each.lacks(needs_of(case)) is None]
+    if not any(mode in name for name in names for mode in ("hedging", "netting")):
+        return "yes" if takers else NONE
     modes = {mode for mode in ("hedging", "netting") if any(mode in name for name in takers)}
     return "yes" if len(modes) == 2 else next(iter(modes), NONE)
 

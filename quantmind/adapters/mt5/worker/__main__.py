@@ -13,10 +13,10 @@ from functools import partial
 
 import trio
 
-from quantmind.adapters.sent_file import SentFileError
 from quantmind.adapters.mt5.worker.calling import Replaced, call
 from quantmind.adapters.mt5.worker.serve import NoModule, serve
 from quantmind.adapters.mt5.worker.settings import Settings, settings_from
+from quantmind.adapters.sent_file import SentFileError
 from quantmind.net.errors import NetError
 
 logger = logging.getLogger("quantmind.mt5.worker")

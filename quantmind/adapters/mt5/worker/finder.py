@@ -12,13 +12,13 @@ from typing import Any, Final
 import attrs
 import msgspec
 
-from quantmind.adapters.sent_file import Sent, SentFile
 from quantmind.adapters.mt5.terminal.comments import unpack
 from quantmind.adapters.mt5.terminal.constants import Action, OrderState
 from quantmind.adapters.mt5.terminal.numbers import level, lots, price
 from quantmind.adapters.mt5.terminal.outcomes import cancelled, changed, ended, waiting
 from quantmind.adapters.mt5.worker.desk import Unavailable
 from quantmind.adapters.mt5.worker.world import World
+from quantmind.adapters.sent_file import Sent, SentFile
 from quantmind.domain.orders import Absent, Placed
 
 LOOK_BACK_S: Final = 8 * 86_400.0

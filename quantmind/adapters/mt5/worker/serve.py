@@ -12,10 +12,10 @@ from typing import Any, Final
 
 import trio
 
-from quantmind.adapters.sent_file import SentFile
 from quantmind.adapters.mt5.worker.desk import Desk
 from quantmind.adapters.mt5.worker.service import Service
 from quantmind.adapters.mt5.worker.settings import Settings
+from quantmind.adapters.sent_file import SentFile
 from quantmind.net.zmq import RouterSocket, ZmqContext
 from quantmind.wire import bridge
 

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import msgspec
 
-from quantmind.adapters.sent_file import SentFile
 from quantmind.adapters.mt5.terminal.calls import Calls, NoAnswer
 from quantmind.adapters.mt5.worker.desk import Late, Unavailable
 from quantmind.adapters.mt5.worker.feed import Feed
@@ -17,6 +16,7 @@ from quantmind.adapters.mt5.worker.finder import Finder
 from quantmind.adapters.mt5.worker.settings import Settings
 from quantmind.adapters.mt5.worker.trader import Trader
 from quantmind.adapters.mt5.worker.world import World
+from quantmind.adapters.sent_file import SentFile
 from quantmind.wire import bridge
 
 logger: Final = logging.getLogger("quantmind.mt5.worker")

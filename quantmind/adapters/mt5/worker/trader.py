@@ -9,7 +9,6 @@ from typing import Any, Final
 import attrs
 import msgspec
 
-from quantmind.adapters.sent_file import SentFile, SentFileError
 from quantmind.adapters.mt5.terminal.calls import NoAnswer
 from quantmind.adapters.mt5.terminal.constants import Action
 from quantmind.adapters.mt5.terminal.numbers import level, lots
@@ -35,6 +34,7 @@ from quantmind.adapters.mt5.terminal.requests import (
 )
 from quantmind.adapters.mt5.worker.desk import Unavailable
 from quantmind.adapters.mt5.worker.world import World
+from quantmind.adapters.sent_file import SentFile, SentFileError
 from quantmind.domain.orders import Cancel, Close, Modify, Open, Outcome, Placed, Proposal, Refused, Unknown
 from quantmind.domain.retcodes import Retcode
 from quantmind.wire import bridge

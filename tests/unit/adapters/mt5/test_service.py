@@ -12,11 +12,11 @@ import attrs
 import msgspec
 import pytest
 
-from quantmind.adapters.sent_file import SentFile, SentFileError
 from quantmind.adapters.mt5.terminal.calls import NoAnswer
 from quantmind.adapters.mt5.worker.desk import Desk, Late, Unavailable
 from quantmind.adapters.mt5.worker.service import Service
 from quantmind.adapters.mt5.worker.settings import Settings, settings_from
+from quantmind.adapters.sent_file import SentFile, SentFileError
 from quantmind.config.brokers import MockBrokerConfig, SymbolOverrides
 from quantmind.domain.orders import Absent, OrderType, Placed, Refused, Side, Unknown
 from quantmind.net.zmq import Incoming
