@@ -144,8 +144,14 @@ class BinanceSubject:
                 await self.adapter.user.prove()
 
     async def pass_time(self, seconds: float) -> None:
-        self.passed += seconds
-        self.sim.engine.run_timers()
+        # A listen key ends after an hour; the adapter, whose time does not pass, can't keep it alive.
+        while seconds > 0:
+            step = min(seconds, 1800.0)
+            self.passed += step
+            seconds -= step
+            if self.market == "futures" and self.adapter.user.lost is None:
+                self.sim.engine.handle("PUT", "/fapi/v1/listenKey", {})
+            self.sim.engine.run_timers()
 
     async def set_wall_back(self, seconds: float) -> None:
         self._wall_back += seconds

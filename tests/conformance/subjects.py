@@ -22,6 +22,8 @@ SUBJECTS: tuple[Kind, ...] = (
     ea_kind("mt5-ea-hedging", "hedging"),
     ea_kind("mt5-ea-netting", "netting"),
     binance_kind("binance-spot", "spot"),
+    binance_kind("binance-futures", "futures"),
+    binance_kind("binance-futures-hedge", "futures", hedges=True),
     # Stand-ins for brokers that refuse a used tag, so that their cases are tried before such a broker is there.
     mock_kind("mock-unique-tags", "hedging", uniqueness=Capability.UNIQUE_TAGS),
     mock_kind("mock-unique-waiting-tags", "netting", uniqueness=Capability.UNIQUE_WAITING_TAGS),

@@ -167,7 +167,16 @@ def build(
 
     keeper = StopKeeper(book, venue, reread, wall)
     types = FUTURES_TYPES if is_futures else SPOT_TYPES
-    checks = Checks(book, rules, venue.ends_orders, is_futures, market, wall, types.__getitem__)
+    checks = Checks(
+        book,
+        rules,
+        venue.ends_orders,
+        is_futures,
+        market,
+        wall,
+        types.__getitem__,
+        lambda: isinstance(book, FuturesBook) and book.hedges,
+    )
     window_s = config.recv_window_ms / 1000 + SPARE_S
     desk = Desk(name, book, venue, keeper, checks, sent, wall, window_s)
     finder = Finder(name, book, venue, desk, sent, lambda: config.symbols, window_s)

@@ -43,7 +43,7 @@ class Checks:
     market: Callable[[str], filters.Prices]
     clock: Callable[[], float]
     type_of: Callable[[Kind], str]
-    hedges: bool = False
+    hedges: Callable[[], bool] = lambda: False
 
     def open(self, asked: Open, tag: str) -> New | Refused:
         """The order that is to be placed."""
@@ -72,7 +72,7 @@ class Checks:
             client_id=client_id(Role.ORDER, tag),
             price=asked.price if kind is Kind.LIMIT else None,
             trigger=asked.price if kind is Kind.STOP else None,
-            reduces=asked.reduce and not self.hedges,
+            reduces=asked.reduce and not self.hedges(),
             position_side=self.key_of(asked.side, reduce=asked.reduce),
         )
         new = self._within_deviation(new, asked, spec)
@@ -159,7 +159,7 @@ class Checks:
 
     def key_of(self, side: Side, *, reduce: bool = False) -> str:
         """The position side of an order."""
-        if not self.hedges:
+        if not self.hedges():
             return "BOTH"
         return "LONG" if (side is Side.BUY) is not reduce else "SHORT"
 

@@ -19,7 +19,7 @@ from quantmind.adapters.binance.book import Book, Exits
 from quantmind.adapters.binance.errors import OutcomeUnknown, Refusal
 from quantmind.adapters.binance.exchange_info import exchange_info
 from quantmind.adapters.binance.futures_book import FuturesBook
-from quantmind.adapters.binance.names import Role, client_id
+from quantmind.adapters.binance.names import Role, client_id, number
 from quantmind.adapters.binance.records import Fill, FuturesAccount, Life, Order
 from quantmind.adapters.binance.refusals import says_absent
 from quantmind.adapters.binance.rules import Rules
@@ -93,6 +93,9 @@ class FuturesVenue:
             params = {"symbol": symbol, "limit": MOST_TRADES}
             trades = futures_wire.trades(await self._signed("/fapi/v1/userTrades", params, 5))
             fills[symbol] = await self._named(book, symbol, trades)
+        if not book.login:
+            alias, _ = futures_wire.balances(await self._signed("/fapi/v3/balance", {}, 5))
+            book.login = number("account", alias)  # the exchange has a name for it, and no number
         account: FuturesAccount = futures_wire.account(await self._signed(_ACCOUNT, {}, 5))
         holdings = futures_wire.holdings(await self._signed(_RISK, {}, 5))
         book.install(attrs.evolve(account, holdings=holdings), orders, fills, symbols)

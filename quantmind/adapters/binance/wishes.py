@@ -110,9 +110,16 @@ class Wishes:
                 continue
             order = orders.named(item.symbol, item.order_id) if item.tag else None
             life = None if order is None else order.life
+            # What an answer says of a fill may come before the fill itself.
+            if order is not None and item.waits and order.filled > _dealt(walks, ticket):
+                continue
             if life in (Life.ENDED, Life.FILLED) or (not item.waits and life is not Life.OPEN):
                 dropped.append(ticket)
             elif not item.waits:  # its position is closed, and the rest of the order waits
                 kept.append(attrs.evolve(item, waits=True, amount=NOUGHT, cost=NOUGHT))
         still = [item for item in kept if item.ticket not in dropped]
         self.file.keep(*still, drop=tuple(dropped))
+
+
+def _dealt(walks: Mapping[Slot, Walk], order: int) -> Decimal:
+    return sum((deal.volume for walk in walks.values() for deal in walk.deals if deal.order == order), NOUGHT)
