@@ -43,6 +43,7 @@ BROKERS = {
     "`mt5_socket` listen": ("mt5-listen-hedging", "mt5-listen-netting"),
     "listen, bridge EA": ("mt5-ea-hedging", "mt5-ea-netting"),
     "`binance_spot`": ("binance-spot",),
+    "`binance_futures`": ("binance-futures", "binance-futures-hedge"),
 }
 
 
@@ -51,7 +52,7 @@ def passed_by(case: Callable[..., Any], names: Sequence[str]) -> str:
     kinds = [each for each in SUBJECTS if each.name in names]
     takers = [each.name for each in kinds if each.lacks(needs_of(case)) is None]
     if not any(mode in name for name in names for mode in ("hedging", "netting")):
-        return "yes" if takers else NONE
+        return "yes" if len(takers) == len(kinds) else "one-way" if takers else NONE
     modes = {mode for mode in ("hedging", "netting") if any(mode in name for name in takers)}
     return "yes" if len(modes) == 2 else next(iter(modes), NONE)
 
