@@ -236,9 +236,10 @@ class FuturesEngine:
         quantity = wanted_decimal(params, "quantity")
         price = wanted_decimal(params, "price") if kind == "LIMIT" else NOUGHT
         tif = wanted(params, "timeInForce") if kind == "LIMIT" else "GTC"
+        order_id = next(self._order_ids[symbol.name])
         order = FuturesOrder(
-            order_id=next(self._order_ids[symbol.name]),
-            client_id=params.get("newClientOrderId") or f"web-{symbol.name}-{self.now}",
+            order_id=order_id,
+            client_id=params.get("newClientOrderId") or f"web_{order_id}",
             symbol=symbol.name,
             side=side,
             kind=kind,
@@ -384,9 +385,10 @@ class FuturesEngine:
         one_of(params, "algoType", ("CONDITIONAL",), ApiFault(400, -4122, "Invalid algo type."))
         kind = one_of(params, "type", _ALGO_KINDS, ApiFault(400, -1116, "Invalid orderType."))
         closes = yes_or_no(params, "closePosition")
+        algo_id = next(self._algo_ids)
         algo = AlgoOrder(
-            algo_id=next(self._algo_ids),
-            client_id=params.get("clientAlgoId") or f"algo-web-{self.now}",
+            algo_id=algo_id,
+            client_id=params.get("clientAlgoId") or f"web_algo_{algo_id}",
             symbol=symbol.name,
             side=one_of(params, "side", ("BUY", "SELL"), ApiFault(400, -1117, "Invalid side.")),
             kind=kind,
