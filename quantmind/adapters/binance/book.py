@@ -262,6 +262,11 @@ class Book(abc.ABC):
     def trades(self, specs: Mapping[str, SymbolSpec]) -> None:
         """These are the symbols that are followed."""
 
+    @property
+    @abc.abstractmethod
+    def not_counted(self) -> tuple[str, ...]:
+        """Assets that are held and count for nothing here."""
+
     # --- for the two kinds -------------------------------------------------------------------------------------------
 
     @abc.abstractmethod

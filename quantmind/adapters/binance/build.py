@@ -160,7 +160,9 @@ def build(
     def market(symbol: str) -> Prices:
         known = prices(symbol)
         assert known is not None  # each symbol has one before the first order
-        return Prices(*known)
+        last = feed.merger.last(symbol)
+        traded = None if last is None or not last.last else Decimal(repr(last.last))
+        return Prices(known[0], known[1], traded)
 
     async def reread() -> None:
         await broker.reread()

@@ -91,7 +91,8 @@ class Checks:
         if filtered is not None:
             return filtered
         at = asked.price if kind is not Kind.MARKET else None
-        return self._wrong_stops(spec, new.side, asked.sl or NOUGHT, asked.tp or NOUGHT, at) or new
+        sl, tp = asked.sl or NOUGHT, asked.tp or NOUGHT
+        return self._not_offered(spec.name, sl, tp) or self._wrong_stops(spec, new.side, sl, tp, at) or new
 
     def close(self, asked: Close, slot: Slot | None) -> Decimal | Refused:
         """The volume that is to be closed."""
@@ -122,7 +123,8 @@ class Checks:
             return Refused(int(Retcode.NO_CHANGES), "its stops are so already")
         position = self.book.position(slot)
         assert position is not None
-        return self._wrong_stops(self.book.specs[slot[0]], position.side, sl, tp, None)
+        wrong = self._not_offered(slot[0], sl, tp)
+        return wrong or self._wrong_stops(self.book.specs[slot[0]], position.side, sl, tp, None)
 
     def change(self, asked: Modify, order: Order, wish: Carried) -> tuple[Decimal, int, Decimal, Decimal] | Refused:
         """Price, end (Unix milliseconds), stop loss and take profit that a waiting order is to have."""
@@ -174,7 +176,26 @@ class Checks:
             trigger=new.trigger,
             reduces=new.reduces,
         )
-        return filters.refusal(self.rules[new.symbol], wanted, self.market(new.symbol))
+        return filters.refusal(self.rules[new.symbol], wanted, self.market(new.symbol), self._standing(new.symbol))
+
+    def _standing(self, symbol: str) -> filters.Standing:
+        orders = [order for order in self.book.orders if order.symbol == symbol]
+        buys = sum((order.quantity - order.filled for order in orders if order.side is Side.BUY), NOUGHT)
+        held = sum((abs(walk.lot.amount) for slot, walk in self.book.walks.items() if slot[0] == symbol), NOUGHT)
+        stops = sum(1 for order in orders if order.conditional or order.trigger)
+        return filters.Standing(sum(1 for order in orders if not order.conditional), stops, held + buys)
+
+    # Not each symbol of spot takes each kind of order.
+    def _not_offered(self, symbol: str, sl: Decimal, tp: Decimal) -> Refused | None:
+        rules = self.rules[symbol]
+        if rules.is_futures:
+            return None
+        needed = [kind for level, kind in ((sl, "STOP_LOSS"), (tp, "TAKE_PROFIT")) if level]
+        missing = [kind for kind in needed if kind not in rules.order_types]
+        if not missing and not (sl and tp and not rules.oco_allowed):
+            return None
+        what = ", ".join(missing) or "a stop loss and a take profit together (OCO)"
+        return Refused(int(Retcode.INVALID_STOPS), f"{symbol} does not take {what}: leave it out")
 
     # A market order that may miss its price by so much and no more is a limit order that does not wait.
     def _within_deviation(self, new: New, asked: Open, spec: SymbolSpec) -> New:

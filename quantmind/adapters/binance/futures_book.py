@@ -66,6 +66,11 @@ class FuturesBook(Book):
                 by_slot.setdefault((fill.symbol, fill.position_side), []).append(fill)
         self._begin(orders, by_slot, symbols)
 
+    @property
+    def not_counted(self) -> tuple[str, ...]:
+        """See `other_wallets`."""
+        return self.other_wallets
+
     # --- inside ------------------------------------------------------------------------------------------------------
 
     def _held(self) -> Mapping[Slot, Decimal]:

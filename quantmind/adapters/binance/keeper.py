@@ -19,7 +19,7 @@ from quantmind.adapters.binance.book import Book, Exits
 from quantmind.adapters.binance.carried import Carried
 from quantmind.adapters.binance.errors import BinanceError, NotSent, OutcomeUnknown, Refusal
 from quantmind.adapters.binance.names import Role, client_id
-from quantmind.adapters.binance.records import NOUGHT
+from quantmind.adapters.binance.records import NOUGHT, Life
 from quantmind.adapters.binance.refusals import refused
 from quantmind.adapters.binance.venue import Kind, New, Stops, Venue
 from quantmind.adapters.binance.wishes import Slot
@@ -31,6 +31,9 @@ logger: Final = logging.getLogger("quantmind.binance")
 
 RETRY_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Between two tries to place stops that could not be placed."""
+SET_OFF_S: Final = 3.0
+"""So long the trade of a stop that was set off is waited for."""
+MOST_SET_OFF: Final = 1000
 STEP_S: Final = 6.0
 """One request about stops; what takes longer is looked up."""
 
@@ -65,6 +68,7 @@ class StopKeeper:
     _locks: dict[str, trio.Lock] = attrs.field(factory=dict, init=False)
     _failures: dict[Slot, int] = attrs.field(factory=dict, init=False)
     _why: dict[Slot, str] = attrs.field(factory=dict, init=False)
+    _set_off: dict[tuple[str, int], float] = attrs.field(factory=dict, init=False)
     placed: int = attrs.field(default=0, init=False)
     failed: int = attrs.field(default=0, init=False)
 
@@ -138,12 +142,14 @@ class StopKeeper:
         doubts = [self.book.wish(slot) for slot in self.book.walks]
         if any(wish is not None and wish.doubt is not None for wish in doubts):
             return RETRY_S[0]
+        if any(self._is_set_off(slot) for slot in self.book.walks):
+            return RETRY_S[1]
         return RETRY_S[min(max(self._failures.values(), default=len(RETRY_S)), len(RETRY_S)) - 1]
 
     async def _see_to(self, slot: Slot) -> None:
         if self.book.unsettled() is not None or self.lock(slot[0]).locked():
             return
-        if self._is_undecided(slot):
+        if self._is_undecided(slot) or self._is_set_off(slot):
             return
         failures = self._failures.get(slot, 0)
         kept = await self.keep(slot)
@@ -165,6 +171,22 @@ class StopKeeper:
         if self.clock() < wish.doubt.until:
             return True
         self.book.wishes.undone(wish.ticket)
+        return False
+
+    # Its price came, and the trade that closes the position is about to be told. One of which no trade comes protects
+    # nothing.
+    def _is_set_off(self, slot: Slot) -> bool:
+        wish = self.book.wish(slot)
+        if wish is None or not (wish.by or wish.tag):
+            return False
+        for role in (Role.STOP_LOSS, Role.TAKE_PROFIT):
+            order = self.book.orders.named(slot[0], client_id(role, wish.by or wish.tag))
+            if order is not None and order.life is Life.TRIGGERED:
+                began = self._set_off.setdefault((slot[0], order.order_id), trio.current_time())
+                while len(self._set_off) > MOST_SET_OFF:
+                    del self._set_off[next(iter(self._set_off))]
+                if trio.current_time() - began < SET_OFF_S:
+                    return True
         return False
 
     # What has to go, and what has to come; None: all is right.

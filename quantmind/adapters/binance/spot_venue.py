@@ -229,7 +229,8 @@ class SpotVenue:
         return spot_wire.placed(await self.asking.trade("POST", "/api/v3/order", params, reserve=True))
 
     async def _restore(self, order: Order, new: New, half: Refusal) -> None:
-        back = attrs.evolve(new, price=order.price or None, trigger=order.trigger or None)
+        left = order.quantity - order.filled
+        back = attrs.evolve(new, quantity=left, price=order.price or None, trigger=order.trigger or None)
         try:
             await self.place(back)
         except (Refusal, OutcomeUnknown) as error:
