@@ -20,12 +20,13 @@ import trio
 from quantmind.adapters.binance.book import Book
 from quantmind.adapters.binance.clock import ServerClock
 from quantmind.adapters.binance.desk import Desk
-from quantmind.adapters.binance.errors import BinanceError
+from quantmind.adapters.binance.errors import BinanceError, Refusal
 from quantmind.adapters.binance.finder import Finder
 from quantmind.adapters.binance.http import Api
 from quantmind.adapters.binance.keeper import StopKeeper
 from quantmind.adapters.binance.market_feed import MarketFeed
 from quantmind.adapters.binance.records import BalancesSaid, OrderSaid, UserEvent
+from quantmind.adapters.binance.refusals import refused
 from quantmind.adapters.binance.rules import Rules, spec_of
 from quantmind.adapters.binance.strange import Strange
 from quantmind.adapters.binance.user_stream import UserStream
@@ -48,6 +49,8 @@ READS: Final = 3
 PROOF_S: Final = 3.0
 """A ping on the user stream is answered within this, or the stream is taken for dead."""
 OPENS_WITHIN_S: Final = 15.0
+GAP_S: Final = 2.0
+"""So long the market's streams may be away, while they are connected anew, before it is told."""
 BEGINS_WITHIN_S: Final = 2.0
 CLOCK_LOOK_S: Final = 5.0
 
@@ -101,6 +104,7 @@ class BinanceBroker:
     _connected: bool = attrs.field(default=False, init=False)
     _reading: trio.Lock = attrs.field(factory=trio.Lock, init=False)
     _reads: int = attrs.field(default=0, init=False)
+    _feed_held_at: float = attrs.field(default=-math.inf, init=False)
     _lost: str = attrs.field(default="it was not connected yet", init=False)
 
     @property
@@ -174,6 +178,7 @@ class BinanceBroker:
     async def aclose(self) -> None:
         """Let the connections go; `connect` makes others. Safe to repeat."""
         self._connected, self._wanted, self._lost = False, False, "the connection was closed"
+        self._feed_held_at = -math.inf
         if self._scope is not None:
             self._scope.cancel()
         await self.api.aclose()
@@ -185,8 +190,11 @@ class BinanceBroker:
         """The ticks since the last poll. Raises BrokerUnavailable: the market's streams are lost."""
         await trio.lowlevel.checkpoint()
         self._open()
-        if self.feed.lost is not None:
-            raise BrokerUnavailable(f"broker {self.name}: {self.feed.lost}")
+        lost, now = self.feed.lost, trio.current_time()
+        if lost is None:
+            self._feed_held_at = now
+        elif self.user.lost is not None or now - self._feed_held_at > GAP_S:
+            raise BrokerUnavailable(f"broker {self.name}: {lost}")
         crossed = self.feed.merger.take_crossed()
         return Poll(self.feed.merger.take(), crossed, confirmed=self.feed.confirmed())
 
@@ -248,8 +256,10 @@ class BinanceBroker:
             "user": self.user.snapshot(),
             "clock": self.clock.snapshot(),
             "budget": self.api.budget.snapshot(),
+            "requests": self.api.snapshot(),
             "stops": self.keeper.snapshot(),
             "reads": self._reads,
+            "not_counted": list(self.book.not_counted),
             "strange": self.strange.snapshot(),
         }
 
@@ -272,7 +282,7 @@ class BinanceBroker:
             raise BrokerUnavailable(f"broker {self.name}: {self._lost}")
 
     async def _opened(self) -> None:
-        with trio.move_on_after(OPENS_WITHIN_S):
+        with trio.move_on_after(OPENS_WITHIN_S), self._unavailable():
             await self.user.opened()
             await self.feed.opened()
             return
@@ -322,6 +332,8 @@ class BinanceBroker:
             self._reads += 1
             with self._unavailable():
                 await self.venue.snapshot(self.book, self.symbols)
+            for order in self.book.orders:
+                self.strange.look(order)
 
     async def _read_rules(self) -> list[SymbolSpec]:
         rules = await self.venue.rules(self.symbols)
@@ -330,6 +342,8 @@ class BinanceBroker:
             raise BrokerUnavailable(
                 f"broker {self.name}: {self.places.server} does not trade {', '.join(missing)}: correct `symbols`"
             )
+        for symbol in self.symbols:
+            self.strange.look(rules[symbol])
         specs = [spec_of(rules[symbol]) for symbol in self.symbols]
         for spec in specs:
             if spec.currency_profit != self.book.currency:
@@ -345,6 +359,9 @@ class BinanceBroker:
     def _unavailable(self) -> Iterator[None]:
         try:
             yield
+        except Refusal as refusal:
+            words = refused(refusal).comment if refusal.code else str(refusal)
+            raise BrokerUnavailable(f"broker {self.name}: {words}") from None
         except BinanceError as error:
             raise BrokerUnavailable(f"broker {self.name}: {error}") from None
 

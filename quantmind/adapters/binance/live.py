@@ -10,7 +10,7 @@ from typing import Final
 import attrs
 import trio
 
-from quantmind.adapters.binance.errors import NotSent
+from quantmind.adapters.binance.errors import NotSent, Refusal
 from quantmind.net.errors import NetError
 from quantmind.net.ws import ClientConnection
 
@@ -85,6 +85,8 @@ class Live:
     """It has answered a ping when the one that replaces it was open already."""
     is_refused: bool = False
     """There were too many requests from here (429, 418)."""
+    refusal: Refusal | None = None
+    """What the exchange has answered to what had to be said first, or to the question for its address."""
     since: float = attrs.field(factory=trio.current_time)
     """When it was opened, of Trio's clock; before that, when it was begun."""
     heard_at: float = attrs.field(factory=trio.current_time)

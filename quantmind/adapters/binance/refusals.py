@@ -239,6 +239,11 @@ def is_clock(refusal: Refusal) -> bool:
     return refusal.code == -1021
 
 
+def is_of_key(refusal: Refusal) -> bool:
+    """Whether the key, its secret or its rights are wrong: nothing else of this account will go, either."""
+    return refusal.status == 401 or refusal.code in (-1002, -1022, -2008, -2014, -2015, -2017)
+
+
 def is_ban(status: int) -> bool:
     """Whether nothing more may be sent for now."""
     return status in (418, 429)

@@ -17,7 +17,7 @@ from typing import Any, Final
 import attrs
 import trio
 
-from quantmind.adapters.binance.errors import BinanceError, NotSent
+from quantmind.adapters.binance.errors import BinanceError, NotSent, Refusal
 from quantmind.adapters.binance.live import Attempts, Live
 from quantmind.net.errors import HandshakeRefused, NetError, PeerGone
 from quantmind.net.ws import connect
@@ -90,6 +90,8 @@ class StreamLine:
     gaps: dict[str, int] = attrs.field(factory=dict, init=False)
     """Connections that broke, by why."""
     last_error: str | None = attrs.field(default=None, init=False)
+    refusal: Refusal | None = attrs.field(default=None, init=False)
+    """What the exchange has answered to the last try; None: it was let in, or has no answer."""
     _live: Live | None = attrs.field(default=None, init=False)
     _news: trio.Event = attrs.field(factory=trio.Event, init=False)
     _failures: int = attrs.field(default=0, init=False)
@@ -114,7 +116,11 @@ class StreamLine:
     async def opened(self) -> None:
         """Wait until it is open."""
         while self.lost is not None:
-            await self._news.wait()
+            await self.news()
+
+    async def news(self) -> None:
+        """Wait until it is open after a gap, or a try has failed."""
+        await self._news.wait()
 
     def restart(self, why: str) -> None:
         """Let the connection go, and make another."""
@@ -184,6 +190,8 @@ class StreamLine:
         self.last_error = why
         if self.lost is not None:
             self.lost = f"{self.name}: {why}"
+        self.refusal = live.refusal
+        self._tell()
         logger.warning("fail.stream name=%s reason=%s", self.name, ascii(why))
         return None
 
@@ -202,6 +210,7 @@ class StreamLine:
         except* (NetError, BinanceError) as group:
             error = _first(group)
             live.why = live.why or str(error) or type(error).__name__
+            live.refusal = error if isinstance(error, Refusal) else None
             live.was_closed = isinstance(error, PeerGone) and error.code in WELL_CLOSED
             live.is_refused = isinstance(error, HandshakeRefused) and error.status in (418, 429)
         finally:
@@ -297,7 +306,7 @@ class StreamLine:
 
     # After a gap.
     def _stand(self, live: Live) -> None:
-        self._live, self.lost = live, None
+        self._live, self.lost, self.refusal = live, None, None
         self._tell()
         self.on_open()
 

@@ -20,7 +20,7 @@ from quantmind.adapters.binance.errors import BinanceError, NotSent, OutcomeUnkn
 from quantmind.adapters.binance.faults import WireFault
 from quantmind.adapters.binance.http import Api
 from quantmind.adapters.binance.records import BalancesSaid, Ended, OrderSaid, OtherSaid, UserEvent
-from quantmind.adapters.binance.refusals import is_ban
+from quantmind.adapters.binance.refusals import is_ban, is_of_key
 from quantmind.adapters.binance.signing import Signer, signed_params
 from quantmind.adapters.binance.strange import Strange
 from quantmind.adapters.binance.stream import Attempts, Live, Shutdown, StreamLine
@@ -212,8 +212,12 @@ class UserStream:
         return self.line.lost
 
     async def opened(self) -> None:
-        """Wait until it is open."""
-        await self.line.opened()
+        """Wait until it is open. Raises Refusal: the exchange does not take the key; it is tried again all the same."""
+        while self.line.lost is not None:
+            refusal = self.line.refusal
+            if refusal is not None and is_of_key(refusal):
+                raise Refusal(refusal.code, refusal.said, refusal.status)
+            await self.line.news()
 
     def restart(self, why: str) -> None:
         """Let the connection go, and make another."""

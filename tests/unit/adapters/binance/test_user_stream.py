@@ -170,8 +170,30 @@ async def test_a_refused_subscription_is_told_in_the_exchanges_words(autojump_cl
     assert len(exchange.asked) > 2
     exchange.answer = {"status": 200, "result": {"subscriptionId": 3}}
     with trio.fail_after(60):
-        await user.opened()
+        await user.line.opened()
     assert owner.told == ["open"]
+
+
+@pytest.mark.parametrize(
+    ("code", "raises"), [(-1022, True), (-2014, True), (-2015, True), (-1021, False), (-1000, False)]
+)
+async def test_who_waits_is_told_that_the_key_is_not_taken(autojump_clock, spot, nursery, code, raises):
+    """At once, and as long as it is so; other trouble is waited out."""
+    _, exchange, _, make = spot
+    exchange.answer = {"status": 400, "error": {"code": code, "msg": "No."}}
+    user = make()
+    nursery.start_soon(user.run)
+    for _ in range(2):
+        told = None
+        with trio.move_on_after(5):
+            try:
+                await user.opened()
+            except Refusal as refusal:
+                told = refusal.code
+        assert told == (code if raises else None)
+    exchange.answer = {"status": 200, "result": {"subscriptionId": 3}}
+    await trio.sleep(60)
+    await user.opened()
 
 
 async def test_a_time_that_is_off_is_measured_anew(autojump_clock, spot, nursery):
