@@ -6,8 +6,10 @@ import json
 import ssl
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 import zmq
 from certificates import Authority, needs_openssl
 from gateway_process import TOKEN, GatewayProcess, quantmind, running, until, write_config
@@ -15,15 +17,20 @@ from metric_walk import Samples, parsed, value, without_a_row
 
 from quantmind.client.rest import RestClient
 from quantmind.edges.rest.metric_table import METRICS
+from quantmind.testing.binance.in_thread import SimulatorThread, start_simulator_thread
+from quantmind.testing.binance.simulator import KEYS
 
 WALK = {"type": "mt5_mock", "symbols": {"EURUSD": {}}, "feed": {"type": "random_walk", "seed": 1, "ticks_per_s": 50}}
 FED = {"type": "mt5_mock", "symbols": {"EURUSD": {}}, "feed": {"type": "ingest"}}
+COINS = {"type": "binance_spot", "api_key": KEYS.api_key, "api_secret": KEYS.secret, "symbols": ["BTCUSDT"]}
 BY_CHANCE = {
     "broker_trading_hold",
     "ingest_denied",
     "secure_denied",
     "tls_failed",
     "broker_symbol_silent",
+    "exchange_banned_until_timestamp_seconds",
+    "exchange_lost_trades",
     "commands_without_place",
     "turns_pressed",
     "turns_waited",
@@ -74,8 +81,31 @@ def come_with_a_guard(gateway: GatewayProcess) -> None:
         raise AssertionError("no beat came")
 
 
+@pytest.fixture
+def sim() -> Iterator[SimulatorThread]:
+    """An exchange whose prices walk."""
+    with start_simulator_thread() as sim:
+        sim.do(lambda it: it.start_walk())
+        yield sim
+
+
+def surprise(client: RestClient, sim: SimulatorThread) -> None:
+    """A word that is new to the gateway, and streams that break; until both have been seen."""
+    until(lambda: client.get("/status")["exchanges"]["coins"]["connected"])
+    sim.do(lambda it: it.engine.on_event({"e": "somethingOf2027", "E": 1}))
+    until(lambda: client.get("/status")["exchanges"]["coins"]["strange"])
+    sim.do(lambda it: it.end_connections())
+
+    def is_up_again() -> bool:
+        now = client.get("/status")["exchanges"]["coins"]
+        lines = (now["user"], now["market"]["lines"]["market"])
+        return all(line["gaps"] and line["lost"] is None and line["quiet_s"] is not None for line in lines)
+
+    until(is_up_again)
+
+
 @needs_openssl
-def test_all_of_it(tmp_path: Path) -> None:
+def test_all_of_it(tmp_path: Path, sim: SimulatorThread) -> None:
     """With TLS, endpoints by PLAIN and CURVE, ticks that come in: each figure has a row, and each row its figure."""
     authority = Authority.make(tmp_path)
     issued = authority.issue()
@@ -84,7 +114,12 @@ def test_all_of_it(tmp_path: Path) -> None:
     plain = {"host": "127.0.0.1", "port": 0, "mechanism": "plain"}
     config = write_config(
         tmp_path,
-        {"demo": WALK, "fed": FED, "far": {"type": "mt5_socket", "mode": "listen"}},
+        {
+            "demo": WALK,
+            "fed": FED,
+            "far": {"type": "mt5_socket", "mode": "listen"},
+            "coins": {**COINS, "base_url": sim.url},
+        },
         commands={"secure": [plain, {**plain, "mechanism": "curve", "curve_clients_dir": str(tmp_path / "clients")}]},
         data={"secure": [plain], "ingest_port": 0},
         tls={"certificate": str(issued.certificate), "key": str(issued.key)},
@@ -110,6 +145,7 @@ def test_all_of_it(tmp_path: Path) -> None:
         until(lambda: client.get("/status")["bridges"]["brokers"]["far"]["guard"]["acknowledged"])
         send_ticks(gateway)
         until(lambda: client.get("/status")["ingest"]["dropped"])
+        surprise(client, sim)
         status = client.get("/status")
         found = scrape(gateway, trust)
         assert without_a_row(status) == []
@@ -128,6 +164,13 @@ def test_all_of_it(tmp_path: Path) -> None:
         assert value(found, "bridge_guard_acknowledged", broker="far") >= 1
         assert value(found, "bridge_guard_held", broker="far") == 0
         assert value(found, "news_events_by_impact", impact="high") == 1
+        assert value(found, "exchange_connected", broker="coins") == 1
+        assert value(found, "exchange_line_lost", broker="coins", line="account") == 0
+        assert value(found, "exchange_line_messages_total", broker="coins", line="market") > 1
+        assert value(found, "exchange_limit_most", broker="coins", limit="REQUEST_WEIGHT 1M") == 6000
+        assert abs(value(found, "exchange_clock_offset_seconds", broker="coins")) < 1
+        assert value(found, "exchange_assets_not_counted", broker="coins") == 2
+        assert value(found, "exchange_strange_total", broker="coins", word="event=somethingOf2027") == 1
         assert value(found, "secure_keys", socket="commands_curve") == 0
         assert value(found, "tls_certificate_expires_timestamp_seconds") > time.time() + 80 * 86400
         ticks = value(found, "broker_ticks_polled_total", broker="demo")

@@ -43,8 +43,8 @@ def _state(name: str, path: str, what: str, *labels: str, known: tuple[str, ...]
     return Metric(name, "gauge", what, path, labels, one_of(*known), of_read=("state",))
 
 
-def _error(name: str, path: str, what: str, *labels: str) -> Metric:
-    return Metric(name, "gauge", f"1 while {what}, else 0.", path, labels, is_there)
+def _error(name: str, path: str, what: str, *labels: str, **more: Any) -> Metric:
+    return Metric(name, "gauge", f"1 while {what}, else 0.", path, labels, is_there, **more)
 
 
 def _took(key: str, **more: Any) -> Metric:
@@ -105,6 +105,7 @@ _J: Final = "journal"
 _E: Final = "journal.emergency"
 _C: Final = "channels"
 _I: Final = "ingest"
+_X: Final = "exchanges.*"
 _BRIDGES: Final = "bridges"
 _G: Final = "bridges.brokers.*.guard"
 
@@ -211,6 +212,150 @@ BROKER: Final = (
     ),
 )
 """Of each broker."""
+
+
+def _line(path: str, line: str = "") -> tuple[Metric, ...]:
+    """A connection to an exchange; without a name it is the last `*` of the path."""
+    labels, of = _named("line", line)
+    return (
+        _error("exchange_line_lost", f"{path}.lost", "nothing is told on the connection", "broker", *labels, **of),
+        _gauge("exchange_line_open_seconds", f"{path}.open_s", "Since it was opened.", "broker", *labels, **of),
+        _gauge(
+            "exchange_line_quiet_seconds", f"{path}.quiet_s", "Since a message came on it.", "broker", *labels, **of
+        ),
+        _counter("exchange_line_messages", f"{path}.received", "Messages that came on it.", "broker", *labels, **of),
+        _counter(
+            "exchange_line_replaced",
+            f"{path}.replaced",
+            "How often it was replaced without a gap.",
+            "broker",
+            *labels,
+            **of,
+        ),
+        _counter(
+            "exchange_line_unseen",
+            f"{path}.unseen",
+            "Replacements before the new one had told of all that the old one had.",
+            "broker",
+            *labels,
+            **of,
+        ),
+        _counter(
+            "exchange_line_gaps",
+            f"{path}.gaps.*",
+            "How often it broke and nothing was told meanwhile, by why.",
+            "broker",
+            *labels,
+            "reason",
+            **of,
+        ),
+    )
+
+
+_UNREAD: Final = "Messages of an exchange that could not be read, of prices or of the account."
+
+EXCHANGE: Final = (
+    _gauge("exchange_connected", f"{_X}.connected", "1 while it is connected, else 0.", "broker"),
+    *_line(f"{_X}.market.lines.*"),
+    *_line(f"{_X}.user", "account"),
+    _counter("exchange_duplicates", f"{_X}.market.duplicates", "Prices and trades that were told twice.", "broker"),
+    _counter(
+        "exchange_lost_trades",
+        f"{_X}.market.lost_trades.*",
+        "Trades that were never told, by their numbers.",
+        "broker",
+        "symbol",
+    ),
+    _counter(
+        "exchange_stalls",
+        f"{_X}.market.stalls",
+        "How often one of two connections fell behind, and was waited for no longer.",
+        "broker",
+    ),
+    _counter("exchange_resets", f"{_X}.market.resets", "How often the exchange began to number anew.", "broker"),
+    _counter("exchange_ticks_dropped", f"{_X}.market.dropped", "Ticks that found no room until the poll.", "broker"),
+    _counter("exchange_ticks_crossed", f"{_X}.market.crossed", "Prices that nobody could trade on.", "broker"),
+    _counter("exchange_unreadable", f"{_X}.market.faults", _UNREAD, "broker", fixed=(("of", "market"),)),
+    _counter("exchange_unreadable", f"{_X}.user.faults", _UNREAD, "broker", fixed=(("of", "account"),)),
+    _counter("exchange_price_looks", f"{_X}.market.looks", "Questions for prices of quiet symbols.", "broker"),
+    _counter("exchange_price_looks_failed", f"{_X}.market.failed_looks", "Those without an answer.", "broker"),
+    _counter(
+        "exchange_silent_deaths",
+        f"{_X}.market.silent_deaths",
+        "How often prices moved and the connection said nothing.",
+        "broker",
+    ),
+    _counter(
+        "exchange_trades_restarts",
+        f"{_X}.market.trades_restarts",
+        "How often the connection for trades was made anew since none came.",
+        "broker",
+    ),
+    _counter("exchange_account_events", f"{_X}.user.events", "What was told of the account.", "broker"),
+    _gauge(
+        "exchange_clock_offset_seconds",
+        f"{_X}.clock.offset_ms",
+        "By how much its clock is ahead of this machine's.",
+        "broker",
+        read=seconds,
+    ),
+    _gauge(
+        "exchange_clock_error_seconds",
+        f"{_X}.clock.error_ms",
+        "By how much that may be wrong either way.",
+        "broker",
+        read=seconds,
+    ),
+    _gauge(
+        "exchange_clock_event_bound_seconds",
+        f"{_X}.clock.event_bound_ms",
+        "By how much it is ahead at the least, by what has just come from it.",
+        "broker",
+        read=seconds,
+    ),
+    _gauge("exchange_clock_age_seconds", f"{_X}.clock.measured_s_ago", "Since it was measured.", "broker"),
+    _counter("exchange_clock_measurements", f"{_X}.clock.measurements", "How often it was measured.", "broker"),
+    _counter("exchange_clock_jumps", f"{_X}.clock.jumps", "How often this machine's clock jumped.", "broker"),
+    _counter("exchange_clock_refusals", f"{_X}.clock.refusals", "Requests refused for their time.", "broker"),
+    _gauge(
+        "exchange_limit_used", f"{_X}.budget.used.*.used", "Used of a limit in its present window.", "broker", "limit"
+    ),
+    _gauge("exchange_limit_most", f"{_X}.budget.used.*.limit", "What may be used of it.", "broker", "limit"),
+    _gauge(
+        "exchange_banned_until_timestamp_seconds",
+        f"{_X}.budget.banned_until",
+        "Until when nothing is sent; absent: it is.",
+        "broker",
+    ),
+    _counter("exchange_bans", f"{_X}.budget.bans", "Answers with 418.", "broker"),
+    _counter("exchange_throttled", f"{_X}.budget.throttled", "Answers with 429.", "broker"),
+    _counter("exchange_requests_held_back", f"{_X}.budget.held_back", "Requests that a limit kept back.", "broker"),
+    _counter("exchange_requests", f"{_X}.requests.requests", "Requests over REST.", "broker"),
+    _counter("exchange_requests_resent", f"{_X}.requests.resent", "Questions that broke off, sent again.", "broker"),
+    _counter(
+        "exchange_requests_unknown", f"{_X}.requests.unknown", "Those of which nobody knows the outcome.", "broker"
+    ),
+    _counter("exchange_requests_refused", f"{_X}.requests.refusals", "Those that were refused.", "broker"),
+    _counter("exchange_stops_placed", f"{_X}.stops.placed", "How often stops of positions were placed.", "broker"),
+    _counter("exchange_stops_failed", f"{_X}.stops.failed", "How often they could not be.", "broker"),
+    _gauge(
+        "exchange_stops_missing",
+        f"{_X}.stops.missing",
+        "Positions without the stops that are wanted.",
+        "broker",
+        read=length,
+    ),
+    _counter("exchange_account_reads", f"{_X}.reads", "How often the whole account was read.", "broker"),
+    _gauge(
+        "exchange_assets_not_counted",
+        f"{_X}.not_counted",
+        "Assets that are held and count for nothing.",
+        "broker",
+        read=length,
+    ),
+    _counter("exchange_strange", f"{_X}.strange.*", "Words that are new to the gateway.", "broker", "word"),
+)
+"""Of each broker at an exchange."""
 
 METRICS: Final = (
     _gauge("up", "", "1: the gateway answers.", read=always),
@@ -344,6 +489,7 @@ METRICS: Final = (
     _counter("channels_loads", f"{_C}.loads", "How often what holds was read from the log."),
     _counter("channels_gaps", f"{_C}.gaps", "Lines that were missing."),
     _counter("channels_faults", f"{_C}.faults", "Lines that could not be understood."),
+    *EXCHANGE,
     _counter("bridges_received", f"{_BRIDGES}.received", "What terminals that came by themselves have said."),
     _counter(
         "bridges_refused", f"{_BRIDGES}.refused.*", "What was refused of bridges and other gateways, by why.", "reason"
