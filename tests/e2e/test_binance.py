@@ -7,6 +7,7 @@ import json
 import re
 import socket
 import time
+import urllib.request
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import attrs
 import zmq
 from gateway_process import TOKEN, GatewayProcess, done, running, until, write_config
+from metric_walk import Samples, parsed, value
 
 from quantmind.testing.binance.in_thread import SimulatorThread, start_simulator_thread
 from quantmind.testing.binance.ledger import Done
@@ -58,8 +60,8 @@ def fault(sim: SimulatorThread, **changes: Any) -> None:
     """Let something go wrong from now on, or be right again."""
 
     def change(it: Any) -> None:
-        for name, value in changes.items():
-            setattr(it.faults, name, value)
+        for name, what in changes.items():
+            setattr(it.faults, name, what)
 
     sim.do(change)
 
@@ -77,6 +79,13 @@ def status(gateway: GatewayProcess) -> Any:
 
 def bid(gateway: GatewayProcess) -> float:
     return float(gateway.get("/ticks/BTCUSDT")["bid"])
+
+
+def scrape(gateway: GatewayProcess) -> Samples:
+    """What GET /metrics gives."""
+    request = urllib.request.Request(gateway.addresses["rest"] + "metrics", headers={"X-Token": TOKEN})
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return parsed(answer.read().decode())
 
 
 def buying(request_id: str, **more: Any) -> dict[str, Any]:
@@ -223,6 +232,7 @@ def test_a_ban(tmp_path: Path) -> None:
         assert refused["status"] != "success", refused
         budget = status(gateway)["budget"]
         assert over - 0.5 <= budget["banned_until"] <= over + 1.5
+        assert value(scrape(gateway), "exchange_banned_until_timestamp_seconds", broker="coins") > time.time()
         again = gateway.command(buying("b"))
         assert again["status"] != "success", again
         assert "nothing is sent for another" in json.dumps(again), again
