@@ -164,6 +164,38 @@ def test_a_day_of_trading(tmp_path: Path) -> None:
         assert KEYS.secret not in "\n".join(gateway.log)
 
 
+def test_a_short_day_of_futures(tmp_path: Path) -> None:
+    """A contract is sold with stops, once; `quantmind flatten` closes it, and its stops go with it."""
+
+    def stops() -> set[Decimal]:
+        waiting = sim.do(lambda it: it.engine.handle("GET", "/fapi/v1/openAlgoOrders", {}))
+        return {Decimal(each["triggerPrice"]) for each in waiting}
+
+    with start_simulator_thread("futures") as sim:
+        sim.do(lambda it: it.start_walk(every_s=0.1))
+        config = configured(tmp_path, sim, type="binance_futures", leverage=5, position_mode="one_way")
+        with running(config) as gateway:
+            until(lambda: is_active(gateway))
+            at = round(bid(gateway))
+            sl, tp = at + 1000, at - 1000
+            opened = gateway.command(order := buying("first", side="sell", sl=sl, tp=tp))
+            assert (opened["status"], opened["sl"], opened["tp"]) == ("success", sl, tp), opened
+            assert gateway.command(order)["ticket"] == opened["ticket"]
+            assert placed(sim) == [Decimal("0.01")]
+            assert stops() == {Decimal(sl), Decimal(tp)}
+            (position,) = until(lambda: gateway.get("/positions")["items"])
+            assert (position["ticket"], position["side"], position["volume"]) == (opened["ticket"], "sell", 0.01)
+            account = gateway.get("/account")
+            assert (account["leverage"], account["margin_mode"]) == (5, "netting")
+            assert abs(account["margin"] - 120) < 1
+            done(config, "flatten", "--yes", "--reason", "the day is over", "--within", "20")
+            assert placed(sim) == [Decimal("0.01")] * 2
+            until(lambda: stops() == set())
+            deals = until(lambda: found if len(found := gateway.get("/deals")["items"]) == 2 else None)
+            assert [(each["entry"], each["side"]) for each in deals] == [("in", "sell"), ("out", "buy")]
+            assert status(gateway)["market"]["trades_path"] == "market"
+
+
 def test_the_kill_switch(tmp_path: Path) -> None:
     """`quantmind flatten` takes back what waits, stops that belong together too, and sells all that is held."""
     with exchange(engine=SpotEngine(commission=FEES)) as sim:

@@ -90,7 +90,7 @@ def sim() -> Iterator[SimulatorThread]:
 
 
 def surprise(client: RestClient, sim: SimulatorThread) -> None:
-    """A word that is new to the gateway, and streams that break; until both have been seen."""
+    """A word that is new to the gateway, streams that break, and a trade; until all have been seen."""
     until(lambda: client.get("/status")["exchanges"]["coins"]["connected"])
     sim.do(lambda it: it.engine.on_event({"e": "somethingOf2027", "E": 1}))
     until(lambda: client.get("/status")["exchanges"]["coins"]["strange"])
@@ -102,6 +102,8 @@ def surprise(client: RestClient, sim: SimulatorThread) -> None:
         return all(line["gaps"] and line["lost"] is None and line["quiet_s"] is not None for line in lines)
 
     until(is_up_again)
+    sim.do(lambda it: it.trade("BTCUSDT", 60_000, 1))
+    until(lambda: client.get("/status")["exchanges"]["coins"]["clock"]["event_bound_ms"] is not None)
 
 
 @needs_openssl
