@@ -36,8 +36,9 @@ class FuturesDesk:
         return self.engine.handle(method, f"/fapi/{path if path[0] == 'v' else 'v1/' + path}", sent)
 
     def order(self, side: str, quantity: object, kind: str = "MARKET", **params: object) -> Any:
-        """A new order."""
-        return self.ask("POST", "order", side=side, type=kind, quantity=quantity, **params)
+        """A new order, whose answer says what became of it."""
+        said = {"newOrderRespType": "RESULT"} | params
+        return self.ask("POST", "order", side=side, type=kind, quantity=quantity, **said)
 
     def limit(self, side: str, quantity: object, price: object, tif: str = "GTC", **params: object) -> Any:
         """A new limit order."""
@@ -57,8 +58,9 @@ class FuturesDesk:
         return self.engine.account.position(BTC, side).amount
 
     def kinds(self) -> list[str]:
-        """The events so far, each with its status, and forgotten."""
-        said = [f"{each['e']} {each['o']['X']}" if "o" in each else each["e"] for each in self.events]
+        """The events so far, each with its status, and forgotten; TRADE_LITE left out."""
+        told = [each for each in self.events if each["e"] != "TRADE_LITE"]
+        said = [f"{each['e']} {each['o']['X']}" if "o" in each else each["e"] for each in told]
         self.events.clear()
         return said
 

@@ -1,8 +1,8 @@
-"""Orders, conditional orders and positions of the made-up futures exchange, and how they are said."""
+"""Orders and trades of the made-up futures exchange, and how they are said."""
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 
 import attrs
@@ -14,13 +14,37 @@ NOUGHT: Final = Decimal(0)
 OPEN: Final = frozenset({"NEW", "PARTIALLY_FILLED"})
 QUOTE: Final = "USDT"
 """The margin asset."""
+_FINEST: Final = Decimal("1E-8")
+
+
+class Expiry:
+    """Why an order has ended by itself: `er` of ORDER_TRADE_UPDATE."""
+
+    NONE: Final = "0"
+    IOC: Final = "2"
+    KNOCKED_OUT: Final = "4"
+    """A reduce-only order that finds nothing to reduce any more."""
+    MARKET: Final = "9"
+    FOK: Final = "10"
+
+
+def exact(value: Decimal) -> Decimal:
+    """An amount of money as it is booked: with eight decimals."""
+    return value.quantize(_FINEST, ROUND_HALF_EVEN)
+
+
+def worded(value: Decimal) -> str:
+    """As futures say what was divided: eight decimals at most."""
+    return plain(exact(value))
 
 
 @attrs.define(eq=False)
 class FuturesOrder:
-    """One order. `paid` is price times quantity of its fills."""
+    """One order. `paid` is price times quantity of its fills; `order_id` 0: it is not in the book yet.
 
-    order_id: int
+    `came_of` is the type of the conditional order that it came of, with its `trigger`.
+    """
+
     client_id: str
     symbol: str
     side: str
@@ -32,11 +56,15 @@ class FuturesOrder:
     position_side: str
     time: int
     good_till: int = 0
+    closes_position: bool = False
+    came_of: str = ""
+    trigger: Decimal = NOUGHT
+    order_id: int = 0
     status: str = "NEW"
     filled: Decimal = NOUGHT
     paid: Decimal = NOUGHT
     updated: int = 0
-    closes_position: bool = False
+    modified: int = 0
 
     @property
     def left(self) -> Decimal:
@@ -50,159 +78,84 @@ class FuturesOrder:
     def average(self) -> Decimal:
         return self.paid / self.filled if self.filled else NOUGHT
 
+    @property
+    def reduces(self) -> bool:
+        """Whether it must not open anything: it says so, or its side closes that position side (hedge mode)."""
+        return self.reduce_only or (self.position_side, self.side) in (("LONG", "SELL"), ("SHORT", "BUY"))
+
     def answer(self) -> Payload:
         """What POST, PUT and DELETE answer: without means and sums, since 2026-07-15."""
         return {
-            "clientOrderId": self.client_id,
-            "cumQty": plain(self.filled),
-            "executedQty": plain(self.filled),
             "orderId": self.order_id,
-            "origQty": plain(self.quantity),
-            "price": plain(self.price),
-            "reduceOnly": self.reduce_only,
-            "side": self.side,
-            "positionSide": self.position_side,
-            "status": self.status,
-            "stopPrice": "0",
-            "closePosition": self.closes_position,
             "symbol": self.symbol,
+            "status": self.status,
+            "clientOrderId": self.client_id,
+            "price": plain(self.price),
+            "origQty": plain(self.quantity),
+            "executedQty": plain(self.filled),
+            "cumQty": plain(self.filled),
             "timeInForce": self.tif,
             "type": self.kind,
-            "origType": self.kind,
-            "updateTime": self.updated,
+            "reduceOnly": self.reduce_only,
+            "closePosition": self.closes_position,
+            "side": self.side,
+            "positionSide": self.position_side,
+            "stopPrice": plain(self.trigger),
             "workingType": "CONTRACT_PRICE",
             "priceProtect": False,
+            "origType": self.came_of or self.kind,
             "priceMatch": "NONE",
             "selfTradePreventionMode": "NONE",
             "goodTillDate": self.good_till,
+            "updateTime": self.updated,
         }
 
     def row(self) -> Payload:
         """What GET answers."""
-        return self.answer() | {"avgPrice": plain(self.average), "cumQuote": plain(self.paid), "time": self.time}
+        said = self.answer()
+        del said["cumQty"]
+        return said | {"avgPrice": worded(self.average), "cumQuote": worded(self.paid), "time": self.time}
 
-
-@attrs.define(eq=False)
-class AlgoOrder:
-    """One conditional order. `becomes` is the order that it became; 0: none."""
-
-    algo_id: int
-    client_id: str
-    symbol: str
-    side: str
-    kind: str
-    tif: str
-    quantity: Decimal
-    price: Decimal
-    trigger: Decimal
-    reduce_only: bool
-    closes_position: bool
-    position_side: str
-    time: int
-    good_till: int = 0
-    status: str = "NEW"
-    becomes: int = 0
-    updated: int = 0
-
-    def is_reached(self, price: Decimal) -> bool:
-        """Whether a price sets it off: a stop is beyond the market, a take profit before it."""
-        rises = (self.side == "BUY") is self.kind.startswith("STOP")
-        return price >= self.trigger if rises else price <= self.trigger
-
-    def row(self) -> Payload:
-        """What POST and GET answer."""
-        return {
-            "algoId": self.algo_id,
-            "clientAlgoId": self.client_id,
-            "algoType": "CONDITIONAL",
-            "orderType": self.kind,
-            "symbol": self.symbol,
-            "side": self.side,
-            "positionSide": self.position_side,
-            "timeInForce": self.tif,
-            "quantity": plain(self.quantity),
-            "algoStatus": self.status,
-            "actualOrderId": str(self.becomes or ""),
-            "triggerPrice": plain(self.trigger),
-            "price": plain(self.price),
-            "icebergQuantity": "None",
-            "selfTradePreventionMode": "NONE",
-            "workingType": "CONTRACT_PRICE",
-            "priceMatch": "NONE",
-            "closePosition": self.closes_position,
-            "priceProtect": False,
-            "reduceOnly": self.reduce_only,
-            "createTime": self.time,
-            "updateTime": self.updated,
-            "triggerTime": 0,
-            "goodTillDate": self.good_till,
+    def event(self, now: int, execution: str, trade: FuturesTrade | None = None, expiry: str = Expiry.NONE) -> Payload:
+        """ORDER_TRADE_UPDATE; only one of a trade says a commission."""
+        said: Payload = {
+            "s": self.symbol,
+            "c": self.client_id,
+            "S": self.side,
+            "o": self.kind,
+            "f": self.tif,
+            "q": plain(self.quantity),
+            "p": plain(self.price),
+            "ap": worded(self.average),
+            "sp": plain(self.trigger),
+            "x": execution,
+            "X": self.status,
+            "i": self.order_id,
+            "l": "0" if trade is None else plain(trade.quantity),
+            "z": plain(self.filled),
+            "L": "0" if trade is None else plain(trade.price),
+            "T": now,
+            "t": 0 if trade is None else trade.trade_id,
+            "b": "0",
+            "a": "0",
+            "m": trade is not None and trade.is_maker,
+            "R": self.reduce_only,
+            "wt": "CONTRACT_PRICE",
+            "ot": self.came_of or self.kind,
+            "ps": self.position_side,
+            "cp": self.closes_position,
+            "rp": "0" if trade is None else plain(trade.realized),
+            "pP": False,
+            "si": 0,
+            "ss": 0,
+            "V": "NONE",
+            "pm": "NONE",
+            "gtd": self.good_till,
+            "er": expiry,
         }
-
-    def event(self, now: int, reason: str = "") -> Payload:
-        """ALGO_UPDATE."""
-        return {
-            "e": "ALGO_UPDATE",
-            "T": self.updated,
-            "E": now,
-            "o": {
-                "caid": self.client_id,
-                "aid": self.algo_id,
-                "at": "CONDITIONAL",
-                "o": self.kind,
-                "s": self.symbol,
-                "S": self.side,
-                "ps": self.position_side,
-                "f": self.tif,
-                "q": plain(self.quantity),
-                "X": self.status,
-                "ai": str(self.becomes or ""),
-                "tp": plain(self.trigger),
-                "p": plain(self.price),
-                "V": "NONE",
-                "wt": "CONTRACT_PRICE",
-                "pm": "NONE",
-                "cp": self.closes_position,
-                "pP": False,
-                "R": self.reduce_only,
-                "gtd": self.good_till,
-                "rm": reason,
-            },
-        }
-
-
-@attrs.define(eq=False)
-class FuturesPosition:
-    """`amount` is below 0 for a short one; `cost` is price times amount without its sign."""
-
-    symbol: str
-    side: str
-    amount: Decimal = NOUGHT
-    cost: Decimal = NOUGHT
-    updated: int = 0
-
-    @property
-    def entry(self) -> Decimal:
-        return self.cost / abs(self.amount) if self.amount else NOUGHT
-
-    def trade(self, signed: Decimal, price: Decimal) -> Decimal:
-        """Take in a fill; what it realised."""
-        if not self.amount or (signed > 0) == (self.amount > 0):
-            self.amount += signed
-            self.cost += abs(signed) * price
-            return NOUGHT
-        closed = min(abs(signed), abs(self.amount))
-        entry, sign = self.entry, 1 if self.amount > 0 else -1
-        part = self.cost if closed == abs(self.amount) else entry * closed
-        realized = (closed * price - part) * sign
-        self.amount += signed
-        self.cost -= part
-        if abs(signed) > closed:
-            self.cost = abs(self.amount) * price
-        return realized
-
-    def worth(self, price: Decimal) -> Decimal:
-        """What it would realise at a price."""
-        return (abs(self.amount) * price - self.cost) * (1 if self.amount > 0 else -1)
+        if trade is not None:
+            said |= {"n": plain(trade.commission), "N": QUOTE}
+        return {"e": "ORDER_TRADE_UPDATE", "E": now, "T": now, "o": said}
 
 
 @attrs.frozen
@@ -235,4 +188,22 @@ class FuturesTrade:
             "positionSide": self.order.position_side,
             "symbol": self.order.symbol,
             "time": self.time,
+        }
+
+    def lite(self, now: int) -> Payload:
+        """TRADE_LITE, which comes before the order's own event."""
+        return {
+            "e": "TRADE_LITE",
+            "E": now,
+            "T": now,
+            "s": self.order.symbol,
+            "q": plain(self.order.quantity),
+            "p": plain(self.order.price),
+            "m": self.is_maker,
+            "c": self.order.client_id,
+            "S": self.order.side,
+            "L": plain(self.price),
+            "l": plain(self.quantity),
+            "t": self.trade_id,
+            "i": self.order.order_id,
         }

@@ -1,55 +1,78 @@
-"""What the made-up futures exchange answers to questions."""
+"""What the made-up futures exchange answers to questions about the market and orders."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from typing import Any, Final
 
 import attrs
 
 from quantmind.testing.binance.engine import ApiFault, Payload, integer_of
-from quantmind.testing.binance.futures_orders import NOUGHT, OPEN, QUOTE, FuturesPosition
+from quantmind.testing.binance.futures_book import OrderBook
+from quantmind.testing.binance.futures_checks import symbol_of
+from quantmind.testing.binance.futures_conditional import Conditionals
+from quantmind.testing.binance.futures_orders import OPEN, QUOTE
+from quantmind.testing.binance.futures_placing import ABSENT, Placing
 from quantmind.testing.binance.symbols import SymbolSettings, plain
 
-if TYPE_CHECKING:
-    from quantmind.testing.binance.futures_engine import FuturesEngine
-
 Params = Mapping[str, str]
+_FUNDING_EVERY_MS: Final = 8 * 3_600_000
+_MOST: Final = 1000
+
+
+def page(rows: Iterable[Payload], params: Params, usual: int, number: str, start: str = "", time: str = "time") -> Any:
+    """Of rows from the oldest on: the first ones from a number or a time on, else the newest.
+
+    Args:
+        usual: how many there are where `limit` was not sent; 1000 at the most.
+        number: the field that `start` is compared with.
+        start: the parameter that names the lowest number; empty: there is none.
+    """
+    lowest = integer_of(params, start) if start else None
+    since, until = integer_of(params, "startTime"), integer_of(params, "endTime")
+    if since is not None and until is not None and since > until:
+        raise ApiFault(400, -1023, "Start time is greater than end time.")
+    limit = integer_of(params, "limit")
+    if limit is not None and not 0 < limit <= _MOST:
+        raise ApiFault(400, -1130, "Data sent for parameter 'limit' is not valid.")
+    found = [
+        row
+        for row in rows
+        if (lowest is None or row[number] >= lowest)
+        and (since is None or row[time] >= since)
+        and (until is None or row[time] <= until)
+    ]
+    most = limit or usual
+    return found[:most] if lowest is not None or since is not None else found[-most:]
 
 
 @attrs.frozen(eq=False)
-class FuturesQueries:
-    """Of one engine."""
+class MarketQueries:
+    """Of one exchange."""
 
-    engine: FuturesEngine
+    book: OrderBook
+    placing: Placing
+    conditionals: Conditionals
 
     def routes(self) -> Mapping[tuple[str, str], Callable[[Params], Any]]:
         """By method and path."""
         paths: dict[str, Callable[[Params], Any]] = {
-            "/fapi/v1/time": lambda _: {"serverTime": self.engine.now},
-            "/fapi/v1/ping": lambda _: {},
-            "/fapi/v1/exchangeInfo": self._info,
-            "/fapi/v1/ticker/bookTicker": self._book,
-            "/fapi/v1/premiumIndex": self._premium,
-            "/fapi/v1/order": lambda params: self.engine.order_of(params).row(),
-            "/fapi/v1/openOrder": self._open_order,
-            "/fapi/v1/openOrders": self._open_orders,
-            "/fapi/v1/allOrders": self._all_orders,
-            "/fapi/v1/userTrades": self._trades,
-            "/fapi/v1/algoOrder": lambda params: self.engine.algo_of(params).row(),
-            "/fapi/v1/openAlgoOrders": self._open_algos,
-            "/fapi/v1/allAlgoOrders": self._all_algos,
-            "/fapi/v1/symbolConfig": self._config,
-            "/fapi/v1/positionSide/dual": lambda _: {"dualSidePosition": self.engine.account.hedges},
-            "/fapi/v1/multiAssetsMargin": lambda _: {"multiAssetsMargin": False},
-            "/fapi/v2/balance": self._balance,
-            "/fapi/v3/balance": self._balance,
-            "/fapi/v2/account": self._account,
-            "/fapi/v3/account": self._account,
-            "/fapi/v2/positionRisk": self._positions,
-            "/fapi/v3/positionRisk": self._positions,
+            "ping": lambda _: {},
+            "time": lambda _: {"serverTime": self.book.now()},
+            "exchangeInfo": self._info,
+            "ticker/bookTicker": self._best,
+            "premiumIndex": self._premium,
+            "order": lambda params: self.placing.find(params).row(),
+            "openOrder": self._open_order,
+            "openOrders": lambda params: [each.row() for each in self.book.open_orders(self._symbol(params))],
+            "allOrders": self._all_orders,
+            "userTrades": self._trades,
+            "algoOrder": lambda params: self.conditionals.find(params).row(),
+            "openAlgoOrders": self._open_algos,
+            "allAlgoOrders": self._all_algos,
         }
-        return {("GET", path): route for path, route in paths.items()}
+        return {("GET", f"/fapi/v1/{path}"): route for path, route in paths.items()}
 
     # --- the market --------------------------------------------------------------------------------------------------
 
@@ -58,190 +81,100 @@ class FuturesQueries:
         return {
             "exchangeFilters": [],
             "rateLimits": [],
-            "serverTime": self.engine.now,
+            "serverTime": self.book.now(),
             "assets": [{"asset": QUOTE, "marginAvailable": True, "autoAssetExchange": "0"}],
-            "symbols": [_symbol(each) for each in self.engine.symbols.values()],
+            "symbols": [_symbol(each) for each in self.book.symbols.values()],
             "timezone": "UTC",
         }
 
-    def _book(self, params: Params) -> Any:
+    def _best(self, params: Params) -> Any:
         rows = [
             {
                 "symbol": name,
                 "bidPrice": plain(market.bid),
-                "bidQty": "1",
+                "bidQty": plain(_size(market.bid_qty)),
                 "askPrice": plain(market.ask),
-                "askQty": "1",
-                "time": self.engine.now,
+                "askQty": plain(_size(market.ask_qty)),
+                "lastUpdateId": market.update_id,
+                "time": self.book.now(),
             }
-            for name, market in self.engine.markets.items()
+            for name, market in self.book.markets.items()
         ]
         return self._one_or_all(rows, params)
 
     def _premium(self, params: Params) -> Any:
+        now = self.book.now()
         rows = [
             {
                 "symbol": name,
                 "markPrice": plain(market.last),
                 "indexPrice": plain(market.last),
+                "estimatedSettlePrice": plain(market.last),
                 "lastFundingRate": "0",
-                "nextFundingTime": 0,
-                "time": self.engine.now,
+                "interestRate": "0",
+                "nextFundingTime": (now // _FUNDING_EVERY_MS + 1) * _FUNDING_EVERY_MS,
+                "time": now,
             }
-            for name, market in self.engine.markets.items()
+            for name, market in self.book.markets.items()
         ]
         return self._one_or_all(rows, params)
 
     def _one_or_all(self, rows: list[Payload], params: Params) -> Any:
-        if "symbol" not in params:
-            return rows
-        name = self.engine.symbol_of(params).name
-        return next(row for row in rows if row["symbol"] == name)
+        name = self._symbol(params)
+        return rows if name is None else next(row for row in rows if row["symbol"] == name)
 
     # --- orders ------------------------------------------------------------------------------------------------------
 
     def _open_order(self, params: Params) -> Payload:
-        order = self.engine.order_of(params)
+        order = self.placing.find(params)
         if order.status not in OPEN:
-            raise ApiFault(400, -2013, "Order does not exist.")
+            raise ApiFault(*ABSENT)
         return order.row()
 
-    def _open_orders(self, params: Params) -> list[Payload]:
-        return [each.row() for each in self.engine.open_orders(self._symbol(params))]
+    def _all_orders(self, params: Params) -> Any:
+        symbol = symbol_of(self.book.symbols, params).name
+        rows = [each.row() for each in self.book.orders.values() if each.symbol == symbol]
+        return page(rows, params, 500, "orderId", "orderId")
 
-    def _all_orders(self, params: Params) -> list[Payload]:
-        symbol = self.engine.symbol_of(params).name
-        rows = [each.row() for each in self.engine.orders.values() if each.symbol == symbol]
-        return rows[-_limit(params) :]
-
-    def _trades(self, params: Params) -> list[Payload]:
-        symbol, order_id = self.engine.symbol_of(params).name, integer_of(params, "orderId")
-        found = [each for each in self.engine.trades if each.order.symbol == symbol]
+    def _trades(self, params: Params) -> Any:
+        symbol, order_id = symbol_of(self.book.symbols, params).name, integer_of(params, "orderId")
+        found = [each for each in self.book.trades if each.order.symbol == symbol]
         rows = [each.row() for each in found if order_id in (None, each.order.order_id)]
-        return rows[-_limit(params) :]
+        return page(rows, params, 500, "id", "fromId")
 
     def _open_algos(self, params: Params) -> list[Payload]:
-        return [each.row() for each in self.engine.open_algos(self._symbol(params))]
+        algo_id = integer_of(params, "algoId")
+        found = self.conditionals.open_algos(self._symbol(params))
+        return [each.row() for each in found if algo_id in (None, each.algo_id)]
 
-    def _all_algos(self, params: Params) -> list[Payload]:
-        symbol = self.engine.symbol_of(params).name
-        return [each.row() for each in self.engine.algos.values() if each.symbol == symbol][-_limit(params) :]
+    def _all_algos(self, params: Params) -> Any:
+        symbol = symbol_of(self.book.symbols, params).name
+        rows = [each.row() for each in self.conditionals.algos.values() if each.symbol == symbol]
+        return page(rows, params, 500, "algoId", "algoId", "createTime")
 
     def _symbol(self, params: Params) -> str | None:
-        return self.engine.symbol_of(params).name if "symbol" in params else None
-
-    # --- the account -------------------------------------------------------------------------------------------------
-
-    def _config(self, params: Params) -> list[Payload]:
-        account = self.engine.account
-        names = [self.engine.symbol_of(params).name] if "symbol" in params else list(self.engine.symbols)
-        return [
-            {
-                "symbol": name,
-                "marginType": account.margin_types.get(name, "CROSSED"),
-                "isAutoAddMargin": False,
-                "leverage": account.leverages[name],
-                "maxNotionalValue": "1000000",
-            }
-            for name in names
-        ]
-
-    def _balance(self, params: Params) -> list[Payload]:
-        del params
-        return [
-            {
-                "accountAlias": "SgsR",
-                "asset": asset,
-                "balance": plain(amount),
-                "crossWalletBalance": plain(amount),
-                "crossUnPnl": "0",
-                "availableBalance": plain(amount),
-                "maxWithdrawAmount": plain(amount),
-                "marginAvailable": True,
-                "updateTime": self.engine.now,
-            }
-            for asset, amount in self.engine.account.wallets.items()
-        ]
-
-    def _account(self, params: Params) -> Payload:
-        del params
-        engine, account = self.engine, self.engine.account
-        orders = engine.open_orders()
-        profit = sum((account.unrealized(each) for each in account.positions.values()), NOUGHT)
-        wallet, margin = account.wallets.get(QUOTE, NOUGHT), account.margin(orders)
-        held = [each for each in account.positions.values() if each.amount]
-        return {
-            "totalInitialMargin": plain(margin),
-            "totalMaintMargin": "0",
-            "totalWalletBalance": plain(wallet),
-            "totalUnrealizedProfit": plain(profit),
-            "totalMarginBalance": plain(wallet + profit),
-            "availableBalance": plain(account.available(orders)),
-            "maxWithdrawAmount": plain(wallet),
-            "assets": [
-                {"asset": asset, "walletBalance": plain(amount), "updateTime": engine.now}
-                for asset, amount in account.wallets.items()
-            ],
-            "positions": [
-                {
-                    "symbol": each.symbol,
-                    "positionSide": each.side,
-                    "positionAmt": plain(each.amount),
-                    "unrealizedProfit": plain(account.unrealized(each)),
-                    "updateTime": each.updated,
-                }
-                for each in held
-            ],
-        }
-
-    def _positions(self, params: Params) -> list[Payload]:
-        del params
-        return [self._position(each) for each in self.engine.account.positions.values() if each.amount]
-
-    def _position(self, position: FuturesPosition) -> Payload:
-        account, last = self.engine.account, self.engine.markets[position.symbol].last
-        return {
-            "symbol": position.symbol,
-            "positionSide": position.side,
-            "positionAmt": plain(position.amount),
-            "entryPrice": plain(position.entry),
-            "breakEvenPrice": plain(position.entry),
-            "markPrice": plain(last),
-            "unRealizedProfit": plain(account.unrealized(position)),
-            "liquidationPrice": "0",
-            "isolatedMargin": "0",
-            "notional": plain(position.amount * last),
-            "marginAsset": QUOTE,
-            "isolatedWallet": "0",
-            "initialMargin": plain(account.margin_of(position)),
-            "maintMargin": "0",
-            "updateTime": position.updated,
-        }
+        return symbol_of(self.book.symbols, params).name if "symbol" in params else None
 
 
-def _limit(params: Params) -> int:
-    return min(integer_of(params, "limit") or 500, 1000)
+def _size(quantity: Decimal | None) -> Decimal:
+    return Decimal(1000) if quantity is None else quantity
 
 
 def _symbol(settings: SymbolSettings) -> Payload:
+    least, most, step = plain(settings.min_qty), plain(settings.max_qty), plain(settings.step)
     filters: list[Payload] = [
         {
             "filterType": "PRICE_FILTER",
-            "maxPrice": plain(settings.max_price),
             "minPrice": plain(settings.min_price),
+            "maxPrice": plain(settings.max_price),
             "tickSize": plain(settings.tick),
         },
-        {
-            "filterType": "LOT_SIZE",
-            "maxQty": plain(settings.max_qty),
-            "minQty": plain(settings.min_qty),
-            "stepSize": plain(settings.step),
-        },
+        {"filterType": "LOT_SIZE", "minQty": least, "maxQty": most, "stepSize": step},
         {
             "filterType": "MARKET_LOT_SIZE",
+            "minQty": least,
             "maxQty": plain(settings.most_at_market),
-            "minQty": plain(settings.min_qty),
-            "stepSize": plain(settings.step),
+            "stepSize": step,
         },
         {"filterType": "MAX_NUM_ORDERS", "limit": settings.max_orders},
         {"filterType": "MAX_NUM_ALGO_ORDERS", "limit": settings.max_stops},
@@ -257,15 +190,24 @@ def _symbol(settings: SymbolSettings) -> Payload:
         "symbol": settings.name,
         "pair": settings.name,
         "contractType": "PERPETUAL",
+        "deliveryDate": 4133404800000,
+        "onboardDate": 1569398400000,
         "status": settings.status,
+        "maintMarginPercent": "2.5000",
+        "requiredMarginPercent": "5.0000",
         "baseAsset": settings.base,
         "quoteAsset": settings.quote,
         "marginAsset": settings.quote,
         "pricePrecision": settings.price_digits,
         "quantityPrecision": settings.quantity_digits,
+        "baseAssetPrecision": 8,
+        "quotePrecision": 8,
+        "underlyingType": "COIN",
+        "underlyingSubType": [],
+        "triggerProtect": "0.0500",
+        "liquidationFee": "0.012500",
+        "marketTakeBound": "0.05",
         "filters": filters,
         "orderTypes": ["LIMIT", "MARKET", "STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET"],
         "timeInForce": ["GTC", "IOC", "FOK", "GTX", "GTD"],
-        "triggerProtect": "0.05",
-        "marketTakeBound": "0.05",
     }

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from quantmind.adapters.binance import futures_algo, futures_wire
 from quantmind.adapters.binance.exchange_info import exchange_info
 from quantmind.adapters.binance.futures_events import user_event
-from quantmind.adapters.binance.records import BalancesSaid, OrderSaid
+from quantmind.adapters.binance.records import BalancesSaid, OrderSaid, OtherSaid
 from quantmind.testing.binance.engine import ApiFault
 from quantmind.testing.binance.ledger import Done
 
@@ -73,7 +73,7 @@ def test_ids_are_unique_among_open_orders_alone() -> None:
         ({"quantity": "0.1", "kind": "STOP_MARKET"}, -4120),
         ({"quantity": "0.1", "positionSide": "LONG"}, -4061),
         ({"quantity": "0.1", "symbol": "NOSUCH"}, -1121),
-        ({"quantity": "0.1", "kind": "LIMIT", "price": "59000", "timeInForce": "GTD", "goodTillDate": "1"}, -4204),
+        ({"quantity": "0.1", "kind": "LIMIT", "price": "59000", "timeInForce": "GTD", "goodTillDate": "1"}, -5040),
     ],
 )
 def test_what_is_refused(request_: dict[str, Any], code: int) -> None:
@@ -94,14 +94,16 @@ def test_reduce_only_is_capped_to_the_position() -> None:
 
 
 def test_a_conditional_order_is_set_off() -> None:
-    """It says that it was, becomes an order with a name of its own, and is finished when that has filled."""
+    """It says that it was, becomes an order of the same name, and is finished when that has filled."""
     desk = FuturesDesk()
     desk.order("BUY", "0.1")
     algo = desk.algo("SELL", "STOP_MARKET", "59000", clientAlgoId="stop")
-    assert (algo["algoStatus"], algo["actualOrderId"]) == ("NEW", "")
+    assert (algo["algoStatus"], algo["timeInForce"], algo["reduceOnly"]) == ("NEW", "GTE_GTC", True)
+    assert desk.ask("GET", "algoOrder", symbol=None, clientAlgoId="stop")["actualOrderId"] == ""
     desk.kinds()
     desk.quote("59000", "59001")
     assert desk.kinds() == [
+        "ALGO_UPDATE TRIGGERING",
         "ALGO_UPDATE TRIGGERED",
         "ORDER_TRADE_UPDATE NEW",
         "ACCOUNT_UPDATE",
@@ -111,7 +113,17 @@ def test_a_conditional_order_is_set_off() -> None:
     assert (desk.held(), desk.wallet) == (0, D(100_000) - D("100.1"))
     row = desk.ask("GET", "algoOrder", symbol=None, clientAlgoId="stop")
     became = desk.ask("GET", "order", orderId=row["actualOrderId"])
-    assert (became["clientOrderId"], became["reduceOnly"]) == ("algo_1", True)
+    assert (became["clientOrderId"], became["reduceOnly"]) == ("stop", True)
+    assert (became["type"], became["origType"], became["stopPrice"]) == ("MARKET", "STOP_MARKET", "59000")
+
+
+def test_what_comes_of_a_conditional_order_may_have_another_name() -> None:
+    """By a setting, for whoever must not rely on it."""
+    desk = FuturesDesk(keeps_names=False)
+    desk.order("BUY", "0.1")
+    desk.algo("SELL", "STOP_MARKET", "59000", clientAlgoId="stop")
+    desk.quote("59000", "59001")
+    assert desk.ask("GET", "order", orderId=2)["clientOrderId"] == "algo_1"
 
 
 def test_conditional_orders_have_rules_of_their_own() -> None:
@@ -130,15 +142,24 @@ def test_conditional_orders_have_rules_of_their_own() -> None:
     assert desk.ask("GET", "openAlgoOrders") == []
 
 
-def test_a_stop_without_a_position_expires() -> None:
-    """It is not taken back when the position closes, and does nothing when it is set off."""
+def test_an_exit_ends_with_its_position() -> None:
+    """Whoever closed it, and the other exit, too; none is taken without a position."""
     desk = FuturesDesk()
+    assert fault(desk.algo, "SELL", "STOP_MARKET", "59000") == -4509
     desk.order("BUY", "0.1")
+    assert fault(desk.algo, "BUY", "STOP_MARKET", "61000") == -4509
     desk.algo("SELL", "STOP_MARKET", "59000", clientAlgoId="a")
-    desk.order("SELL", "0.1", reduceOnly="true")
+    desk.order("SELL", "0.05", reduceOnly="true")
     assert len(desk.ask("GET", "openAlgoOrders")) == 1
-    desk.quote("58999", "59000")
-    assert desk.ask("GET", "algoOrder", symbol=None, clientAlgoId="a")["algoStatus"] == "EXPIRED"
+    desk.kinds()
+    desk.order("SELL", "0.05", reduceOnly="true")
+    assert desk.kinds()[-1] == "ALGO_UPDATE EXPIRED"
+    desk.order("BUY", "0.1")
+    desk.algo("SELL", "STOP_MARKET", "59000", clientAlgoId="stop")
+    desk.algo("SELL", "TAKE_PROFIT_MARKET", "61000", clientAlgoId="take")
+    desk.quote("61000", "61001")
+    said = {each["clientAlgoId"]: each["algoStatus"] for each in desk.ask("GET", "allAlgoOrders")}
+    assert said == {"a": "EXPIRED", "stop": "EXPIRED", "take": "FINISHED"}
     assert desk.held() == 0
 
 
@@ -221,7 +242,8 @@ def test_its_answers_have_the_documents_names() -> None:
     for path, decode in read.items():
         assert decode(msgspec.json.encode(desk.ask("GET", path))) is not None, path
     for event in desk.events:
-        assert isinstance(user_event(msgspec.json.encode(event)), OrderSaid | BalancesSaid)
+        said = user_event(msgspec.json.encode(event))
+        assert isinstance(said, OrderSaid | BalancesSaid) or (isinstance(said, OtherSaid) and said.known)
 
 
 STEPS = st.lists(
