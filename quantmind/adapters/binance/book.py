@@ -98,6 +98,8 @@ class Book(abc.ABC):
     wishes: Wishes = attrs.field(init=False)
     _became: dict[tuple[str, int], str] = attrs.field(factory=dict, init=False)
     """What an order is called that came of a conditional one, by symbol and id."""
+    _owed: dict[int, Decimal] = attrs.field(factory=dict, init=False)
+    """What orders of ours have filled by their answers, by number, until their trades are told."""
     _early: list[OrderSaid | BalancesSaid] = attrs.field(factory=list, init=False)
     _news: trio.Event = attrs.field(factory=trio.Event, init=False)
 
@@ -129,8 +131,11 @@ class Book(abc.ABC):
 
     def answered(self, order: Order, fills: Iterable[Fill] = ()) -> None:
         """Take in the answer to a request of ours; what it told is told by the stream once more."""
-        self.orders.take(self._named(order))
+        order = self._named(order)
+        self.orders.take(order)
         self._take_fills(fills)
+        if order.filled and not order.conditional:
+            self._owed[number_of(order)] = order.filled
         self._carry()
         self._tell()
 
@@ -140,6 +145,11 @@ class Book(abc.ABC):
             return "the account has not been read since its stream began"
         if self.cash != self.expected_cash:
             return f"the wallet has {self.cash} {self.currency}, and by its trades it has {self.expected_cash}"
+        for ticket, filled in list(self._owed.items()):
+            dealt = sum((deal.volume for deal in self.deals_of(ticket)), NOUGHT)
+            if dealt < filled:
+                return f"the order {ticket} has filled {filled}, and its trades tell of {dealt}"
+            del self._owed[ticket]
         for slot, held in self._held().items():
             walked = self.walks[slot].lot.amount
             if held != walked:
@@ -300,6 +310,7 @@ class Book(abc.ABC):
             for fill in trades:
                 self._note(slot, walk.take(fill))
         self.expected_cash = self.cash
+        self._owed.clear()
         self.synced = True
         early, self._early = self._early, []
         for event in early:
@@ -333,8 +344,11 @@ class Book(abc.ABC):
                 self._note(slot, deal)
 
     def _note(self, slot: Slot, deal: Deal | None) -> None:
-        if deal is not None:
-            self.wishes.traded(slot, deal)
+        if deal is None:
+            return
+        self.wishes.traded(slot, deal)
+        if self.walks[slot].is_flat:
+            self.wishes.closed(slot)
 
     @staticmethod
     def _amount_of(fill: Fill, walk: Walk) -> Decimal:

@@ -208,6 +208,8 @@ class BinanceBroker:
         taken_at = self.monotonic()
         await self._proved()
         await self._settled()
+        if self.feed.lost is not None:
+            await self._ask_prices()
         return self.book.sample(taken_at)
 
     async def deals(self, since_msc: int) -> Sequence[Deal]:
@@ -298,6 +300,14 @@ class BinanceBroker:
             raise BrokerUnavailable(
                 f"broker {self.name}: the account's stream at {self.places.server} does not answer"
             ) from None
+
+    # Without its streams positions are worth what the exchange says when it is asked, or nothing is told of them.
+    async def _ask_prices(self) -> None:
+        with self._unavailable(), trio.move_on_after(PROOF_S) as patience:
+            for symbol, bid, ask in await self.venue.prices(self.symbols):
+                self.seeds[symbol] = (bid, ask)
+        if patience.cancelled_caught:
+            raise BrokerUnavailable(f"broker {self.name}: {self.feed.lost}, and prices can't be asked for")
 
     # Until what is told fits together; read anew where it does not by itself.
     async def _settled(self) -> None:
@@ -393,7 +403,7 @@ def price_of(feed: MarketFeed, seeds: Mapping[str, tuple[Decimal, Decimal]]) -> 
 
     def prices(symbol: str) -> tuple[Decimal, Decimal] | None:
         last = feed.merger.last(symbol)
-        if last is None or not math.isfinite(last.bid):
+        if last is None or feed.lost is not None:
             return seeds.get(symbol)
         return Decimal(repr(last.bid)), Decimal(repr(last.ask))
 

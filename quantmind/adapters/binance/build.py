@@ -19,7 +19,7 @@ from quantmind.adapters.binance.budget import FUTURES, SPOT, Budget
 from quantmind.adapters.binance.carried import CarriedFile, CarriedFileError
 from quantmind.adapters.binance.checks import Checks
 from quantmind.adapters.binance.clock import ServerClock
-from quantmind.adapters.binance.desk import Desk
+from quantmind.adapters.binance.desk import ORDER_S, Desk
 from quantmind.adapters.binance.filters import Prices
 from quantmind.adapters.binance.finder import SPARE_S, Finder
 from quantmind.adapters.binance.futures_book import FuturesBook
@@ -179,7 +179,8 @@ def build(
         types.__getitem__,
         lambda: isinstance(book, FuturesBook) and book.hedges,
     )
-    window_s = config.recv_window_ms / 1000 + SPARE_S
+    # A request may have been signed as late as its caller would still wait for it.
+    window_s = ORDER_S + config.recv_window_ms / 1000 + SPARE_S
     desk = Desk(name, book, venue, keeper, checks, sent, wall, window_s)
     finder = Finder(name, book, venue, desk, sent, lambda: config.symbols, window_s)
     user = UserStream(dialect, strange, attempts, line_settings=lines)

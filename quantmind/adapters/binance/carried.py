@@ -7,6 +7,7 @@ at the exchange, so between two of them, or before a waiting order has filled, t
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from decimal import Decimal
@@ -18,6 +19,8 @@ import msgspec
 
 from quantmind.adapters.binance.names import Role, client_id
 from quantmind.adapters.binance.records import NOUGHT
+
+logger: Final = logging.getLogger("quantmind.binance")
 
 MOST: Final = 2000
 """Positions and waiting orders; exchanges allow 200 waiting orders of a symbol."""
@@ -112,8 +115,15 @@ class CarriedFile:
         found = (item for item in self._items.values() if (item.symbol, item.key) == (symbol, key) and not item.waits)
         return next(found, None)
 
-    def keep(self, *items: Carried, drop: tuple[int, ...] = ()) -> None:
-        """Keep what is as it is now, forget what is gone. Raises CarriedFileError: nothing was changed."""
+    def keep(self, *items: Carried, drop: tuple[int, ...] = (), whatever: bool = False) -> None:
+        """Keep what is as it is now, forget what is gone.
+
+        Args:
+            whatever: it has happened already, so it is remembered though it can't be written; `fault` says so.
+
+        Raises:
+            CarriedFileError: nothing was changed.
+        """
         before = dict(self._items)
         for ticket in drop:
             self._items.pop(ticket, None)
@@ -126,7 +136,10 @@ class CarriedFile:
             return
         try:
             self._write()
-        except CarriedFileError:
+        except CarriedFileError as error:
+            if whatever:
+                logger.error("fail.positions reason=%s", ascii(str(error)))
+                return
             self._items = before
             raise
 

@@ -126,30 +126,27 @@ class Desk:
                     waits=True,
                 )
             )
-        self._going(
-            tag,
-            {
-                "kind": "order",
-                "symbol": new.symbol,
-                "key": slot[1],
-                "id": new.client_id,
-                "conditional": conditional,
-                "magic": asked.origin.magic,
-                "comment": asked.comment,
-            },
-            whatever=whatever,
-        )
-        if side is Side.SELL and self.venue.locks_holdings and not waits:
-            async with self.keeper.lock(new.symbol):
-                await self.keeper.free(slot)
-                outcome = await self._send(new, slot)
-                doubt = await self.keeper.keep_locked(slot)
-        else:
-            outcome = await self._send(new, slot)
-            doubt = None
-            if isinstance(outcome, Placed) and not outcome.pending and (asked.sl or asked.tp):
-                doubt = await self.keeper.keep(slot)
+        what = {
+            "kind": "order",
+            "symbol": new.symbol,
+            "key": slot[1],
+            "id": new.client_id,
+            "conditional": conditional,
+            "magic": asked.origin.magic,
+            "comment": asked.comment,
+        }
+        try:
+            if side is Side.SELL and self.venue.locks_holdings and not waits:
+                outcome, doubt = await self._send_freed(new, slot, tag, what, whatever=whatever)
+            else:
+                self._going(tag, what, whatever=whatever)
+                outcome, doubt = await self._send(new, slot), None
+        except (NotSent, Refusal):
+            self.book.wishes.forget(tag_number(tag))
+            raise
         if isinstance(outcome, Placed) and not outcome.pending:
+            if asked.sl or asked.tp:
+                doubt = await self.keeper.keep(slot)
             outcome = self._with_stops(outcome, slot, doubt)
         return outcome
 
@@ -171,17 +168,35 @@ class Desk:
             position_side=slot[1],
         )
         what = {"kind": "order", "symbol": slot[0], "key": slot[1], "id": new.client_id, "conditional": False}
-        self._going(tag, {**what, "magic": asked.origin.magic, "comment": position.comment}, whatever=True)
-        async with self.keeper.lock(slot[0]):
-            await self.keeper.free(slot)
-            outcome = await self._send(new, slot)
-            await self.keeper.keep_locked(slot)
+        what |= {"magic": asked.origin.magic, "comment": position.comment}
+        outcome, _ = await self._send_freed(new, slot, tag, what, whatever=True)
         return outcome
+
+    # What a position consists of is sold: its stops are taken back before, and placed for the rest whatever came of it.
+    async def _send_freed(
+        self, new: New, slot: Slot, tag: str, what: Mapping[str, Any], *, whatever: bool
+    ) -> tuple[Placed | Refused, Refused | Doubt | None]:
+        try:
+            async with self.keeper.lock(slot[0]):
+                await self.keeper.free(slot)
+                # Only now: how old a request is counts from when it goes out.
+                self._going(tag, what, whatever=whatever)
+                try:
+                    outcome = await self._send(new, slot)
+                except (NotSent, Refusal):
+                    await self.keeper.keep_locked(slot)
+                    raise
+                return outcome, await self.keeper.keep_locked(slot)
+        finally:
+            self.book.poke()
 
     async def _send(self, new: New, slot: Slot) -> Placed | Refused:
         order, fills = await _in_time(self.venue.place(new), ORDER_S)
         self.book.answered(order, fills)
-        await self.learn_fills(order)
+        try:
+            await self.learn_fills(order)
+        except (NotSent, Refusal) as error:
+            raise OutcomeUnknown(f"it was filled, and its trades are not known yet: {error}") from None
         if order.life is Life.ENDED and not order.filled:
             return Refused(int(Retcode.PRICE_OFF), f"nothing was filled, and the order is over ({order.status})")
         return placed_of(self.book, order, slot)
@@ -286,7 +301,12 @@ class Desk:
                 self._rename(wish, new.client_id)
                 try:
                     moved = await _in_time(self.venue.move(order, new), ORDER_S)
-                except (NotSent, Refusal):
+                except NotSent:
+                    self._rename(wish, order.client_id)
+                    raise
+                except Refusal as refusal:
+                    if refusal.restored is not None:
+                        self.book.answered(refusal.restored)
                     self._rename(wish, order.client_id)
                     raise
                 if (moved.order_id, moved.conditional) != (order.order_id, order.conditional):

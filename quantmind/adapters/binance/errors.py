@@ -8,6 +8,7 @@ BinanceError
 
 from __future__ import annotations
 
+from quantmind.adapters.binance.records import Order
 from quantmind.errors import QuantMindError
 
 
@@ -28,6 +29,9 @@ class Refusal(BinanceError):
         status: of HTTP, or of the WebSocket API.
         data: what else the answer had, as raw JSON.
     """
+
+    restored: Order | None = None
+    """What was taken back for it, and placed again as it was."""
 
     def __init__(self, code: int, said: str, status: int = 400, data: bytes = b"") -> None:
         super().__init__(f"{said} ({code})" if code else said)

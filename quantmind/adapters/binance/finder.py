@@ -15,7 +15,7 @@ import attrs
 from quantmind.adapters.binance.book import Book, level_of
 from quantmind.adapters.binance.desk import Desk
 from quantmind.adapters.binance.errors import BinanceError
-from quantmind.adapters.binance.names import Role, client_id
+from quantmind.adapters.binance.names import Role, client_id, name_of, tag_number
 from quantmind.adapters.binance.outcomes import cancelled, kept, placed_of, read, stops_changed
 from quantmind.adapters.binance.records import Life, Order
 from quantmind.adapters.binance.venue import Venue
@@ -74,7 +74,7 @@ class Finder:
             case "order":
                 found = await self._find_order(what)
             case "move":
-                found = await self._find_moved(what)
+                found = await self._find_moved(what, self.sent.age_of(sent))
             case "stops":
                 found = self._find_stops(what)
                 if found is None and self._is_in_doubt(tag, what):
@@ -104,13 +104,20 @@ class Finder:
                         order = await self.venue.look(symbol, said, conditional=conditional)
                     if order is not None:
                         return await self._placed(order, (symbol, order.position_side))
-        return Absent()
+        return Absent() if self.sent.whole_for() > self.window_s else None
 
     async def _find_order(self, what: Mapping[str, Any]) -> Placed | None:
         order = await self.venue.look(what["symbol"], what["id"], conditional=bool(what["conditional"]))
-        if order is None:
-            order = self._moved_since(what)
+        if order is None or (order.life is Life.ENDED and not order.filled):
+            order = self._moved_since(what) or await self._look_moved(what) or order
         return None if order is None else await self._placed(order, (what["symbol"], what["key"]))
+
+    async def _look_moved(self, what: Mapping[str, Any]) -> Order | None:
+        name = name_of(what["id"])
+        wish = None if name is None else self.book.wishes.of_order(tag_number(name.tag))
+        if wish is None or not wish.moved:
+            return None
+        return await self.venue.look(what["symbol"], wish.order_id, conditional=bool(what["conditional"]))
 
     # An order that was moved has another name since.
     def _moved_since(self, what: Mapping[str, Any]) -> Order | None:
@@ -119,7 +126,7 @@ class Finder:
             None,
         )
 
-    async def _find_moved(self, what: Mapping[str, Any]) -> Placed | None:
+    async def _find_moved(self, what: Mapping[str, Any], age_s: float) -> Placed | None:
         symbol, slot = what["symbol"], (what["symbol"], what["key"])
         wish = self.book.wishes.of_order(int(what["ticket"]))
         if not what["moves"]:
@@ -130,6 +137,8 @@ class Finder:
         order = await self.venue.look(symbol, what["new"], conditional=bool(what["conditional"]))
         if order is None:
             order = await self.venue.look(symbol, what["old"], conditional=bool(what["conditional"]))
+            if order is not None and order.life is Life.ENDED and age_s > self.window_s:
+                return await self._placed(order, slot)  # it was taken back, and not placed anew
             if order is None or level_of(order) != Decimal(what["price"]) or order.expires_msc != what["expires_msc"]:
                 return None
         if wish is not None:

@@ -16,7 +16,7 @@ import attrs
 from quantmind.adapters.binance import futures_algo, futures_wire, market_wire
 from quantmind.adapters.binance.asking import Asking
 from quantmind.adapters.binance.book import Book, Exits
-from quantmind.adapters.binance.errors import OutcomeUnknown, Refusal
+from quantmind.adapters.binance.errors import NotSent, OutcomeUnknown, Refusal
 from quantmind.adapters.binance.exchange_info import exchange_info
 from quantmind.adapters.binance.futures_book import FuturesBook
 from quantmind.adapters.binance.names import Role, client_id, number
@@ -142,20 +142,29 @@ class FuturesVenue:
             }
             moved = futures_wire.order(await self.asking.trade("PUT", "/fapi/v1/order", params))
             return attrs.evolve(moved, time_msc=order.time_msc)
-        await self.cancel(order)
+        ended = await self.cancel(order) or await self.look_again(order) or order
+        left = order.quantity - ended.filled
+        if left <= 0 or ended.life is not Life.ENDED:
+            raise OutcomeUnknown("the order was filled, or set off, while it was taken back")
         try:
-            return (await self.place(attrs.evolve(new, quantity=order.quantity - order.filled)))[0]
+            return (await self.place(attrs.evolve(new, quantity=left)))[0]
+        except NotSent as error:
+            raise OutcomeUnknown(f"the order was taken back, and could not be placed anew ({error})") from None
         except Refusal as refusal:
             back = attrs.evolve(
-                new, price=order.price or None, trigger=order.trigger or None, expires_msc=order.expires_msc
+                new,
+                client_id=order.client_id,
+                quantity=left,
+                price=order.price or None,
+                trigger=order.trigger or None,
+                expires_msc=order.expires_msc,
             )
             try:
-                restored = (await self.place(attrs.evolve(back, quantity=order.quantity - order.filled)))[0]
-            except (Refusal, OutcomeUnknown) as error:
+                refusal.restored = (await self.place(back))[0]
+            except (Refusal, NotSent, OutcomeUnknown) as error:
                 raise OutcomeUnknown(
                     f"the order was taken back, and can't be placed anew ({refusal}) or as it was ({error})"
                 ) from None
-            self.book.answered(restored)
             raise
 
     async def cancel(self, order: Order) -> Order | None:

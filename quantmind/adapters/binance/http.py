@@ -277,7 +277,7 @@ class Api:
             why = unpacked.fault or f"broke off ({type(error).__name__})"
         if why is None:
             return bytes(unpacked.body)
-        if 300 <= response.status_code < 500:
+        if 300 <= response.status_code < 500 and not is_unknown(response.status_code, 0):
             return b""  # refused, whatever it would have said
         raise self._unknown(what, f"answered, and the answer {why}")
 

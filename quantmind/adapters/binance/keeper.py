@@ -18,8 +18,8 @@ import trio
 from quantmind.adapters.binance.book import Book, Exits
 from quantmind.adapters.binance.carried import Carried
 from quantmind.adapters.binance.errors import BinanceError, NotSent, OutcomeUnknown, Refusal
-from quantmind.adapters.binance.names import Role, client_id
-from quantmind.adapters.binance.records import NOUGHT, Life
+from quantmind.adapters.binance.names import Role, client_id, name_of
+from quantmind.adapters.binance.records import NOUGHT, Life, Order
 from quantmind.adapters.binance.refusals import refused
 from quantmind.adapters.binance.venue import Kind, New, Stops, Venue
 from quantmind.adapters.binance.wishes import Slot
@@ -102,6 +102,7 @@ class StopKeeper:
         return kept
 
     async def _keep(self, slot: Slot, wish: Carried | None, exits: Exits) -> Kept:
+        wish = self._adopted(wish, exits)
         sl, tp = (NOUGHT, NOUGHT) if wish is None else (wish.sl, wish.tp)
         quantity = self.book.volume_of(slot)
         wrong = self._wrong(slot, exits, sl, tp, quantity)
@@ -133,6 +134,7 @@ class StopKeeper:
         return {
             "placed": self.placed,
             "failed": self.failed,
+            "file": self.book.carried.fault,
             "missing": {f"{symbol} {key}": why for (symbol, key), why in self._why.items()},
         }
 
@@ -161,6 +163,17 @@ class StopKeeper:
             await self.reread()
         elif kept.retcode == Retcode.INVALID_STOPS:
             await self._close_beyond(slot)
+
+    # A stop that its trader has set in the exchange's own application is his will, unless he asks for another one here.
+    def _adopted(self, wish: Carried | None, exits: Exits) -> Carried | None:
+        if wish is None or wish.doubt is not None:
+            return wish
+        sl = exits.sl if exits.stop_loss is not None and _is_foreign(exits.stop_loss) else wish.sl
+        tp = exits.tp if exits.take_profit is not None and _is_foreign(exits.take_profit) else wish.tp
+        if (sl, tp) == (wish.sl, wish.tp):
+            return wish
+        self.book.wishes.adopt(wish.ticket, sl, tp)
+        return attrs.evolve(wish, sl=sl, tp=tp)
 
     # A change whose request nobody heard of, and that has changed nothing (yet): it may still arrive. When it can no
     # more, it never was. One that was carried out in part is carried on with, since the position has no stop.
@@ -266,6 +279,10 @@ class StopKeeper:
                     self.book.answered(*await self.venue.place(new))
             except BinanceError as error:
                 logger.error("fail.close symbol=%s side=%s reason=%s", *slot, ascii(str(error)))
+
+
+def _is_foreign(order: Order) -> bool:
+    return name_of(order.client_id) is None
 
 
 # Which of its stops the market has gone through; None: neither.

@@ -217,13 +217,17 @@ def printable(text: str) -> str:
     return "".join(each if each.isprintable() else "?" for each in text)
 
 
+REQUEST_TIMEOUT: Final = 408
+"""The exchange's own servers did not answer it in time (derivatives, General Info)."""
+
+
 def is_unknown(status: int, code: int) -> bool:
     """Whether nobody can say what became of the request: it is looked up, and never sent again.
 
     Binance says of some 503s that the request has surely failed; only words tell them from the others, and to look up
     costs little, so these are unknown too.
     """
-    return status >= 500 or code in UNKNOWN_CODES
+    return status >= 500 or status == REQUEST_TIMEOUT or code in UNKNOWN_CODES
 
 
 def says_absent(refusal: Refusal) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Final
@@ -11,7 +12,7 @@ import attrs
 from quantmind.adapters.binance import market_wire, spot_wire
 from quantmind.adapters.binance.asking import Asking, Lost
 from quantmind.adapters.binance.book import Book, Exits
-from quantmind.adapters.binance.errors import OutcomeUnknown, Refusal
+from quantmind.adapters.binance.errors import NotSent, OutcomeUnknown, Refusal
 from quantmind.adapters.binance.exchange_info import exchange_info
 from quantmind.adapters.binance.names import Role, client_id
 from quantmind.adapters.binance.records import Fill, Life, Order
@@ -21,6 +22,7 @@ from quantmind.adapters.binance.spot_book import SpotBook
 from quantmind.adapters.binance.venue import Kind, New, Stops
 from quantmind.domain.orders import Side
 
+_INVALID_SYMBOL: Final = -1121
 MOST_TRADES: Final = 1000
 """In one answer of myTrades and allOrders."""
 TYPES: Final = {Kind.MARKET: "MARKET", Kind.LIMIT: "LIMIT", Kind.STOP: "STOP_LOSS"}
@@ -45,10 +47,17 @@ class SpotVenue:
 
     async def rules(self, symbols: Sequence[str]) -> dict[str, Rules]:
         """What is traded, by symbol."""
-        body = await self.asking.get("/api/v3/exchangeInfo", {"symbols": _list(symbols)}, weight=_W_INFO)
-        info = exchange_info(body, symbols)
-        self.asking.limits(info.rate_limits)
-        return info.symbols
+        try:
+            return await self._rules(symbols)
+        except Refusal as refusal:
+            if refusal.code != _INVALID_SYMBOL:
+                raise
+        # One of them is not known there, and the exchange does not say which.
+        found: dict[str, Rules] = {}
+        for symbol in symbols:
+            with contextlib.suppress(Refusal):
+                found |= await self._rules([symbol])
+        return found
 
     async def prepare(self, symbols: Sequence[str]) -> None:
         """Nothing: a spot account has no modes."""
@@ -96,6 +105,8 @@ class SpotVenue:
             "side": order.side.value.upper(),
             "type": order.kind,
             "cancelReplaceMode": "STOP_ON_FAILURE",
+            # One that fills meanwhile is not replaced: more would be ordered than was asked for.
+            "cancelRestrictions": "ONLY_PARTIALLY_FILLED" if order.filled else "ONLY_NEW",
             "cancelOrderId": order.order_id,
             "quantity": order.quantity - order.filled,
             "newClientOrderId": new.client_id,
@@ -108,8 +119,9 @@ class SpotVenue:
             half = spot_wire.half_replaced(refusal.data) if refusal.status == Lost.HALF_DONE else None
             if half is None:
                 raise
-            await self._restore(order, new, half)
-            raise Refusal(half.code, half.said, refusal.status) from None
+            told = Refusal(half.code, half.said, refusal.status)
+            told.restored = await self._restore(order, new, half)
+            raise told from None
         return spot_wire.replaced(body)
 
     async def cancel(self, order: Order) -> Order | None:
@@ -193,6 +205,12 @@ class SpotVenue:
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
+    async def _rules(self, symbols: Sequence[str]) -> dict[str, Rules]:
+        body = await self.asking.get("/api/v3/exchangeInfo", {"symbols": _list(symbols)}, weight=_W_INFO)
+        info = exchange_info(body, symbols)
+        self.asking.limits(info.rate_limits)
+        return info.symbols
+
     async def _signed(self, what: str, params: dict[str, Any], weight: int, *, reserve: bool = False) -> bytes:
         return await self.asking.get(f"/api/v3/{what}", params, weight=weight, signed=True, reserve=reserve)
 
@@ -228,12 +246,17 @@ class SpotVenue:
         }
         return spot_wire.placed(await self.asking.trade("POST", "/api/v3/order", params, reserve=True))
 
-    async def _restore(self, order: Order, new: New, half: Refusal) -> None:
-        left = order.quantity - order.filled
-        back = attrs.evolve(new, quantity=left, price=order.price or None, trigger=order.trigger or None)
+    async def _restore(self, order: Order, new: New, half: Refusal) -> Order:
+        back = attrs.evolve(
+            new,
+            client_id=order.client_id,
+            quantity=order.quantity - order.filled,
+            price=order.price or None,
+            trigger=order.trigger or None,
+        )
         try:
-            await self.place(back)
-        except (Refusal, OutcomeUnknown) as error:
+            return (await self.place(back))[0]
+        except (Refusal, NotSent, OutcomeUnknown) as error:
             raise OutcomeUnknown(
                 f"the order was taken back, and can't be placed anew ({half}) or as it was ({error})"
             ) from None

@@ -51,14 +51,28 @@ class Wishes:
         """A change of stops was carried out."""
         item = self.file.items.get(ticket)
         if item is not None and item.doubt is not None:
-            self.file.keep(attrs.evolve(item, doubt=None))
+            self.file.keep(attrs.evolve(item, doubt=None), whatever=True)
 
     def undone(self, ticket: int) -> None:
         """A change of stops was not, and never will be, carried out: what was wanted before is wanted again."""
         item = self.file.items.get(ticket)
         if item is not None and item.doubt is not None:
             before = item.doubt
-            self.file.keep(attrs.evolve(item, sl=before.sl, tp=before.tp, by=before.by, doubt=None))
+            self.file.keep(attrs.evolve(item, sl=before.sl, tp=before.tp, by=before.by, doubt=None), whatever=True)
+
+    def adopt(self, ticket: int, sl: Decimal, tp: Decimal) -> None:
+        """Somebody else has set these stops at the exchange, and they are what is wanted from now on."""
+        self.file.keep(attrs.evolve(self.file.items[ticket], sl=sl, tp=tp), whatever=True)
+
+    def forget(self, ticket: int) -> None:
+        """An order has surely not been placed."""
+        item = self.file.items.get(ticket)
+        if item is not None and item.waits:
+            self.file.keep(drop=(ticket,), whatever=True)
+
+    def closed(self, slot: Slot) -> None:
+        """Its position is closed: what was handed on to it is over with it."""
+        self._handed_on.pop(slot, None)
 
     def traded(self, slot: Slot, deal: Deal) -> None:
         """A trade has changed a position.
@@ -71,8 +85,13 @@ class Wishes:
         wish = self.file.items.get(deal.order)
         if wish is not None and wish.waits and (wish.sl or wish.tp):
             self._handed_on[slot] = wish
-        elif deal.entry is Entry.INOUT:
+        elif deal.entry is Entry.INOUT and self._is_news(slot, deal):
             self._handed_on[slot] = Carried(deal.position, *slot)
+
+    # Trades are gone through again whenever the account is read: what was wanted since a position was turned stays.
+    def _is_news(self, slot: Slot, deal: Deal) -> bool:
+        known = self.file.position(*slot)
+        return known is None or deal.time_msc > known.time_msc
 
     def settle(self, walks: Mapping[Slot, Walk], orders: OrdersKept) -> None:
         """Write down what there is now: positions with their wishes, and orders that still wait with theirs."""
@@ -118,7 +137,7 @@ class Wishes:
             elif not item.waits:  # its position is closed, and the rest of the order waits
                 kept.append(attrs.evolve(item, waits=True, amount=NOUGHT, cost=NOUGHT))
         still = [item for item in kept if item.ticket not in dropped]
-        self.file.keep(*still, drop=tuple(dropped))
+        self.file.keep(*still, drop=tuple(dropped), whatever=True)
 
 
 def _dealt(walks: Mapping[Slot, Walk], order: int) -> Decimal:

@@ -52,7 +52,7 @@ class Account:
         side = Side.BUY if D(amount) > 0 else Side.SELL
         named = client_id(role, tag)
         number = sum(tag.encode())
-        one = Fill("BTCUSDT", self.trades, number, side, D(100), abs(D(amount)), D(0), "", 1, client_id=named)
+        one = Fill("BTCUSDT", self.trades, number, side, D(100), abs(D(amount)), D(0), "", self.trades, client_id=named)
         deal = self.walk.take(one)
         assert deal is not None
         self.wishes.traded(SLOT, deal)

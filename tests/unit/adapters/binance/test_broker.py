@@ -1,0 +1,346 @@
+"""The adapter over the exchange that is made up: mishaps that no other broker has."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+import trio
+from conformance.binance_subject import symbols
+from conformance.desk import ORIGIN, approved, new_tag
+
+from quantmind.adapters.binance.broker import BinanceBroker
+from quantmind.adapters.binance.build import build
+from quantmind.config.brokers import BinanceBrokerConfig
+from quantmind.config.secret import Secret
+from quantmind.domain.accounts import Position
+from quantmind.domain.orders import (
+    Absent,
+    Cancel,
+    Close,
+    Modify,
+    Open,
+    OrderType,
+    Outcome,
+    Placed,
+    Proposal,
+    Refused,
+    Side,
+    Unknown,
+)
+from quantmind.domain.retcodes import Retcode
+from quantmind.errors import BrokerUnavailable
+from quantmind.testing.binance.futures_engine import FuturesEngine
+from quantmind.testing.binance.simulator import KEYS, BinanceSimulator, open_simulator
+from quantmind.testing.binance.spot_account import Charge, Commission
+from quantmind.testing.binance.spot_engine import SpotEngine
+
+D = Decimal
+BTC = "BTCUSDT"
+WITHIN_S = 10.0
+
+
+@attrs.define(eq=False)
+class Desk:
+    """A broker over a simulator. `down` ends the broker as a kill does, `up` begins another."""
+
+    sim: BinanceSimulator
+    kind: str
+    folder: Path
+    nursery: trio.Nursery
+    config: dict[str, Any]
+    broker: BinanceBroker = attrs.field(init=False)
+    _scope: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
+
+    async def up(self) -> None:
+        """Begin a broker, and connect it."""
+        config = BinanceBrokerConfig(
+            name="c",
+            type=f"binance_{self.kind}",
+            api_key=Secret(KEYS.api_key),
+            api_secret=Secret(KEYS.secret),
+            base_url=self.sim.url,
+            **{"symbols": (BTC,), "recv_window_ms": 300, **self.config},
+        )
+        self.broker = build(config, sent_file=self.folder / "sent", carried_file=self.folder / "positions")
+        self.broker.finder.window_s = self.broker.desk.window_s = 0.4
+        self._scope = trio.CancelScope()
+        self.nursery.start_soon(self._run, self.broker, self._scope)
+        await self.broker.connect()
+
+    def down(self) -> None:
+        """End it at once."""
+        self._scope.cancel()
+
+    async def _run(self, broker: BinanceBroker, scope: trio.CancelScope) -> None:
+        try:
+            with scope:
+                await broker.run()
+        finally:
+            await broker.api.aclose()
+
+    async def place(self, proposal: Proposal, tag: str | None = None) -> Outcome:
+        tag = tag or new_tag()
+        return await self.broker.place(approved(proposal, tag), tag)
+
+    async def buy(self, quantity: str = "0.01", tag: str | None = None, **more: Any) -> Outcome:
+        """A market order, unless a price is given."""
+        kind = OrderType.LIMIT if "price" in more else OrderType.MARKET
+        return await self.place(Open(ORIGIN, "c", BTC, D(quantity), Side.BUY, kind, **more), tag)
+
+    async def position(self) -> Position | None:
+        found = (await self.broker.sample()).positions
+        return found[0] if found else None
+
+    async def until(self, what: Any) -> Any:
+        """Wait for the adapter to come to it."""
+        with trio.fail_after(WITHIN_S):
+            while True:
+                found = await what()
+                if found:
+                    return found
+                await trio.sleep(0.02)
+
+
+@contextlib.asynccontextmanager
+async def opened(kind: str, folder: Path, *, engine: Any = None, **config: Any) -> AsyncIterator[Desk]:
+    money = {"USDT": D(1_000_000)}
+    made = engine or (SpotEngine if kind == "spot" else FuturesEngine)(symbols(), balances=money)
+    async with open_simulator(kind, engine=made, incoming_per_s=100_000, weight_1m=1_000_000) as sim:
+        sim.quote(BTC, "60000", "60001")
+        sim.quote("ETHUSDT", "3000", "3001")
+        async with trio.open_nursery() as nursery:
+            desk = Desk(sim, kind, folder, nursery, config)
+            try:
+                with trio.fail_after(30):
+                    await desk.up()
+                yield desk
+            finally:
+                desk.down()
+                nursery.cancel_scope.cancel()
+
+
+KINDS = pytest.mark.parametrize("kind", ["spot", "futures"])
+
+
+@KINDS
+@pytest.mark.parametrize("mishap", ["events_out_of_order", "duplicate_events"])
+async def test_events_in_disorder_come_to_the_same(kind: str, mishap: str, tmp_path: Path) -> None:
+    """Whatever order they come in, and how often: a sample is given only when all fits together."""
+    async with opened(kind, tmp_path) as desk:
+        setattr(desk.sim.faults, mishap, True)
+        for number in range(1, 6):
+            assert isinstance(await desk.buy(), Placed)
+            sample = await desk.broker.sample()
+            assert [each.volume for each in sample.positions] == [D("0.01") * number]
+            assert sample.account.balance == D(1_000_000)
+        assert len(await desk.broker.deals(0)) == 5
+
+
+@KINDS
+async def test_lost_events_are_noticed_and_the_account_is_read_anew(kind: str, tmp_path: Path) -> None:
+    """An account that does not add up is given to nobody."""
+    async with opened(kind, tmp_path) as desk:
+        desk.sim.faults.events_lost = True
+        assert isinstance(await desk.buy(), Placed)
+        desk.sim.faults.events_lost = False
+        position = await desk.position()
+        assert position is not None
+        assert position.volume == D("0.01")
+        assert desk.broker.snapshot()["reads"] > 1
+
+
+@KINDS
+async def test_a_fill_that_crosses_a_cancellation_is_not_lost(kind: str, tmp_path: Path) -> None:
+    """Half of the order was filled before it was cancelled, and that is told afterwards."""
+    async with opened(kind, tmp_path) as desk:
+        placed = await desk.buy("0.02", price=D(59000))
+        assert isinstance(placed, Placed)
+        desk.sim.faults.late_fill_after_cancel = True
+        await desk.place(Cancel(ORIGIN, "c", placed.ticket))
+        desk.sim.faults.late_fill_after_cancel = False
+        position = await desk.until(desk.position)
+        assert position.volume == D("0.01")
+        assert (await desk.broker.sample()).orders == []
+
+
+@KINDS
+@pytest.mark.parametrize("executed", [True, False])
+@pytest.mark.parametrize("error", [(503, -1000, "busy"), (400, -1007, "Timeout"), (400, -1006, "Unexpected")])
+async def test_an_answer_that_says_nothing_is_looked_up(
+    kind: str, executed: bool, error: tuple[int, int, str], tmp_path: Path
+) -> None:
+    """5xx, -1006 and -1007 are unknown, and nothing is sent again."""
+    async with opened(kind, tmp_path) as desk:
+        desk.sim.faults.executed_first, desk.sim.faults.error = executed, error
+        tag = new_tag()
+        assert isinstance(await desk.buy(tag=tag), Unknown)
+        desk.sim.faults.error = None
+        found = await desk.until(lambda: desk.broker.find(tag))
+        assert isinstance(found, Placed if executed else Absent)
+        assert len(desk.sim.executed()) == int(executed)
+        assert isinstance(await desk.buy(tag=tag), Refused if executed else Placed)
+
+
+@KINDS
+async def test_a_stop_that_is_refused_leaves_the_old_one(kind: str, tmp_path: Path) -> None:
+    """The exchange takes no second one beside it, so it is taken back first; then it is placed again."""
+    async with opened(kind, tmp_path) as desk:
+        opened_ = await desk.buy(sl=D(59000))
+        assert isinstance(opened_, Placed)
+        assert opened_.sl == D(59000)
+        # The market has moved, and the adapter has not heard of it.
+        desk.sim.faults.silent_paths = {"/stream", "/public"}
+        desk.sim.quote(BTC, "59500", "59501")
+        refused = await desk.place(Modify(ORIGIN, "c", opened_.ticket, new_sl=D(59800)))
+        assert isinstance(refused, Refused)
+        assert refused.retcode == Retcode.INVALID_STOPS
+        position = await desk.position()
+        assert position is not None
+        assert position.sl == D(59000)
+        desk.sim.quote(BTC, "58990", "58991")
+        assert await desk.until(lambda: _gone(desk))
+
+
+async def _gone(desk: Desk) -> bool:
+    return await desk.position() is None
+
+
+@KINDS
+async def test_an_order_that_fills_while_nobody_is_there_gets_its_stops(kind: str, tmp_path: Path) -> None:
+    """They are wishes in a file until then; whoever comes back makes orders of them."""
+    async with opened(kind, tmp_path) as desk:
+        placed = await desk.buy(price=D(59000), sl=D(58000), tp=D(62000))
+        assert isinstance(placed, Placed)
+        desk.down()
+        desk.sim.quote(BTC, "58999", "59000")
+        await desk.up()
+        position = await desk.until(lambda: _protected(desk))
+        assert (position.ticket, position.sl, position.tp) == (placed.ticket, D(58000), D(62000))
+
+
+async def _protected(desk: Desk) -> Position | None:
+    position = await desk.position()
+    return position if position is not None and position.sl and position.tp else None
+
+
+@KINDS
+async def test_a_market_beyond_a_stop_that_was_not_there_closes(kind: str, tmp_path: Path) -> None:
+    """It would have closed the position, so the position is closed, and the deal says why."""
+    async with opened(kind, tmp_path) as desk:
+        placed = await desk.buy(price=D(59000), sl=D(58000))
+        assert isinstance(placed, Placed)
+        desk.down()
+        desk.sim.quote(BTC, "58999", "59000")
+        desk.sim.quote(BTC, "57000", "57001")
+        await desk.up()
+        assert await desk.until(lambda: _gone(desk))
+        assert (await desk.broker.deals(0))[-1].cause.value == "sl"
+
+
+@KINDS
+async def test_stops_go_with_their_position(kind: str, tmp_path: Path) -> None:
+    """A close takes them along, a partial one leaves them for the rest."""
+    async with opened(kind, tmp_path) as desk:
+        placed = await desk.buy("0.02", sl=D(59000), tp=D(62000))
+        assert isinstance(placed, Placed)
+        assert isinstance(await desk.place(Close(ORIGIN, "c", BTC, placed.ticket, D("0.01"))), Placed)
+        position = await desk.position()
+        assert position is not None
+        assert (position.volume, position.sl, position.tp) == (D("0.01"), D(59000), D(62000))
+        assert isinstance(await desk.place(Close(ORIGIN, "c", BTC, placed.ticket)), Placed)
+        path = "/api/v3/openOrders" if kind == "spot" else "/fapi/v1/openAlgoOrders"
+        assert desk.sim.engine.handle("GET", path, {"symbol": BTC}) == []
+
+
+@KINDS
+async def test_no_data_is_no_empty_account(kind: str, tmp_path: Path) -> None:
+    """An account that can't be read is unavailable."""
+    async with opened(kind, tmp_path) as desk:
+        await desk.buy()
+        for how in ("error", "empty"):
+            desk.sim.faults.no_data = how
+            await desk.broker.reread()
+            with pytest.raises(BrokerUnavailable):
+                await desk.broker.sample()
+        desk.sim.faults.no_data = None
+        assert await desk.position() is not None
+
+
+@KINDS
+async def test_what_the_configuration_can_t_have_is_said(kind: str, tmp_path: Path) -> None:
+    """A symbol that is not traded, and one that is paid in another asset."""
+    async with opened(kind, tmp_path) as desk:
+        for config, words in (({"symbols": ("NOSUCHUSDT",)}, "NOSUCHUSDT"), ({"currency": "USDC"}, "USDC")):
+            desk.down()
+            desk.config = config
+            with pytest.raises(BrokerUnavailable, match=words):
+                await desk.up()
+
+
+async def test_spot_charges_in_what_was_bought(tmp_path: Path) -> None:
+    """The position is as much smaller, the charge counts at the price, and all of it can be closed."""
+    engine = SpotEngine(
+        symbols(), {"USDT": D(1_000_000)}, Commission(maker=D("0.001"), taker=D("0.001"), charge=Charge.RECEIVED)
+    )
+    async with opened("spot", tmp_path, engine=engine) as desk:
+        placed = await desk.buy("1")
+        assert isinstance(placed, Placed)
+        sample = await desk.broker.sample()
+        assert sample.positions[0].volume == D("0.999")
+        assert sample.account.balance == D(1_000_000) - D("60.001")
+        assert isinstance(await desk.place(Close(ORIGIN, "c", BTC, placed.ticket)), Placed)
+        assert await desk.position() is None
+
+
+async def test_futures_are_set_as_they_are_wanted(tmp_path: Path) -> None:
+    """Position mode, margin type and leverage, again at each start; what is so already is no fault."""
+    config = {"position_mode": "hedge", "margin_type": "isolated", "leverage": 7}
+    async with opened("futures", tmp_path, **config) as desk:
+        assert isinstance(await desk.buy(), Placed)
+        desk.down()
+        await desk.up()
+        account = desk.sim.engine.account  # type: ignore[attr-defined]
+        assert (account.hedges, account.margin_types[BTC], account.leverages[BTC]) == (True, "ISOLATED", 7)
+        assert (await desk.broker.sample()).account.leverage == 7
+        assert isinstance(await desk.place(Open(ORIGIN, "c", BTC, D("0.01"), Side.SELL)), Placed)
+        assert len((await desk.broker.sample()).positions) == 2
+
+
+async def test_the_exchange_takes_orders_back_when_nobody_speaks(tmp_path: Path) -> None:
+    """Armed while the gateway runs; once it is gone its waiting orders go, and stops of positions stay."""
+    ahead = [0.0]
+    engine = FuturesEngine(symbols(), balances={"USDT": D(1_000_000)})
+    async with opened("futures", tmp_path, engine=engine, dead_man_s=10.0) as desk:
+        desk.sim.exchange.true_clock = lambda: time.time() + ahead[0]
+        await desk.buy(sl=D(59000))
+        await desk.buy(price=D(58000))
+        await desk.until(_armed(engine))
+        desk.down()
+        ahead[0] = 11.0
+        engine.run_timers()
+        assert (engine.open_orders(), len(engine.open_algos())) == ([], 1)
+
+
+def _armed(engine: FuturesEngine) -> Any:
+    async def armed() -> bool:
+        await trio.lowlevel.checkpoint()
+        return bool(engine._settings._countdowns)
+
+    return armed
+
+
+async def test_funding_reaches_the_balance(tmp_path: Path) -> None:
+    """It is told with its reason, and needs no trade."""
+    engine = FuturesEngine(symbols(), balances={"USDT": D(1_000_000)})
+    async with opened("futures", tmp_path, engine=engine) as desk:
+        await desk.buy()
+        engine.fund(BTC, D("0.0001"))
+        account = (await desk.broker.sample()).account
+        assert account.balance == D(1_000_000) - D("0.01") * D(60001) * D("0.0001")
