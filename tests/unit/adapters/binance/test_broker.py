@@ -325,7 +325,10 @@ async def test_the_exchange_takes_orders_back_when_nobody_speaks(tmp_path: Path)
         desk.down()
         ahead[0] = 11.0
         engine.run_timers()
-        assert (engine.open_orders(), len(engine.open_algos())) == ([], 1)
+        waiting = [
+            engine.handle("GET", f"/fapi/v1/{path}", {"symbol": BTC}) for path in ("openOrders", "openAlgoOrders")
+        ]
+        assert [len(each) for each in waiting] == [0, 1]
 
 
 def _armed(engine: FuturesEngine) -> Any:
