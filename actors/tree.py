@@ -165,13 +165,6 @@ def build_tree(parts: Parts) -> Tree:
         window=BROKER_WINDOW,
         backoff=QUICK,
     )
-    lines = Supervisor(
-        "lines",
-        [_line(name, run) for name, run in parts.lines.items()],
-        window=BROKER_WINDOW,
-        backoff=PATIENT,
-        park_after_window=True,
-    )
     books = Supervisor(
         "books",
         [_bookkeeper(parts, name) for name in parts.brokers],
@@ -328,7 +321,7 @@ def build_tree(parts: Parts) -> Tree:
             supervise(state),
             supervise(execution),
             supervise(flatteners),
-            supervise(lines),
+            *_lines(parts),
             supervise(market),
             supervise(books),
             supervise(edges),
@@ -441,6 +434,15 @@ def _execution(parts: Parts) -> _Centre:
     )
     refs["governor"], refs["commands"] = execution.ref("governor"), execution.ref("commands")
     return _Centre(execution, refs["governor"], refs["commands"], executors, known)
+
+
+# None where no broker has any: a group without members has nothing to do, and ends.
+def _lines(parts: Parts) -> list[ActorSpec]:
+    if not parts.lines:
+        return []
+    keepers = [_line(name, run) for name, run in parts.lines.items()]
+    lines = Supervisor("lines", keepers, window=BROKER_WINDOW, backoff=PATIENT, park_after_window=True)
+    return [supervise(lines)]
 
 
 def _line(name: str, run: Callable[[], Awaitable[None]]) -> ActorSpec:
