@@ -65,13 +65,20 @@ def status_of(context: RestContext, ask: Ask) -> views.View:
         "latency": context.latencies.snapshot(),
         "commands": views.door(context.door.statistics, context.door.in_flight),
         "eas": sum(ask.identity.reaches(ea.broker) for ea in boards.eas.all()),
-        **{name: _part(name, part) for name, part in context.parts.items() if _shown(name, ask)},
+        **{name: _seen(name, _part(name, part), ask) for name, part in context.parts.items() if _shown(name, ask)},
     }
 
 
 # What came in by each broker's feed is of nobody who is bound to another one.
 def _shown(part: str, ask: Ask) -> bool:
     return part != "ingest" or not ask.identity.brokers
+
+
+# How the connections of a broker are is for whoever reaches it.
+def _seen(name: str, part: Mapping[str, Any], ask: Ask) -> Mapping[str, Any]:
+    if name != "exchanges" or "error" in part:
+        return part
+    return {broker: status for broker, status in part.items() if ask.identity.reaches(broker)}
 
 
 def _part(name: str, part: Any) -> Mapping[str, Any]:

@@ -271,7 +271,7 @@ async def test_a_proof_that_is_asked_for_while_another_is_under_way_is_a_later_o
         for number in range(1, 20):
             asking.start_soon(ask, number)
     assert {heard for number, heard in proven if number} == {1}
-    assert caller.pings == 2
+    assert caller.pings <= 2  # the first question may be in time to share the others'
 
 
 async def test_pings_are_limited(autojump_clock, served, nursery):
