@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import attrs
 import pytest
@@ -17,6 +18,8 @@ from conformance.desk import ORIGIN, approved, new_tag
 
 from quantmind.adapters.binance.broker import BinanceBroker
 from quantmind.adapters.binance.build import build
+from quantmind.adapters.binance.errors import NotSent
+from quantmind.adapters.binance.futures_venue import FuturesVenue
 from quantmind.config.brokers import BinanceBrokerConfig
 from quantmind.config.secret import Secret
 from quantmind.domain.accounts import Position
@@ -163,11 +166,28 @@ async def test_a_fill_that_crosses_a_cancellation_is_not_lost(kind: str, tmp_pat
         placed = await desk.buy("0.02", price=D(59000))
         assert isinstance(placed, Placed)
         desk.sim.faults.late_fill_after_cancel = True
-        await desk.place(Cancel(ORIGIN, "c", placed.ticket))
+        cancelled = await desk.place(Cancel(ORIGIN, "c", placed.ticket))
+        assert isinstance(cancelled, Placed)
+        assert cancelled.volume == D("0.01")
         desk.sim.faults.late_fill_after_cancel = False
         position = await desk.until(desk.position)
         assert position.volume == D("0.01")
         assert (await desk.broker.sample()).orders == []
+
+
+@KINDS
+async def test_a_cancellation_that_is_looked_up_tells_what_was_left(kind: str, tmp_path: Path) -> None:
+    """Nobody heard that it was cancelled, nor that half of it was filled before: only the other half was taken back."""
+    async with opened(kind, tmp_path) as desk:
+        placed = await desk.buy("0.02", price=D(59000))
+        assert isinstance(placed, Placed)
+        desk.sim.faults.late_fill_after_cancel, desk.sim.faults.lose = True, "answer"
+        tag = new_tag()
+        assert isinstance(await desk.place(Cancel(ORIGIN, "c", placed.ticket), tag), Unknown)
+        desk.sim.faults.late_fill_after_cancel, desk.sim.faults.lose = False, None
+        found = await desk.until(lambda: desk.broker.find(tag))
+        assert isinstance(found, Placed)
+        assert found.volume == D("0.01")
 
 
 @KINDS
@@ -347,3 +367,97 @@ async def test_funding_reaches_the_balance(tmp_path: Path) -> None:
         engine.fund(BTC, D("0.0001"))
         account = (await desk.broker.sample()).account
         assert account.balance == D(1_000_000) - D("0.01") * D(60001) * D("0.0001")
+
+
+# --- what a trader would have lost by ---------------------------------------------------------------------------------
+
+
+async def test_a_filled_order_is_never_told_as_not_sent(tmp_path: Path) -> None:
+    """Its trades can't be learned at the moment: that is unknown, and found later."""
+    async with opened("futures", tmp_path) as desk:
+        desk.sim.faults.events_lost = True
+
+        async def cut(venue: FuturesVenue, order: Any) -> Any:
+            raise NotSent("nobody answers")
+
+        tag = new_tag()
+        with patch.object(FuturesVenue, "fills_of", cut):
+            assert isinstance(await desk.buy(tag=tag), Unknown)
+        desk.sim.faults.events_lost = False
+        position = await desk.position()
+        assert position is not None
+        assert isinstance(await desk.until(lambda: desk.broker.find(tag)), Placed)
+
+
+@KINDS
+async def test_a_state_file_that_can_t_be_written_stops_nothing_that_has_happened(kind: str, tmp_path: Path) -> None:
+    """What was carried out is told and remembered, the account goes on, and /status says what is wrong."""
+    async with opened(kind, tmp_path) as desk:
+        desk.broker.book.carried.path = tmp_path / "none" / "positions"
+        assert isinstance(await desk.buy(), Placed)
+        assert await desk.position() is not None
+        assert "can't be written" in desk.broker.snapshot()["stops"]["file"]
+        with pytest.raises(BrokerUnavailable, match="nothing was sent"):
+            await desk.buy(sl=D(59000))
+
+
+async def test_reading_the_account_anew_keeps_the_stops_of_a_position_that_was_turned(tmp_path: Path) -> None:
+    """Its trades are gone through again, the one that turned it among them."""
+    async with opened("futures", tmp_path) as desk:
+        placed = await desk.buy("0.01")
+        assert isinstance(placed, Placed)
+        turned = await desk.place(Open(ORIGIN, "c", BTC, D("0.03"), Side.SELL, sl=D(62000)))
+        assert isinstance(turned, Placed)
+        assert isinstance(await desk.place(Modify(ORIGIN, "c", turned.ticket, new_sl=D(61000))), Placed)
+        for _ in range(2):
+            await desk.broker.reread()
+            position = await desk.position()
+            assert position is not None
+            assert (position.side, position.sl) == (Side.SELL, D(61000))
+
+
+@KINDS
+async def test_an_order_whose_move_is_refused_keeps_its_stops(kind: str, tmp_path: Path) -> None:
+    """It was taken back for it, and is there again under its own name."""
+    async with opened(kind, tmp_path) as desk:
+        stop = Open(ORIGIN, "c", BTC, D("0.01"), Side.BUY, OrderType.STOP, price=D(60500), sl=D(59000))
+        placed = await desk.place(stop)
+        assert isinstance(placed, Placed)
+        assert isinstance(await desk.place(Modify(ORIGIN, "c", placed.ticket, new_price=D(59900))), Refused)
+        (order,) = (await desk.broker.sample()).orders
+        assert (order.ticket, order.price, order.sl) == (placed.ticket, D(60500), D(59000))
+        desk.sim.quote(BTC, "60499", "60500")
+        position = await desk.until(desk.position)
+        assert position.ticket == placed.ticket
+        assert await desk.until(lambda: _stopped(desk, D(59000)))
+
+
+async def _stopped(desk: Desk, level: Decimal) -> bool:
+    position = await desk.position()
+    return position is not None and position.sl == level
+
+
+async def test_a_stop_of_the_trader_s_own_stays(tmp_path: Path) -> None:
+    """One that he set in the exchange's application is what he wants, until he asks here for another one."""
+    async with opened("futures", tmp_path) as desk:
+        placed = await desk.buy()
+        assert isinstance(placed, Placed)
+        own = {"symbol": BTC, "side": "SELL", "algoType": "CONDITIONAL", "type": "STOP_MARKET", "closePosition": "true"}
+        desk.sim.engine.handle("POST", "/fapi/v1/algoOrder", {**own, "triggerPrice": "59000"})
+        assert await desk.until(lambda: _stopped(desk, D(59000)))
+        await trio.sleep(0.7)
+        assert await _stopped(desk, D(59000))
+        assert isinstance(await desk.place(Modify(ORIGIN, "c", placed.ticket, new_sl=D(59500))), Placed)
+        assert await _stopped(desk, D(59500))
+
+
+@KINDS
+async def test_positions_are_worth_what_is_asked_for_while_the_streams_are_lost(kind: str, tmp_path: Path) -> None:
+    """Prices that nobody tells are not believed."""
+    async with opened(kind, tmp_path) as desk:
+        assert isinstance(await desk.buy("1"), Placed)
+        for line in desk.broker.feed._lines.values():
+            line.lost = "it is away"
+        desk.sim.faults.silent_paths = {"/stream", "/public"}
+        desk.sim.quote(BTC, "50000", "50001")
+        assert (await desk.broker.sample()).account.profit == D(-10_001)
