@@ -341,7 +341,6 @@ class Desk:
                 "order_id": order.order_id,
                 "conditional": order.conditional,
                 "id": order.client_id,
-                "volume": str(order.quantity - order.filled),
             },
             whatever=True,
         )
@@ -351,8 +350,9 @@ class Desk:
             if says_absent(refusal):
                 return Refused(int(Retcode.ORDER_CHANGED), f"order {asked.ticket} waits no more: {refusal.said}"[:400])
             raise
-        self.book.answered(ended or attrs.evolve(order, status="CANCELED"))
-        return cancelled(asked.ticket, order.quantity - order.filled)
+        last = ended or attrs.evolve(order, status="CANCELED")
+        self.book.answered(last)
+        return cancelled(asked.ticket, last.quantity - last.filled)
 
 
 async def _in_time(call: Awaitable[Any], within_s: float) -> Any:

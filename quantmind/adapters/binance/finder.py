@@ -167,7 +167,7 @@ class Finder:
         if order is None or order.status != "CANCELED":
             return None
         self.book.answered(order)
-        return cancelled(int(what["ticket"]), Decimal(what["volume"]))
+        return cancelled(int(what["ticket"]), order.quantity - order.filled)
 
     async def _placed(self, order: Order, slot: Slot) -> Placed:
         self.book.answered(order)
