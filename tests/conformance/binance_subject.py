@@ -258,10 +258,20 @@ class BinanceSubject:
         if entry.done is Done.MODIFIED:
             return Executed(did.tag, tag_number(name.tag), self._volume(entry), waits=True) if ours else None
         if entry.done is Done.CANCELED and ours and name.role is Role.ORDER:
-            return Executed(did.tag, int(did.what["ticket"]), D(did.what["volume"])) if kind == "cancel" else None
+            if kind != "cancel":
+                return None
+            return Executed(did.tag, int(did.what["ticket"]), self._left(entry, conditional=did.what["conditional"]))
         if kind == "stops" and (not ours or name.role not in (Role.ORDER, Role.CLOSE)):
             return Executed(did.tag, int(did.what["ticket"]), None)
         return None
+
+    # What of a cancelled order was not filled.
+    def _left(self, entry: Any, *, conditional: bool) -> Decimal:
+        if conditional:
+            return D(self.sim.engine.handle("GET", "/fapi/v1/algoOrder", {"algoId": str(entry.order_id)})["quantity"])
+        asked = {"symbol": entry.symbol, "orderId": str(entry.order_id)}
+        order = self.sim.engine.handle("GET", _ALL[self.market].replace("allOrders", "order"), asked)
+        return D(order["origQty"]) - D(order["executedQty"])
 
     def _volume(self, entry: Any) -> Decimal:
         if entry.quantity is not None:
