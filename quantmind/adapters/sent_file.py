@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -96,6 +96,11 @@ class SentFile:
     def get(self, tag: str) -> Sent | None:
         """The request with this tag."""
         return self._by_tag.get(tag)
+
+    @property
+    def requests(self) -> Sequence[Sent]:
+        """All of them, in the order in which they went out."""
+        return tuple(self._by_tag.values())
 
     def age_of(self, one: Sent) -> float:
         """How long ago it went out at least, in seconds, though the clock was set back since."""

@@ -74,7 +74,7 @@ class Finder:
             case "order":
                 found = await self._find_order(what)
             case "move":
-                found = await self._find_moved(what, self.sent.age_of(sent))
+                found = await self._find_moved(what, sent)
             case "stops":
                 found = self._find_stops(what)
                 if found is None and self._is_in_doubt(tag, what):
@@ -126,7 +126,7 @@ class Finder:
             None,
         )
 
-    async def _find_moved(self, what: Mapping[str, Any], age_s: float) -> Placed | None:
+    async def _find_moved(self, what: Mapping[str, Any], sent: Sent) -> Placed | None:
         symbol, slot = what["symbol"], (what["symbol"], what["key"])
         wish = self.book.wishes.of_order(int(what["ticket"]))
         if not what["moves"]:
@@ -137,13 +137,23 @@ class Finder:
         order = await self.venue.look(symbol, what["new"], conditional=bool(what["conditional"]))
         if order is None:
             order = await self.venue.look(symbol, what["old"], conditional=bool(what["conditional"]))
-            if order is not None and order.life is Life.ENDED and age_s > self.window_s:
-                return await self._placed(order, slot)  # it was taken back, and not placed anew
+            if order is not None and order.status == "CANCELED" and self.sent.age_of(sent) > self.window_s:
+                # It was taken back and not placed anew, unless another request of ours has done that.
+                return None if self._may_be_of_another(sent) else await self._placed(order, slot)
             if order is None or level_of(order) != Decimal(what["price"]) or order.expires_msc != what["expires_msc"]:
                 return None
         if wish is not None:
             self.book.wishes.order(attrs.evolve(wish, sl=Decimal(what["sl"]), tp=Decimal(what["tp"])))
         return await self._placed(order, slot)
+
+    def _may_be_of_another(self, move: Sent) -> bool:
+        return any(
+            each.tag != move.tag
+            and each.what.get("kind") in ("move", "cancel")
+            and all(each.what.get(name) == move.what[name] for name in ("symbol", "order_id", "conditional"))
+            and not {"not_sent", "refused", "absent"} & each.answer.keys()
+            for each in self.sent.requests
+        )
 
     # The stops are as they were wanted, or whoever keeps them is still at it.
     def _find_stops(self, what: Mapping[str, Any]) -> Placed | None:

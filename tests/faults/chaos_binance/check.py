@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
-from faults.chaos.answers import Said, expired
+from faults.chaos.answers import Reply, Said, expired
 from faults.chaos.check_history import (
     SHOWN,
     Violation,
@@ -91,7 +91,7 @@ def _wrong(exchange: Exchange, asked: Asked, answer: Answer) -> str:
         case "trade_cancel":
             return _wrong_cancel(exchange, asked, exact(reply["volume"]))
         case _:
-            return _wrong_change(exchange, asked, tag)
+            return _wrong_change(exchange, asked, reply, tag)
 
 
 def _wrong_fill(volume: Decimal, price: Decimal, order: Order, *, waited: bool) -> str:
@@ -111,7 +111,9 @@ def _wrong_cancel(exchange: Exchange, asked: Asked, volume: Decimal) -> str:
     return "" if volume == left else f"{volume} was told as taken back, and {left} was"
 
 
-def _wrong_change(exchange: Exchange, asked: Asked, tag: str) -> str:
+def _wrong_change(exchange: Exchange, asked: Asked, reply: Reply, tag: str) -> str:
+    if reply.get("ended"):
+        return _wrong_end(exchange, asked)
     if "new_price" in asked.body:
         wanted = exact(asked.body["new_price"])
         orders = exchange.of_number(asked.body["ticket"])
@@ -119,6 +121,12 @@ def _wrong_change(exchange: Exchange, asked: Asked, tag: str) -> str:
     stops = [order.stop for order in exchange.orders.values() if order.name and order.name.tag == tag]
     missing = [wanted for wanted in _levels(asked) if wanted not in stops]
     return f"no stop was placed at {missing}" if missing else ""
+
+
+# A move that took its order back, and could not place it anew.
+def _wrong_end(exchange: Exchange, asked: Asked) -> str:
+    orders = exchange.of_number(asked.body["ticket"])
+    return "" if orders and orders[-1].status == "CANCELED" else f"the exchange has it as {orders[-1:]}"
 
 
 def _levels(asked: Asked) -> list[Decimal]:
@@ -184,17 +192,18 @@ def every_order_is_known(whole: Whole) -> Iterator[str]:
 
 def no_order_is_gone(whole: Whole) -> Iterator[str]:
     """An acknowledged order waits, was filled, or was taken back by a request that is answered so."""
-    cancelled = {
-        asked.body["ticket"]
-        for asked in whole.gateway.asked.values()
-        if kind_of(asked) == "trade_cancel" and asked.final is not None and asked.final.said is Said.DONE
-    }
+    finals = [(asked, asked.final) for asked in whole.gateway.asked.values() if asked.final is not None]
+    done = [(asked, final) for asked, final in finals if final.said is Said.DONE]
+    cancelled = {asked.body["ticket"] for asked, _ in done if kind_of(asked) == "trade_cancel"}
+    moved = {asked.body["ticket"] for asked, final in done if "new_price" in asked.body and final.reply.get("ended")}
+    for ticket in cancelled & moved:
+        yield f"the order {ticket} was taken back, and another request is answered that it did that by moving it"
     for asked in whole.gateway.asked.values():
         if kind_of(asked) != "trade_open" or not any(answer.reply.get("pending") for answer in asked.answers):
             continue
         for tag in asked.order_ids:
             last = whole.exchange.of_tag(tag)[-1:]
-            if last and last[0].status == "CANCELED" and tag_number(tag) not in cancelled:
+            if last and last[0].status == "CANCELED" and tag_number(tag) not in cancelled | moved:
                 yield f"{asked.request_id} waited as {last[0]}, and nobody is answered that it was taken back"
             if last and last[0].status in ("EXPIRED", "REJECTED"):
                 yield f"{asked.request_id} waited, and is {last[0]}"

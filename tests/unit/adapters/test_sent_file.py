@@ -35,6 +35,7 @@ def test_the_next_worker_knows(tmp_path: Path) -> None:
     )
     assert second.get("b") == Sent("b", wall.now, {"type": "order_cancel"})
     assert second.get("c") is None
+    assert second.requests == (second.get("a"), second.get("b"))
     second.answered("b", {"retcode": 10013})
     wall.now += 1
     third = SentFile.open(path, wall)

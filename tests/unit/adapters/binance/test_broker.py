@@ -191,6 +191,25 @@ async def test_a_cancellation_that_is_looked_up_tells_what_was_left(kind: str, t
 
 
 @KINDS
+@pytest.mark.parametrize("by", [Cancel(ORIGIN, "c", 0), Modify(ORIGIN, "c", 0, new_price=D(58500))])
+async def test_a_move_that_never_arrived_is_not_found_in_what_another_did(
+    kind: str, by: Cancel | Modify, tmp_path: Path
+) -> None:
+    """Its order is over under the name that it had, since another request cancelled or moved it: it is absent."""
+    async with opened(kind, tmp_path) as desk:
+        placed = await desk.buy("0.02", price=D(59000))
+        assert isinstance(placed, Placed)
+        desk.sim.faults.lose = "request"
+        tag = new_tag()
+        lost = Modify(ORIGIN, "c", placed.ticket, new_price=D(58000))
+        assert isinstance(await desk.place(lost, tag), Unknown)
+        desk.sim.faults.lose = None
+        assert isinstance(await desk.place(attrs.evolve(by, ticket=placed.ticket)), Placed)
+        found = await desk.until(lambda: desk.broker.find(tag))
+        assert isinstance(found, Absent)
+
+
+@KINDS
 @pytest.mark.parametrize("executed", [True, False])
 @pytest.mark.parametrize("error", [(503, -1000, "busy"), (400, -1007, "Timeout"), (400, -1006, "Unexpected")])
 async def test_an_answer_that_says_nothing_is_looked_up(
