@@ -5,21 +5,14 @@ asked once more.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import Any
 
 import attrs
 
+from quantmind.adapters.binance.budget import Limit
 from quantmind.adapters.binance.errors import Refusal
-from quantmind.adapters.binance.exchange_info import RateLimit
 from quantmind.adapters.binance.http import Api
-from quantmind.adapters.binance.refusals import is_clock
-
-
-class Lost:
-    """Words for answers that say that a part was done."""
-
-    HALF_DONE: Final = 409
-    """cancelReplace: one half was done, and the other was not (spot docs)."""
+from quantmind.adapters.binance.refusals import is_clock, says_absent
 
 
 @attrs.define(eq=False)
@@ -39,13 +32,22 @@ class Asking:
         """A question; `reserve`: it is about an order whose outcome nobody knows, or about a close."""
         return await self._ask("GET", path, params, signed=signed, weight=weight, reserve=reserve)
 
+    async def look(self, path: str, params: Mapping[str, Any], *, weight: int) -> bytes | None:
+        """A question about one order; None: the exchange does not know it (yet)."""
+        try:
+            return await self.get(path, params, weight=weight, signed=True, reserve=True)
+        except Refusal as refusal:
+            if says_absent(refusal):
+                return None
+            raise
+
     async def trade(
         self, method: str, path: str, params: Mapping[str, Any], *, counts: bool = True, reserve: bool = True
     ) -> bytes:
         """A request that changes orders or the account; `counts`: it is one of the orders that are limited."""
         return await self._ask(method, path, params, signed=True, weight=1, order=counts, reserve=reserve)
 
-    def limits(self, rate_limits: Iterable[RateLimit]) -> None:
+    def limits(self, rate_limits: Iterable[Limit]) -> None:
         """What the exchange says of its limits."""
         self.api.budget.set_limits(rate_limits)
 

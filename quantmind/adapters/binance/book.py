@@ -19,7 +19,7 @@ from quantmind.adapters.binance.carried import Carried, CarriedFile
 from quantmind.adapters.binance.names import Role, name_of, number, number_of
 from quantmind.adapters.binance.orders_kept import OrdersKept
 from quantmind.adapters.binance.records import NOUGHT, Balance, BalancesSaid, Fill, Order, OrderSaid
-from quantmind.adapters.binance.walk import Lot, Walk, in_order, side_of
+from quantmind.adapters.binance.walk import MOST_DEALS, Lot, Walk, deals_of, dealt, in_order, side_of
 from quantmind.adapters.binance.wishes import Slot, Wishes
 from quantmind.domain.accounts import Account, Deal, PendingOrder, Position, Sample
 from quantmind.domain.orders import OrderType, Side
@@ -27,7 +27,6 @@ from quantmind.domain.symbols import SymbolSpec
 
 MOST_EARLY: Final = 10_000
 """Events that wait for the first snapshot; with more of them it is read again."""
-MOST_DEALS: Final = 10_000
 MOST_BECAME: Final = 5000
 CENTS: Final = Decimal("1E-8")
 """The exchange's money has eight decimals."""
@@ -72,7 +71,6 @@ class Book(abc.ABC):
         carried: positions and wishes over a restart.
         prices: of a symbol.
         origin: of a tag.
-        on_event: the account has changed.
     """
 
     name: str
@@ -80,7 +78,6 @@ class Book(abc.ABC):
     carried: CarriedFile
     prices: Prices
     origin: Origin
-    on_event: Callable[[], None] = lambda: None
     server: str = "Binance"
     login: int = attrs.field(default=0, init=False)
     can_trade: bool = attrs.field(default=True, init=False)
@@ -94,7 +91,6 @@ class Book(abc.ABC):
     """What the wallet of the account's currency holds, as it was said."""
     expected_cash: Decimal = attrs.field(default=NOUGHT, init=False)
     """What it holds by the trades."""
-    cash_msc: int = attrs.field(default=0, init=False)
     wishes: Wishes = attrs.field(init=False)
     _became: dict[tuple[str, int], str] = attrs.field(factory=dict, init=False)
     """What an order is called that came of a conditional one, by symbol and id."""
@@ -127,7 +123,6 @@ class Book(abc.ABC):
         self._apply(event)
         self._carry()
         self._tell()
-        self.on_event()
 
     def answered(self, order: Order, fills: Iterable[Fill] = ()) -> None:
         """Take in the answer to a request of ours; what it told is told by the stream once more."""
@@ -146,9 +141,9 @@ class Book(abc.ABC):
         if self.cash != self.expected_cash:
             return f"the wallet has {self.cash} {self.currency}, and by its trades it has {self.expected_cash}"
         for ticket, filled in list(self._owed.items()):
-            dealt = sum((deal.volume for deal in self.deals_of(ticket)), NOUGHT)
-            if dealt < filled:
-                return f"the order {ticket} has filled {filled}, and its trades tell of {dealt}"
+            told = self.dealt(ticket)
+            if told < filled:
+                return f"the order {ticket} has filled {filled}, and its trades tell of {told}"
             del self._owed[ticket]
         for slot, held in self._held().items():
             walked = self.walks[slot].lot.amount
@@ -247,7 +242,11 @@ class Book(abc.ABC):
 
     def deals_of(self, order_number: int) -> Sequence[Deal]:
         """Those of one order, oldest first."""
-        return [deal for walk in self.walks.values() for deal in walk.deals if deal.order == order_number]
+        return deals_of(self.walks.values(), order_number)
+
+    def dealt(self, order_number: int) -> Decimal:
+        """The volume of them."""
+        return dealt(self.walks.values(), order_number)
 
     def exits(self, slot: Slot) -> Exits:
         """Stop loss and take profit of a position, as they are in force."""
@@ -305,7 +304,7 @@ class Book(abc.ABC):
         held = self._held()
         for slot, walk in self.walks.items():
             trades = in_order(fills.get(slot, ()))
-            change = sum((self._amount_of(fill, walk) for fill in trades), NOUGHT)
+            change = sum((walk.amount_of(fill) for fill in trades), NOUGHT)
             walk.begin(self._lot_before(slot, held[slot] - change))
             for fill in trades:
                 self._note(slot, walk.take(fill))
@@ -349,11 +348,6 @@ class Book(abc.ABC):
         self.wishes.traded(slot, deal)
         if self.walks[slot].is_flat:
             self.wishes.closed(slot)
-
-    @staticmethod
-    def _amount_of(fill: Fill, walk: Walk) -> Decimal:
-        amount = fill.quantity * fill.side.sign
-        return amount - fill.commission if walk.base and fill.commission_asset == walk.base else amount
 
     # What was open before the first trade that the exchange tells: its number and its mean price are carried.
     def _lot_before(self, slot: Slot, amount: Decimal) -> Lot:

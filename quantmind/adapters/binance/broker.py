@@ -31,7 +31,6 @@ from quantmind.adapters.binance.rules import Rules, spec_of
 from quantmind.adapters.binance.strange import Strange
 from quantmind.adapters.binance.user_stream import UserStream
 from quantmind.adapters.binance.venue import Venue
-from quantmind.adapters.sent_file import SentFile
 from quantmind.domain.accounts import Deal, Sample
 from quantmind.domain.orders import Absent, Outcome, Placed
 from quantmind.domain.risk.approval import Approved
@@ -55,19 +54,12 @@ BEGINS_WITHIN_S: Final = 2.0
 CLOCK_LOOK_S: Final = 5.0
 
 
-@attrs.frozen
-class Places:
-    """Where the exchange is, for people: hosts of REST, market streams and user stream."""
-
-    server: str
-    rest: str
-
-
 @attrs.define(eq=False)
 class BinanceBroker:
     """A `quantmind.ports.Broker` over a spot or a futures account.
 
     Args:
+        server: where the exchange is, for people.
         symbols: those that are followed.
         seeds: first prices by symbol, until the stream has said one; the book reads them, too.
         strange: words of the exchange that are new to us.
@@ -77,14 +69,13 @@ class BinanceBroker:
     """
 
     name: str
-    places: Places
+    server: str
     symbols: Sequence[str]
     venue: Venue
     book: Book
     desk: Desk
     finder: Finder
     keeper: StopKeeper
-    sent: SentFile
     api: Api
     clock: ServerClock
     feed: MarketFeed
@@ -171,7 +162,7 @@ class BinanceBroker:
             self._connected, self._lost = False, str(error)
             raise
         if not self._connected:
-            logger.info("connect.exchange broker=%s server=%s login=%d", self.name, self.places.server, self.book.login)
+            logger.info("connect.exchange broker=%s server=%s login=%d", self.name, self.server, self.book.login)
         self._connected = True
         return specs
 
@@ -298,7 +289,7 @@ class BinanceBroker:
         except trio.TooSlowError:
             self.user.restart(f"no pong within {PROOF_S:g} s")
             raise BrokerUnavailable(
-                f"broker {self.name}: the account's stream at {self.places.server} does not answer"
+                f"broker {self.name}: the account's stream at {self.server} does not answer"
             ) from None
 
     # Without its streams positions are worth what the exchange says when it is asked, or nothing is told of them.
@@ -350,7 +341,7 @@ class BinanceBroker:
         missing = [symbol for symbol in self.symbols if symbol not in rules]
         if missing:
             raise BrokerUnavailable(
-                f"broker {self.name}: {self.places.server} does not trade {', '.join(missing)}: correct `symbols`"
+                f"broker {self.name}: {self.server} does not trade {', '.join(missing)}: correct `symbols`"
             )
         for symbol in self.symbols:
             self.strange.look(rules[symbol])

@@ -11,7 +11,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, NoReturn, Protocol
+from typing import Any, Final, NoReturn
 
 import attrs
 
@@ -42,35 +42,16 @@ _UNTIL: Final = re.compile(r"banned until ([0-9]{13})\b")
 _NAMES: Final = {WEIGHT: "request weight", ORDERS: "orders", RAW: "requests"}
 
 
-class Limited(Protocol):
-    """One of exchangeInfo's `rateLimits`."""
-
-    @property
-    def kind(self) -> str:
-        """REQUEST_WEIGHT, ORDERS or RAW_REQUESTS."""
-        ...
-
-    @property
-    def interval(self) -> str:
-        """SECOND, MINUTE, HOUR or DAY."""
-        ...
-
-    @property
-    def number(self) -> int:
-        """Of intervals in one window."""
-        ...
-
-    @property
-    def limit(self) -> int: ...
-
-
 @attrs.frozen
 class Limit:
-    """See `Limited`."""
+    """One of exchangeInfo's `rateLimits`."""
 
     kind: str
+    """REQUEST_WEIGHT, ORDERS or RAW_REQUESTS."""
     interval: str
+    """SECOND, MINUTE, HOUR or DAY."""
     number: int
+    """Of intervals in one window."""
     limit: int
 
 
@@ -123,7 +104,7 @@ class Budget:
         monotonic: seconds that nobody sets.
     """
 
-    limits: Iterable[Limited]
+    limits: Iterable[Limit]
     clock: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
     bans: int = attrs.field(default=0, init=False)
@@ -139,7 +120,7 @@ class Budget:
     def __attrs_post_init__(self) -> None:
         self.set_limits(self.limits)
 
-    def set_limits(self, limits: Iterable[Limited]) -> None:
+    def set_limits(self, limits: Iterable[Limit]) -> None:
         """Take in what the exchange says of its limits; a kind that it does not name keeps its own."""
         told: dict[tuple[str, int], _Window] = {}
         for each in limits:

@@ -14,7 +14,7 @@ import trio
 
 from quantmind.adapters.binance.asking import Asking
 from quantmind.adapters.binance.book import Book
-from quantmind.adapters.binance.broker import BinanceBroker, Places, price_of
+from quantmind.adapters.binance.broker import BinanceBroker, price_of
 from quantmind.adapters.binance.budget import FUTURES, SPOT, Budget
 from quantmind.adapters.binance.carried import CarriedFile, CarriedFileError
 from quantmind.adapters.binance.checks import Checks
@@ -186,14 +186,13 @@ def build(
     user = UserStream(dialect, strange, attempts, line_settings=lines)
     broker = BinanceBroker(
         name=name,
-        places=Places(server, hosts.rest),
+        server=server,
         symbols=config.symbols,
         venue=venue,
         book=book,
         desk=desk,
         finder=finder,
         keeper=keeper,
-        sent=sent,
         api=api,
         clock=clock,
         feed=feed,

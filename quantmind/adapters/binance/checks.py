@@ -13,7 +13,7 @@ from quantmind.adapters.binance.carried import Carried
 from quantmind.adapters.binance.names import Role, client_id
 from quantmind.adapters.binance.records import NOUGHT, Order
 from quantmind.adapters.binance.rules import Rules
-from quantmind.adapters.binance.venue import Kind, New
+from quantmind.adapters.binance.venue import Kind, New, as_changed
 from quantmind.adapters.binance.wishes import Slot
 from quantmind.domain.orders import Close, Filling, Modify, Open, OrderType, Refused, Side
 from quantmind.domain.retcodes import Retcode
@@ -142,19 +142,7 @@ class Checks:
         tp = wish.tp if asked.new_tp is None else asked.new_tp
         if (price, expires_msc, sl, tp) == (level_of(order), order.expires_msc, wish.sl, wish.tp):
             return Refused(int(Retcode.NO_CHANGES), "the order is so already")
-        is_stop = order.kind.startswith("STOP")
-        filtered = self._filtered(
-            New(
-                order.symbol,
-                order.side,
-                Kind.STOP if is_stop else Kind.LIMIT,
-                order.quantity,
-                order.client_id,
-                None if is_stop else price,
-                price if is_stop else None,
-                reduces=order.reduces,
-            )
-        )
+        filtered = self._filtered(as_changed(order, order.client_id, price, expires_msc))
         if filtered is not None:
             return filtered
         return self._wrong_stops(spec, order.side, sl, tp, price) or (price, expires_msc, sl, tp)

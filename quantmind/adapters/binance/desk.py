@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from decimal import Decimal
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import attrs
@@ -15,10 +14,10 @@ from quantmind.adapters.binance.checks import Checks
 from quantmind.adapters.binance.errors import NotSent, OutcomeUnknown, Refusal
 from quantmind.adapters.binance.keeper import Doubt, StopKeeper
 from quantmind.adapters.binance.names import LONGEST_TAG, Role, client_id, name_of, number_of, tag_number
-from quantmind.adapters.binance.outcomes import cancelled, kept, placed_of, stops_changed
+from quantmind.adapters.binance.outcomes import cancelled, changed_nothing, kept, placed_of, stops_changed
 from quantmind.adapters.binance.records import NOUGHT, Life, Order
 from quantmind.adapters.binance.refusals import refused, says_absent
-from quantmind.adapters.binance.venue import Kind, New, Venue
+from quantmind.adapters.binance.venue import Kind, New, Venue, as_changed, in_time
 from quantmind.adapters.binance.wishes import Slot
 from quantmind.adapters.sent_file import SentFile, SentFileError
 from quantmind.domain.orders import Cancel, Close, Modify, Open, Outcome, Placed, Refused, Side, Unknown
@@ -94,7 +93,7 @@ class Desk:
     # The exchange takes a client order id again once its order has filled.
     def _was_used(self, tag: str) -> bool:
         known = self.sent.get(tag)
-        return known is not None and not {"not_sent", "refused", "absent"} & known.answer.keys()
+        return known is not None and not changed_nothing(known.answer)
 
     def _going(self, tag: str, what: Mapping[str, Any], *, whatever: bool = False) -> None:
         try:
@@ -191,7 +190,7 @@ class Desk:
             self.book.poke()
 
     async def _send(self, new: New, slot: Slot) -> Placed | Refused:
-        order, fills = await _in_time(self.venue.place(new), ORDER_S)
+        order, fills = await in_time(self.venue.place(new), ORDER_S)
         self.book.answered(order, fills)
         try:
             await self.learn_fills(order)
@@ -205,13 +204,10 @@ class Desk:
         """Wait until the trades of an order are in the book, and ask for them if the stream does not tell."""
         ticket = number_of(order)
         with trio.move_on_after(FILLS_S):
-            while self._learned(ticket) < order.filled:
+            while self.book.dealt(ticket) < order.filled:
                 await self.book.news()
             return
-        self.book.answered(order, await _in_time(self.venue.fills_of(order), ORDER_S))
-
-    def _learned(self, ticket: int) -> Decimal:
-        return sum((deal.volume for deal in self.book.deals_of(ticket)), NOUGHT)
+        self.book.answered(order, await in_time(self.venue.fills_of(order), ORDER_S))
 
     def _with_stops(self, outcome: Placed, slot: Slot, kept: Refused | Doubt | None) -> Placed:
         exits = self.book.exits(slot)
@@ -264,18 +260,8 @@ class Desk:
         price, expires_msc, sl, tp = checked
         name = name_of(order.client_id)
         moves = (price, expires_msc) != (level_of(order), order.expires_msc)
-        new = New(
-            order.symbol,
-            order.side,
-            Kind.STOP if order.kind.startswith("STOP") else Kind.LIMIT,
-            order.quantity,
-            client_id(Role.ORDER, tag) if name is None else client_id(name.role, name.tag, tag),
-            price=None if order.kind.startswith("STOP") else price,
-            trigger=price if order.kind.startswith("STOP") else None,
-            expires_msc=expires_msc,
-            reduces=order.reduces,
-            position_side=order.position_side,
-        )
+        said = client_id(Role.ORDER, tag) if name is None else client_id(name.role, name.tag, tag)
+        new = as_changed(order, said, price, expires_msc)
         self._going(
             tag,
             {
@@ -300,7 +286,7 @@ class Desk:
                 # What is wanted of it stays with it under the name that it is about to have.
                 self._rename(wish, new.client_id)
                 try:
-                    moved = await _in_time(self.venue.move(order, new), ORDER_S)
+                    moved = await in_time(self.venue.move(order, new), ORDER_S)
                 except NotSent:
                     self._rename(wish, order.client_id)
                     raise
@@ -345,7 +331,7 @@ class Desk:
             whatever=True,
         )
         try:
-            ended = await _in_time(self.venue.cancel(order), ORDER_S)
+            ended = await in_time(self.venue.cancel(order), ORDER_S)
         except Refusal as refusal:
             if says_absent(refusal):
                 return Refused(int(Retcode.ORDER_CHANGED), f"order {asked.ticket} waits no more: {refusal.said}"[:400])
@@ -353,12 +339,6 @@ class Desk:
         last = ended or attrs.evolve(order, status="CANCELED")
         self.book.answered(last)
         return cancelled(asked.ticket, last.quantity - last.filled)
-
-
-async def _in_time(call: Awaitable[Any], within_s: float) -> Any:
-    with trio.move_on_after(within_s):
-        return await call
-    raise OutcomeUnknown(f"the exchange has not answered within {within_s:g} s")
 
 
 def _moved_by(said: str) -> str:

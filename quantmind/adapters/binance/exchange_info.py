@@ -9,11 +9,12 @@ import attrs
 import msgspec
 from msgspec import Meta
 
+from quantmind.adapters.binance.budget import Limit
 from quantmind.adapters.binance.faults import NOT_JSON, Count, Name, Size, Time, decoded, milliseconds, number, wrong
 from quantmind.adapters.binance.records import NOUGHT
 from quantmind.adapters.binance.rules import Lot, Notional, Percent, Rules, spec_of
 
-__all__ = ["ExchangeInfo", "RateLimit", "Rules", "exchange_info", "spec_of"]
+__all__ = ["ExchangeInfo", "Rules", "exchange_info", "spec_of"]
 
 _PASSED_OVER: Final = frozenset(
     [
@@ -34,21 +35,11 @@ _PASSED_OVER: Final = frozenset(
 
 
 @attrs.frozen
-class RateLimit:
-    """See `budget.Limited`."""
-
-    kind: str
-    interval: str
-    number: int
-    limit: int
-
-
-@attrs.frozen
 class ExchangeInfo:
     """`symbols` are those that were wanted and are there."""
 
     symbols: dict[str, Rules]
-    rate_limits: tuple[RateLimit, ...]
+    rate_limits: tuple[Limit, ...]
     server_msc: int
 
 
@@ -141,7 +132,7 @@ def exchange_info(body: bytes, wanted: Collection[str]) -> ExchangeInfo:
         if name in wanted:
             symbols[name] = _rules_of(decoded(_symbol, raw, f"exchangeInfo of {name}"))
     limits = tuple(
-        RateLimit(each.rate_limit_type, each.interval, each.interval_num, each.limit)
+        Limit(each.rate_limit_type, each.interval, each.interval_num, each.limit)
         for each in said.rate_limits
         if each.rate_limit_type
     )

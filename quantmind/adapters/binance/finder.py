@@ -16,7 +16,7 @@ from quantmind.adapters.binance.book import Book, level_of
 from quantmind.adapters.binance.desk import Desk
 from quantmind.adapters.binance.errors import BinanceError
 from quantmind.adapters.binance.names import Role, client_id, name_of, tag_number
-from quantmind.adapters.binance.outcomes import cancelled, kept, placed_of, read, stops_changed
+from quantmind.adapters.binance.outcomes import NEVER, cancelled, changed_nothing, kept, placed_of, read, stops_changed
 from quantmind.adapters.binance.records import Life, Order
 from quantmind.adapters.binance.venue import Venue
 from quantmind.adapters.binance.wishes import Slot
@@ -28,7 +28,6 @@ SPARE_S: Final = 1.0
 """Beyond recvWindow, for a clock that is a little off and a request that is in the exchange's hands already."""
 
 Found = Placed | Absent | None
-_NEVER: Final = frozenset({"not_sent", "absent"})
 
 
 @attrs.define(eq=False)
@@ -55,7 +54,7 @@ class Finder:
             if sent is None:
                 return await self._find_unwritten(tag)
             if sent.done is not None:
-                if _NEVER & sent.answer.keys():
+                if NEVER & sent.answer.keys():
                     return Absent()
                 outcome = read(sent.answer)
                 if isinstance(outcome, Refused):
@@ -121,10 +120,8 @@ class Finder:
 
     # An order that was moved has another name since.
     def _moved_since(self, what: Mapping[str, Any]) -> Order | None:
-        return next(
-            (order for order in self.book.orders if order.symbol == what["symbol"] and _is_same(order, what["id"])),
-            None,
-        )
+        of_symbol = (order for order in self.book.orders if order.symbol == what["symbol"])
+        return next((order for order in of_symbol if order.client_id.startswith(what["id"])), None)
 
     async def _find_moved(self, what: Mapping[str, Any], sent: Sent) -> Placed | None:
         symbol, slot = what["symbol"], (what["symbol"], what["key"])
@@ -151,7 +148,7 @@ class Finder:
             each.tag != move.tag
             and each.what.get("kind") in ("move", "cancel")
             and all(each.what.get(name) == move.what[name] for name in ("symbol", "order_id", "conditional"))
-            and not {"not_sent", "refused", "absent"} & each.answer.keys()
+            and not changed_nothing(each.answer)
             for each in self.sent.requests
         )
 
@@ -189,7 +186,3 @@ class Finder:
             self.book.answered(current)
             await self.desk.learn_fills(current)
         return placed_of(self.book, current, slot)
-
-
-def _is_same(order: Order, said: str) -> bool:
-    return order.client_id.startswith(said)

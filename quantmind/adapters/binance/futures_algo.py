@@ -17,23 +17,40 @@ _MaybeId = Id | Annotated[str, Meta(pattern=r"\A[0-9]{0,19}\Z")] | None
 """Of the order that it became: empty until it was set off."""
 
 
-class _AlgoOrder(msgspec.Struct, rename="camel"):
+# An answer and an event have the same fields under other names; msgspec renames none that are inherited.
+class _Answer(
+    msgspec.Struct,
+    rename={
+        "client_id": "clientAlgoId",
+        "algo_id": "algoId",
+        "kind": "orderType",
+        "position_side": "positionSide",
+        "status": "algoStatus",
+        "becomes": "actualOrderId",
+        "trigger": "triggerPrice",
+        "closes_position": "closePosition",
+        "reduces": "reduceOnly",
+        "expires": "goodTillDate",
+        "created": "createTime",
+        "updated": "updateTime",
+    },
+):
     symbol: Name
     algo_id: Id
-    client_algo_id: str
-    order_type: str
+    client_id: str
+    kind: str
     side: str
-    algo_status: str
+    status: str
     quantity: MaybeNumber = None
-    trigger_price: MaybeNumber = None
+    trigger: MaybeNumber = None
     price: MaybeNumber = None
-    actual_order_id: _MaybeId = None
+    becomes: _MaybeId = None
     position_side: str = "BOTH"
-    reduce_only: bool = False
-    close_position: bool = False
-    good_till_date: Time = 0
-    create_time: Time = 0
-    update_time: Time = 0
+    reduces: bool = False
+    closes_position: bool = False
+    expires: Time = 0
+    created: Time = 0
+    updated: Time = 0
 
 
 class _Said(
@@ -79,64 +96,50 @@ class _Event(msgspec.Struct):
     o: _Said
 
 
-_algo_order: Final = msgspec.json.Decoder(_AlgoOrder)
-_algo_orders: Final = msgspec.json.Decoder(list[_AlgoOrder])
+_algo_order: Final = msgspec.json.Decoder(_Answer)
+_algo_orders: Final = msgspec.json.Decoder(list[_Answer])
 _event: Final = msgspec.json.Decoder(_Event)
 
 
 def algo_order(body: bytes) -> Order:
     """POST and GET /fapi/v1/algoOrder."""
-    return _algo_order_of(decoded(_algo_order, body, "conditional order"))
+    return _answered(decoded(_algo_order, body, "conditional order"))
 
 
 def algo_orders(body: bytes) -> list[Order]:
     """GET openAlgoOrders and allAlgoOrders."""
-    return [_algo_order_of(each) for each in decoded(_algo_orders, body, "conditional orders")]
+    return [_answered(each) for each in decoded(_algo_orders, body, "conditional orders")]
 
 
 def algo_said(body: bytes) -> OrderSaid:
     """The event ALGO_UPDATE. Raises WireFault."""
     event = decoded(_event, body, "ALGO_UPDATE")
-    said, updated = event.o, milliseconds(event.T)
-    order = Order(
+    said = event.o
+    order = _order_of(said, "ALGO_UPDATE", event.T if said.status == "NEW" else 0, event.T)
+    return OrderSaid(order, milliseconds(event.E), None, said.status, said.reason or "")
+
+
+def _answered(said: _Answer) -> Order:
+    return _order_of(said, "conditional order", said.created, said.updated)
+
+
+def _order_of(said: _Answer | _Said, what: str, created: int, updated: int) -> Order:
+    return Order(
         symbol=said.symbol,
         order_id=said.algo_id,
         client_id=said.client_id,
-        side=side_of(said.side, "ALGO_UPDATE"),
+        side=side_of(said.side, what),
         kind=said.kind,
         status=said.status,
         quantity=number(said.quantity),
         price=number(said.price),
         trigger=number(said.trigger),
-        time_msc=updated if said.status == "NEW" else 0,
-        updated_msc=updated,
+        time_msc=milliseconds(created),
+        updated_msc=milliseconds(updated),
         reduces=said.reduces,
         closes_position=said.closes_position,
         position_side=said.position_side,
         conditional=True,
         becomes=max(int(said.becomes or 0), 0),
         expires_msc=milliseconds(said.expires),
-    )
-    return OrderSaid(order, milliseconds(event.E), None, said.status, said.reason or "")
-
-
-def _algo_order_of(said: _AlgoOrder) -> Order:
-    return Order(
-        symbol=said.symbol,
-        order_id=said.algo_id,
-        client_id=said.client_algo_id,
-        side=side_of(said.side, "conditional order"),
-        kind=said.order_type,
-        status=said.algo_status,
-        quantity=number(said.quantity),
-        price=number(said.price),
-        trigger=number(said.trigger_price),
-        time_msc=milliseconds(said.create_time),
-        updated_msc=milliseconds(said.update_time),
-        reduces=said.reduce_only,
-        closes_position=said.close_position,
-        position_side=said.position_side,
-        conditional=True,
-        becomes=max(int(said.actual_order_id or 0), 0),
-        expires_msc=milliseconds(said.good_till_date),
     )

@@ -32,6 +32,7 @@ class FuturesBook(Book):
     """Whether it is in hedge mode."""
     leverages: dict[str, int] = attrs.field(factory=dict, init=False)
     holdings: dict[Slot, Holding] = attrs.field(factory=dict, init=False)
+    cash_msc: int = attrs.field(default=0, init=False)
     other_wallets: tuple[str, ...] = attrs.field(default=(), init=False)
     """Margin assets that are held and count for nothing here."""
 

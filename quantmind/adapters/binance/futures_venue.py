@@ -21,9 +21,8 @@ from quantmind.adapters.binance.exchange_info import exchange_info
 from quantmind.adapters.binance.futures_book import FuturesBook
 from quantmind.adapters.binance.names import Role, client_id, number
 from quantmind.adapters.binance.records import Fill, FuturesAccount, Life, Order
-from quantmind.adapters.binance.refusals import says_absent
 from quantmind.adapters.binance.rules import Rules
-from quantmind.adapters.binance.venue import Kind, New, Stops
+from quantmind.adapters.binance.venue import Kind, New, Stops, placed_as_it_was, taken_back
 
 logger: Final = logging.getLogger("quantmind.binance")
 
@@ -151,20 +150,7 @@ class FuturesVenue:
         except NotSent as error:
             raise OutcomeUnknown(f"the order was taken back, and could not be placed anew ({error})") from None
         except Refusal as refusal:
-            back = attrs.evolve(
-                new,
-                client_id=order.client_id,
-                quantity=left,
-                price=order.price or None,
-                trigger=order.trigger or None,
-                expires_msc=order.expires_msc,
-            )
-            try:
-                refusal.restored = (await self.place(back))[0]
-            except (Refusal, NotSent, OutcomeUnknown) as error:
-                raise OutcomeUnknown(
-                    f"the order was taken back, and can't be placed anew ({refusal}) or as it was ({error})"
-                ) from None
+            refusal.restored = await placed_as_it_was(self, order, new, left, refusal)
             raise
 
     async def cancel(self, order: Order) -> Order | None:
@@ -227,16 +213,7 @@ class FuturesVenue:
 
     async def drop_stops(self, exits: Exits) -> Sequence[Order]:
         """Take them back, one by one."""
-        dropped = []
-        for order in exits.orders:
-            try:
-                await self.cancel(order)
-                dropped.append(attrs.evolve(order, status="CANCELED"))
-            except Refusal as refusal:
-                if not says_absent(refusal):
-                    raise
-                dropped.append(await self.look_again(order) or attrs.evolve(order, status="CANCELED"))
-        return dropped
+        return [await taken_back(self, order) for order in exits.orders]
 
     async def arm(self, seconds: float) -> None:
         """POST countdownCancelAll for each symbol that is followed: all its orders are taken back when time is over."""
@@ -257,20 +234,12 @@ class FuturesVenue:
                 raise
 
     async def _look(self, params: dict[str, Any]) -> Order | None:
-        try:
-            return futures_wire.order(await self._signed("/fapi/v1/order", params, 1, reserve=True))
-        except Refusal as refusal:
-            if says_absent(refusal):
-                return None
-            raise
+        body = await self.asking.look("/fapi/v1/order", params, weight=1)
+        return None if body is None else futures_wire.order(body)
 
     async def _look_conditional(self, params: dict[str, Any]) -> Order | None:
-        try:
-            return futures_algo.algo_order(await self._signed("/fapi/v1/algoOrder", params, 1, reserve=True))
-        except Refusal as refusal:
-            if says_absent(refusal):
-                return None
-            raise
+        body = await self.asking.look("/fapi/v1/algoOrder", params, weight=1)
+        return None if body is None else futures_algo.algo_order(body)
 
     # Trades say the number of their order, and not what it is called; one that came of a conditional order is called
     # as that one was.

@@ -22,6 +22,7 @@ import trio
 from quantmind.adapters.binance.budget import Budget
 from quantmind.adapters.binance.clock import SAMPLES, ServerClock
 from quantmind.adapters.binance.errors import NotSent, OutcomeUnknown, Refusal
+from quantmind.adapters.binance.faults import NOT_JSON
 from quantmind.adapters.binance.refusals import is_ban, is_clock, is_unknown, printable
 from quantmind.adapters.binance.signing import Signer, query, signed_query
 from quantmind.adapters.binance.unpacked import Unpacked
@@ -42,8 +43,6 @@ LONGEST_WORDS: Final = 1000
 
 _IS_ERROR: Final = re.compile(rb'\s*\{\s*"code"\s*:\s*-')
 """An error that came with a 200."""
-_NOT_JSON: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises; the last two of bad UTF-8, and of too many brackets."""
 _KEY: Final = re.compile(r"[!-~]+")
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
 _json: Final = msgspec.json.Decoder(msgspec.Raw)
@@ -208,7 +207,7 @@ class Api:
             received = self.clock.wall()
             try:
                 server_ms = _time.decode(body).serverTime
-            except _NOT_JSON:
+            except NOT_JSON:
                 raise Refusal(0, f"{self.where} answered GET {path} without a serverTime", 200) from None
             self.clock.note(sent, received, server_ms)
 
@@ -288,12 +287,12 @@ class Api:
             try:
                 _json.decode(body)
                 body.decode()  # msgspec passes over what is between quotes
-            except _NOT_JSON:
+            except NOT_JSON:
                 raise self._unknown(what, f"answered with something that is not JSON (HTTP {status})") from None
             return body
         try:
             said = _said.decode(body)
-        except _NOT_JSON:
+        except NOT_JSON:
             said = _Said()
         code = said.code if isinstance(said.code, int) else 0
         words = self._tame(said.msg) or f"{self.where} answered {what} with HTTP {status} and without words"

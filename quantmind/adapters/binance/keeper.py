@@ -21,7 +21,7 @@ from quantmind.adapters.binance.errors import BinanceError, NotSent, OutcomeUnkn
 from quantmind.adapters.binance.names import Role, client_id, name_of
 from quantmind.adapters.binance.records import NOUGHT, Life, Order
 from quantmind.adapters.binance.refusals import refused
-from quantmind.adapters.binance.venue import Kind, New, Stops, Venue
+from quantmind.adapters.binance.venue import Kind, New, Stops, Venue, in_time
 from quantmind.adapters.binance.wishes import Slot
 from quantmind.domain.accounts import Position
 from quantmind.domain.orders import Refused, Side
@@ -240,18 +240,12 @@ class StopKeeper:
             logger.error("fail.stops symbol=%s side=%s reason=%s", *stops.slot, ascii(str(error)))
 
     async def _drop(self, exits: Exits) -> None:
-        with trio.move_on_after(STEP_S) as patience:
-            for order in await self.venue.drop_stops(exits):
-                self.book.answered(order)
-        if patience.cancelled_caught:
-            raise OutcomeUnknown(f"the exchange has not answered within {STEP_S:g} s whether it took stops back")
+        for order in await in_time(self.venue.drop_stops(exits), STEP_S, " whether it took stops back"):
+            self.book.answered(order)
 
     async def _set(self, stops: Stops) -> None:
-        with trio.move_on_after(STEP_S) as patience:
-            for order in await self.venue.set_stops(stops):
-                self.book.answered(order)
-        if patience.cancelled_caught:
-            raise OutcomeUnknown(f"the exchange has not answered within {STEP_S:g} s whether it placed stops")
+        for order in await in_time(self.venue.set_stops(stops), STEP_S, " whether it placed stops"):
+            self.book.answered(order)
         self.placed += 1
 
     # The market has gone through a stop that was not there: it would have closed the position, so it is closed.

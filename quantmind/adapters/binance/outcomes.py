@@ -18,6 +18,8 @@ from quantmind.domain.retcodes import Retcode
 
 EXECUTED: Final = "Request executed"
 PART_EXECUTED: Final = "Request executed partially"
+NEVER: Final = frozenset({"not_sent", "absent"})
+"""What is written down of a request that has not reached the exchange, and never will."""
 _ENDINGS: Final = {"CANCELED": Ending.CANCELLED, "REJECTED": Ending.REJECTED}
 
 
@@ -79,6 +81,11 @@ def cancelled(ticket: int, volume: Decimal) -> Placed:
 def stops_changed(ticket: int, sl: Decimal, tp: Decimal) -> Placed:
     """The stops of a position are others now."""
     return Placed(retcode=int(Retcode.DONE), ticket=ticket, sl=sl or None, tp=tp or None, comment=EXECUTED)
+
+
+def changed_nothing(answer: Mapping[str, Any]) -> bool:
+    """Whether what is written down of a request says that it surely has changed nothing at the exchange."""
+    return "refused" in answer or not NEVER.isdisjoint(answer)
 
 
 def kept(outcome: Placed | Refused) -> dict[str, Any]:

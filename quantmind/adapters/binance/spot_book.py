@@ -55,11 +55,6 @@ class SpotBook(Book):
         counted = {self.currency, *(spec.currency_base for spec in self.specs.values())}
         return tuple(sorted(each.asset for each in self.balances.values() if each.total and each.asset not in counted))
 
-    def free(self, asset: str) -> Decimal:
-        """What of an asset is not locked by orders."""
-        balance = self.balances.get(asset)
-        return NOUGHT if balance is None else balance.free
-
     # --- inside ------------------------------------------------------------------------------------------------------
 
     def _held(self) -> Mapping[Slot, Decimal]:

@@ -10,19 +10,20 @@ from typing import Any, Final
 import attrs
 
 from quantmind.adapters.binance import market_wire, spot_wire
-from quantmind.adapters.binance.asking import Asking, Lost
+from quantmind.adapters.binance.asking import Asking
 from quantmind.adapters.binance.book import Book, Exits
-from quantmind.adapters.binance.errors import NotSent, OutcomeUnknown, Refusal
+from quantmind.adapters.binance.errors import Refusal
 from quantmind.adapters.binance.exchange_info import exchange_info
 from quantmind.adapters.binance.names import Role, client_id
 from quantmind.adapters.binance.records import Fill, Life, Order
-from quantmind.adapters.binance.refusals import says_absent
 from quantmind.adapters.binance.rules import Rules
 from quantmind.adapters.binance.spot_book import SpotBook
-from quantmind.adapters.binance.venue import Kind, New, Stops
+from quantmind.adapters.binance.venue import Kind, New, Stops, placed_as_it_was, taken_back
 from quantmind.domain.orders import Side
 
 _INVALID_SYMBOL: Final = -1121
+_HALF_DONE: Final = 409
+"""The status of a cancelReplace of which one half was done, and the other was not (spot docs)."""
 MOST_TRADES: Final = 1000
 """In one answer of myTrades and allOrders."""
 TYPES: Final = {Kind.MARKET: "MARKET", Kind.LIMIT: "LIMIT", Kind.STOP: "STOP_LOSS"}
@@ -116,11 +117,11 @@ class SpotVenue:
         try:
             body = await self.asking.trade("POST", "/api/v3/order/cancelReplace", params)
         except Refusal as refusal:
-            half = spot_wire.half_replaced(refusal.data) if refusal.status == Lost.HALF_DONE else None
+            half = spot_wire.half_replaced(refusal.data) if refusal.status == _HALF_DONE else None
             if half is None:
                 raise
             told = Refusal(half.code, half.said, refusal.status)
-            told.restored = await self._restore(order, new, half)
+            told.restored = await placed_as_it_was(self, order, new, order.quantity - order.filled, half)
             raise told from None
         return spot_wire.replaced(body)
 
@@ -191,12 +192,7 @@ class SpotVenue:
                 dropped.append(attrs.evolve(order, status="CANCELED"))
                 continue
             lists.add(order.list_id)
-            try:
-                dropped.append(await self.cancel(order) or attrs.evolve(order, status="CANCELED"))
-            except Refusal as refusal:
-                if not says_absent(refusal):
-                    raise
-                dropped.append(await self.look_again(order) or attrs.evolve(order, status="CANCELED"))
+            dropped.append(await taken_back(self, order))
         return dropped
 
     async def arm(self, seconds: float) -> None:
@@ -215,12 +211,8 @@ class SpotVenue:
         return await self.asking.get(f"/api/v3/{what}", params, weight=weight, signed=True, reserve=reserve)
 
     async def _look(self, params: dict[str, Any]) -> Order | None:
-        try:
-            return spot_wire.order(await self._signed("order", params, _W_ORDER, reserve=True))
-        except Refusal as refusal:
-            if says_absent(refusal):
-                return None
-            raise
+        body = await self.asking.look("/api/v3/order", params, weight=_W_ORDER)
+        return None if body is None else spot_wire.order(body)
 
     # Trades say the number of their order, and not what it is called.
     async def _named(self, book: SpotBook, symbol: str, trades: Sequence[Fill]) -> list[Fill]:
@@ -245,21 +237,6 @@ class SpotVenue:
             "newOrderRespType": "RESULT",
         }
         return spot_wire.placed(await self.asking.trade("POST", "/api/v3/order", params, reserve=True))
-
-    async def _restore(self, order: Order, new: New, half: Refusal) -> Order:
-        back = attrs.evolve(
-            new,
-            client_id=order.client_id,
-            quantity=order.quantity - order.filled,
-            price=order.price or None,
-            trigger=order.trigger or None,
-        )
-        try:
-            return (await self.place(back))[0]
-        except (Refusal, NotSent, OutcomeUnknown) as error:
-            raise OutcomeUnknown(
-                f"the order was taken back, and can't be placed anew ({half}) or as it was ({error})"
-            ) from None
 
 
 def _list(symbols: Sequence[str]) -> str:

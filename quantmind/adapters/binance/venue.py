@@ -7,17 +7,22 @@ request went out it leaves the outcome unknown.
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from decimal import Decimal
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import attrs
+import trio
 
 from quantmind.adapters.binance.book import Book, Exits
+from quantmind.adapters.binance.errors import BinanceError, OutcomeUnknown, Refusal
 from quantmind.adapters.binance.records import Fill, Order
+from quantmind.adapters.binance.refusals import says_absent
 from quantmind.adapters.binance.rules import Rules
 from quantmind.adapters.binance.wishes import Slot
 from quantmind.domain.orders import Side
+
+_T = TypeVar("_T")
 
 
 class Kind(enum.Enum):
@@ -96,7 +101,8 @@ class Venue(Protocol):
         """Let a waiting order have another price or end; its client order id is that of `new` or stays.
 
         Raises:
-            Gone: the order was taken back and could not be placed anew.
+            Refusal: it is as it was; where it was taken back and placed again for that, that one is its `restored`.
+            OutcomeUnknown: also: it was taken back, and could be placed neither anew nor as it was.
         """
         ...
 
@@ -131,3 +137,60 @@ class Venue(Protocol):
     async def arm(self, seconds: float) -> None:
         """Let the exchange take back all orders when it is not told so again in time; 0: never mind."""
         ...
+
+
+def as_changed(order: Order, client_id: str, price: Decimal, expires_msc: int) -> New:
+    """A waiting order as it is asked for with another price or end."""
+    stops = order.kind.startswith("STOP")
+    return New(
+        order.symbol,
+        order.side,
+        Kind.STOP if stops else Kind.LIMIT,
+        order.quantity,
+        client_id,
+        price=None if stops else price,
+        trigger=price if stops else None,
+        expires_msc=expires_msc,
+        reduces=order.reduces,
+        position_side=order.position_side,
+    )
+
+
+async def placed_as_it_was(venue: Venue, order: Order, new: New, left: Decimal, why: Refusal) -> Order:
+    """Place again what was taken back for `new`, which was refused.
+
+    Raises:
+        OutcomeUnknown: that can't be done either.
+    """
+    back = attrs.evolve(
+        new,
+        client_id=order.client_id,
+        quantity=left,
+        price=order.price or None,
+        trigger=order.trigger or None,
+        expires_msc=order.expires_msc,
+    )
+    try:
+        return (await venue.place(back))[0]
+    except BinanceError as error:
+        raise OutcomeUnknown(
+            f"the order was taken back, and can't be placed anew ({why}) or as it was ({error})"
+        ) from None
+
+
+async def taken_back(venue: Venue, order: Order) -> Order:
+    """Take back an order, and how it ended; that it was over already is no fault. Raises as `Venue.cancel` does."""
+    try:
+        ended = await venue.cancel(order)
+    except Refusal as refusal:
+        if not says_absent(refusal):
+            raise
+        ended = await venue.look_again(order)
+    return ended or attrs.evolve(order, status="CANCELED")
+
+
+async def in_time(call: Awaitable[_T], within_s: float, what: str = "") -> _T:
+    """What the exchange answers. Raises OutcomeUnknown: not within so long; `what` is what it was asked."""
+    with trio.move_on_after(within_s):
+        return await call
+    raise OutcomeUnknown(f"the exchange has not answered within {within_s:g} s{what}")

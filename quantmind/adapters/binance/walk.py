@@ -51,9 +51,9 @@ class Walk:
         symbol: its name.
         key: BOTH, LONG or SHORT.
         step: an amount below it can't be traded: nothing is open.
-        made: what a trade made by closing, where the exchange says so (futures); None: it is reckoned here (spot).
-        base: the asset of which a commission makes the position smaller (spot); empty: none.
         charge: what a trade's commission takes from the account, in its currency, 0 or more.
+        base: the asset of which a commission makes the position smaller, and then what a trade made is reckoned here
+            (spot); empty: none, and the exchange says what it made (futures).
     """
 
     symbol: str
@@ -77,9 +77,10 @@ class Walk:
         self.deals.clear()
         self._taken.clear()
 
-    def has(self, trade_id: int) -> bool:
-        """Whether a trade was taken."""
-        return trade_id in self._taken
+    def amount_of(self, fill: Fill) -> Decimal:
+        """By how much a trade changes what is held, below 0 for less."""
+        amount = fill.quantity * fill.side.sign
+        return amount - fill.commission if self.base and fill.commission_asset == self.base else amount
 
     def take(self, fill: Fill) -> Deal | None:
         """Go on by one trade; None: it was taken already."""
@@ -92,9 +93,7 @@ class Walk:
         before = self.lot
         was_flat = self.is_flat
         # What is left of a position that is too little to be traded is not what a new one begins with.
-        amount = fill.quantity * fill.side.sign
-        if self.base and fill.commission_asset == self.base:
-            amount -= fill.commission
+        amount = self.amount_of(fill)
         if was_flat or (amount > 0) == (before.amount > 0):
             entry, profit = Entry.IN, NOUGHT
             self.lot = self._larger(before, fill, name, amount, opens=was_flat)
@@ -163,6 +162,16 @@ def _cause(fill: Fill, name: Name | None) -> Cause:
     if name is not None:
         return _CAUSES.get(name.role, Cause.CLIENT)
     return Cause.STOP_OUT if fill.client_id.startswith(_FORCED) else Cause.CLIENT
+
+
+def deals_of(walks: Iterable[Walk], order_number: int) -> list[Deal]:
+    """The deals of one order, oldest first."""
+    return [deal for walk in walks for deal in walk.deals if deal.order == order_number]
+
+
+def dealt(walks: Iterable[Walk], order_number: int) -> Decimal:
+    """The volume of them."""
+    return sum((deal.volume for deal in deals_of(walks, order_number)), NOUGHT)
 
 
 def side_of(amount: Decimal) -> Side:

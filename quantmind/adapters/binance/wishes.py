@@ -14,7 +14,7 @@ import attrs
 from quantmind.adapters.binance.carried import Before, Carried, CarriedFile
 from quantmind.adapters.binance.orders_kept import OrdersKept
 from quantmind.adapters.binance.records import NOUGHT, Life
-from quantmind.adapters.binance.walk import Walk
+from quantmind.adapters.binance.walk import Walk, dealt
 from quantmind.domain.accounts import Deal, Entry
 
 Slot = tuple[str, str]
@@ -130,7 +130,7 @@ class Wishes:
             order = orders.named(item.symbol, item.order_id) if item.tag else None
             life = None if order is None else order.life
             # What an answer says of a fill may come before the fill itself.
-            if order is not None and item.waits and order.filled > _dealt(walks, ticket):
+            if order is not None and item.waits and order.filled and order.filled > dealt(walks.values(), ticket):
                 continue
             if life in (Life.ENDED, Life.FILLED) or (not item.waits and life is not Life.OPEN):
                 dropped.append(ticket)
@@ -138,7 +138,3 @@ class Wishes:
                 kept.append(attrs.evolve(item, waits=True, amount=NOUGHT, cost=NOUGHT))
         still = [item for item in kept if item.ticket not in dropped]
         self.file.keep(*still, drop=tuple(dropped), whatever=True)
-
-
-def _dealt(walks: Mapping[Slot, Walk], order: int) -> Decimal:
-    return sum((deal.volume for walk in walks.values() for deal in walk.deals if deal.order == order), NOUGHT)

@@ -12,7 +12,7 @@ from quantmind.adapters.binance.faults import decoded
 
 @attrs.frozen
 class Used:
-    """How much of a limit is used; see `budget.Limited`."""
+    """How much of a limit is used; see `budget.Limit`."""
 
     kind: str
     interval: str

@@ -18,7 +18,6 @@ from quantmind.adapters.binance.budget import (
     WEIGHT,
     Budget,
     Limit,
-    Limited,
 )
 from quantmind.adapters.binance.errors import NotSent
 
@@ -31,7 +30,7 @@ class World:
     now: float = MINUTE
     """By the exchange's clock."""
     steady: float = 100.0
-    limits: tuple[Limited, ...] = SPOT
+    limits: tuple[Limit, ...] = SPOT
     budget: Budget = attrs.field(init=False)
 
     @budget.default

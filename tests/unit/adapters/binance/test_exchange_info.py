@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from wire_fuzz import reads_or_faults, refused, spoiled
 
-from quantmind.adapters.binance.budget import FUTURES, SPOT, Budget
-from quantmind.adapters.binance.exchange_info import ExchangeInfo, RateLimit, Rules, exchange_info, spec_of
+from quantmind.adapters.binance.budget import FUTURES, SPOT, Budget, Limit
+from quantmind.adapters.binance.exchange_info import ExchangeInfo, Rules, exchange_info, spec_of
 from quantmind.adapters.binance.rules import CLOSE_ONLY, CLOSED, Lot, Notional, Percent, digits_of
 from quantmind.adapters.binance.strange import Strange
 from quantmind.domain.orders import Filling
@@ -185,8 +185,8 @@ def test_only_what_is_wanted_is_read() -> None:
 def test_limits_are_what_the_budget_takes() -> None:
     """One without a kind is passed over."""
     assert info(SYMBOL).rate_limits == (
-        RateLimit("REQUEST_WEIGHT", "MINUTE", 1, 6000),
-        RateLimit("ORDERS", "SECOND", 10, 100),
+        Limit("REQUEST_WEIGHT", "MINUTE", 1, 6000),
+        Limit("ORDERS", "SECOND", 10, 100),
     )
     budget = Budget(SPOT)
     budget.set_limits(info(SYMBOL).rate_limits)
