@@ -30,6 +30,7 @@ from quantmind.domain.quotes import Quote
 from quantmind.domain.retcodes import Retcode
 from quantmind.edges.door import Door
 from quantmind.errors import BrokerUnavailable, JournalDown
+from quantmind.net.bell import Bell
 from quantmind.ports import Broker, Journal
 from quantmind.records import OrderRecord
 from quantmind.wire import bridge
@@ -88,7 +89,7 @@ class Guest:
     gone: str | None = attrs.field(default=None, init=False)
     """Why it is answered no more; None: it is there."""
     _asked: deque[tuple[float, bytes]] = attrs.field(factory=deque, init=False)
-    _news: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _news: Bell = attrs.field(factory=Bell, init=False)
     batch: bridge.Ticks = attrs.field(factory=lambda: bridge.Ticks(number=0, ticks=()), init=False)
     given: dict[str, PricedAt] = attrs.field(factory=dict, init=False)
     """The price of each symbol that it knows."""
@@ -104,14 +105,14 @@ class Guest:
             self.leave(f"{MOST_WAITING} requests wait for their turn")
         if self.gone is None:
             self._asked.append((trio.current_time(), body))
-            self._tell()
+            self._news.ring()
 
     def leave(self, why: str) -> None:
         """It is answered no more. Safe to repeat."""
         if self.gone is None:
             self.gone = why
             self._asked.clear()
-            self._tell()
+            self._news.ring()
 
     async def next(self) -> tuple[float, bytes] | None:
         """When its next request came (Trio's clock) and what it is; None: there will be none."""
@@ -123,10 +124,6 @@ class Guest:
             if idle.cancelled_caught:
                 self.leave("it has asked nothing for a minute")
         return self._asked.popleft()
-
-    def _tell(self) -> None:
-        news, self._news = self._news, trio.Event()
-        news.set()
 
 
 @attrs.define(eq=False)

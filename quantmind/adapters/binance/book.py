@@ -13,7 +13,6 @@ from decimal import Decimal
 from typing import Final
 
 import attrs
-import trio
 
 from quantmind.adapters.binance.carried import Carried, CarriedFile
 from quantmind.adapters.binance.names import Role, name_of, number, number_of
@@ -24,6 +23,7 @@ from quantmind.adapters.binance.wishes import Slot, Wishes
 from quantmind.domain.accounts import Account, Deal, PendingOrder, Position, Sample
 from quantmind.domain.orders import OrderType, Side
 from quantmind.domain.symbols import SymbolSpec
+from quantmind.net.bell import Bell
 
 MOST_EARLY: Final = 10_000
 """Events that wait for the first snapshot; with more of them it is read again."""
@@ -97,7 +97,7 @@ class Book(abc.ABC):
     _owed: dict[int, Decimal] = attrs.field(factory=dict, init=False)
     """What orders of ours have filled by their answers, by number, until their trades are told."""
     _early: list[OrderSaid | BalancesSaid] = attrs.field(factory=list, init=False)
-    _news: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _news: Bell = attrs.field(factory=Bell, init=False)
 
     @wishes.default
     def _of_the_file(self) -> Wishes:
@@ -110,7 +110,7 @@ class Book(abc.ABC):
         self.synced = False
         self.overrun = False
         self._early.clear()
-        self._tell()
+        self._news.ring()
 
     def take(self, event: OrderSaid | BalancesSaid) -> None:
         """Take in what the stream says."""
@@ -122,7 +122,7 @@ class Book(abc.ABC):
             return
         self._apply(event)
         self._carry()
-        self._tell()
+        self._news.ring()
 
     def answered(self, order: Order, fills: Iterable[Fill] = ()) -> None:
         """Take in the answer to a request of ours; what it told is told by the stream once more."""
@@ -132,7 +132,7 @@ class Book(abc.ABC):
         if order.filled and not order.conditional:
             self._owed[number_of(order)] = order.filled
         self._carry()
-        self._tell()
+        self._news.ring()
 
     def unsettled(self) -> str | None:
         """Why it is not to be believed yet, or None: what is told fits together."""
@@ -176,7 +176,7 @@ class Book(abc.ABC):
 
     def poke(self) -> None:
         """Let who waits for news look once more."""
-        self._tell()
+        self._news.ring()
 
     async def news(self) -> None:
         """Wait until something is told."""
@@ -315,7 +315,7 @@ class Book(abc.ABC):
         for event in early:
             self._apply(event)
         self._carry()
-        self._tell()
+        self._news.ring()
 
     def _apply(self, event: OrderSaid | BalancesSaid) -> None:
         if isinstance(event, BalancesSaid):
@@ -406,10 +406,6 @@ class Book(abc.ABC):
 
     def _carry(self) -> None:
         self.wishes.settle(self.walks, self.orders)
-
-    def _tell(self) -> None:
-        news, self._news = self._news, trio.Event()
-        news.set()
 
 
 def level_of(order: Order) -> Decimal:

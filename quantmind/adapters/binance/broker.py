@@ -37,6 +37,7 @@ from quantmind.domain.risk.approval import Approved
 from quantmind.domain.sessions import Sessions
 from quantmind.domain.symbols import SymbolSpec
 from quantmind.errors import BrokerUnavailable
+from quantmind.net.bell import Bell
 from quantmind.ports import Poll, Recovery
 
 logger: Final = logging.getLogger("quantmind.binance")
@@ -89,7 +90,7 @@ class BinanceBroker:
     on_event: Callable[[], None] = lambda: None
     """Told that something has happened to the account."""
     _wanted: bool = attrs.field(default=False, init=False)
-    _news: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _news: Bell = attrs.field(factory=Bell, init=False)
     _running: bool = attrs.field(default=False, init=False)
     _scope: trio.CancelScope | None = attrs.field(default=None, init=False)
     _connected: bool = attrs.field(default=False, init=False)
@@ -116,7 +117,7 @@ class BinanceBroker:
     async def run(self) -> None:
         """Keep the connections up while they are wanted, until cancelled. Never raises for trouble of the network."""
         self._running = True
-        self._tell()
+        self._news.ring()
         try:
             while True:
                 while not self._wanted:
@@ -155,7 +156,7 @@ class BinanceBroker:
                     self.seeds[symbol] = (bid, ask)
             self.book.trades({spec.name: spec for spec in specs})
             self._wanted = True
-            self._tell()
+            self._news.ring()
             await self._opened()
             await self._settled()
         except BrokerUnavailable as error:
@@ -383,10 +384,6 @@ class BinanceBroker:
             except BinanceError as error:
                 logger.warning("fail.dead_man broker=%s reason=%s", self.name, ascii(str(error)))
             await trio.sleep(self.dead_man_s / 3)
-
-    def _tell(self) -> None:
-        news, self._news = self._news, trio.Event()
-        news.set()
 
 
 def price_of(feed: MarketFeed, seeds: Mapping[str, tuple[Decimal, Decimal]]) -> Callable[[str], Any]:

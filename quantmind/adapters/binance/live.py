@@ -11,6 +11,7 @@ import attrs
 import trio
 
 from quantmind.adapters.binance.errors import NotSent, Refusal
+from quantmind.net.bell import Bell
 from quantmind.net.errors import NetError
 from quantmind.net.ws import ClientConnection
 
@@ -77,7 +78,7 @@ class Live:
     up: trio.Event = attrs.field(factory=trio.Event)
     over: trio.Event = attrs.field(factory=trio.Event)
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
-    stirred: trio.Event = attrs.field(factory=trio.Event)
+    stirred: Bell = attrs.field(factory=Bell)
     ends_soon: bool = False
     was_closed: bool = False
     """The exchange has ended it by a Close frame: all that it had sent before was heard."""
@@ -102,8 +103,7 @@ class Live:
 
     def stir(self) -> None:
         """Wake who waits for anything of it."""
-        stirred, self.stirred = self.stirred, trio.Event()
-        stirred.set()
+        self.stirred.ring()
 
     def end(self, why: str) -> None:
         """Let it go, now."""

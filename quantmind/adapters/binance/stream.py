@@ -19,6 +19,7 @@ import trio
 
 from quantmind.adapters.binance.errors import BinanceError, NotSent, Refusal
 from quantmind.adapters.binance.live import Attempts, Live
+from quantmind.net.bell import Bell
 from quantmind.net.errors import HandshakeRefused, NetError, PeerGone
 from quantmind.net.ws import connect
 
@@ -93,7 +94,7 @@ class StreamLine:
     refusal: Refusal | None = attrs.field(default=None, init=False)
     """What the exchange has answered to the last try; None: it was let in, or has no answer."""
     _live: Live | None = attrs.field(default=None, init=False)
-    _news: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _news: Bell = attrs.field(factory=Bell, init=False)
     _failures: int = attrs.field(default=0, init=False)
     _banned_until: float = attrs.field(default=0.0, init=False)
 
@@ -191,7 +192,7 @@ class StreamLine:
         if self.lost is not None:
             self.lost = f"{self.name}: {why}"
         self.refusal = live.refusal
-        self._tell()
+        self._news.ring()
         logger.warning("fail.stream name=%s reason=%s", self.name, ascii(why))
         return None
 
@@ -307,7 +308,7 @@ class StreamLine:
     # After a gap.
     def _stand(self, live: Live) -> None:
         self._live, self.lost, self.refusal = live, None, None
-        self._tell()
+        self._news.ring()
         self.on_open()
 
     def _life(self) -> float:
@@ -323,10 +324,6 @@ class StreamLine:
         self.gaps[kind] = self.gaps.get(kind, 0) + 1
         logger.warning("lose.stream name=%s reason=%s", self.name, ascii(why))
         self.on_lost(self.lost)
-
-    def _tell(self) -> None:
-        news, self._news = self._news, trio.Event()
-        news.set()
 
 
 # That it lived when the new one was open: what it told until its Close is without a gap to what the new one tells.

@@ -16,6 +16,7 @@ import trio
 
 from quantmind.adapters.mt5.line import Peer
 from quantmind.errors import BrokerUnavailable
+from quantmind.net.bell import Bell
 from quantmind.net.errors import PeerGone
 from quantmind.net.zmq import Incoming, ZmqContext
 from quantmind.wire import bridge
@@ -50,7 +51,7 @@ class Caller:
     strange: int = attrs.field(default=0, init=False)
     """Messages without its session, which were not looked at."""
     _said: deque[Incoming] = attrs.field(factory=deque, init=False)
-    _news: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _news: Bell = attrs.field(factory=Bell, init=False)
     _gone: str | None = attrs.field(default=None, init=False)
 
     @property
@@ -126,8 +127,7 @@ class Caller:
 
     def tell(self) -> None:
         """Wake who waits."""
-        news, self._news = self._news, trio.Event()
-        news.set()
+        self._news.ring()
 
 
 @attrs.define(eq=False)
@@ -169,7 +169,7 @@ class Berth:
     broker: str
     account: str | None = None
     _caller: Caller | None = attrs.field(default=None, init=False)
-    _news: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _news: Bell = attrs.field(factory=Bell, init=False)
     arrivals: int = attrs.field(default=0, init=False)
 
     def arrive(self, send: Send, account: int, server: str, now: float) -> Caller:
@@ -183,8 +183,7 @@ class Berth:
         self.arrivals += 1
         if before is not None:
             before.leave(bridge.ANOTHER, bridge.REPLACED)
-        news, self._news = self._news, trio.Event()
-        news.set()
+        self._news.ring()
         logger.info("accept.bridge broker=%s account=%d server=%s", self.broker, account, ascii(server))
         return caller
 

@@ -12,6 +12,7 @@ import msgspec
 import trio
 
 from quantmind.errors import QuantMindError
+from quantmind.net.bell import Bell
 from quantmind.net.errors import NetError, PeerGone
 from quantmind.net.zmq import Incoming
 from quantmind.wire import bridge
@@ -101,7 +102,7 @@ class Line:
     """What every request has in it, once the worker has said it."""
     _outstanding: dict[str, _Outstanding] = attrs.field(factory=dict, init=False)
     _reading: bool = attrs.field(default=False, init=False)
-    _news: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _news: Bell = attrs.field(factory=Bell, init=False)
     _closed: str | None = attrs.field(default=None, init=False)
     faults: int = attrs.field(default=0, init=False)
     """Messages from the worker that were no reply to anything."""
@@ -163,7 +164,7 @@ class Line:
         for one in self._outstanding.values():
             if not one.settled:
                 one.lost = why
-        self._tell()
+        self._news.ring()
 
     # --- inside ------------------------------------------------------------------------------------------------
 
@@ -203,7 +204,7 @@ class Line:
                 continue
             finally:
                 self._reading = False
-                self._tell()  # whoever waited for this one to read may have to read now
+                self._news.ring()  # whoever waited for this one to read may have to read now
             for incoming in batch:
                 self._take(incoming.body)
             if silence.cancelled_caught and not self._alive():
@@ -232,10 +233,6 @@ class Line:
                 earlier.lost = "its answer was lost: a later one has come"
             if int(request_id) <= number:  # whoever still waits has hold of it
                 del self._outstanding[request_id]
-
-    def _tell(self) -> None:
-        news, self._news = self._news, trio.Event()
-        news.set()
 
 
 def _name(request: AnyRequest) -> str:

@@ -242,10 +242,10 @@ async def test_a_guard_s_word_is_no_answer(world: World) -> None:
     session = world.arrive("a", guard=True)
     assert world.guard("one")["state"] is None
     caller = await world.berths["one"].start()
-    news = caller._news
+    news = caller._news._next
     for _ in range(MOST_WAITING + 1):
         assert world.say("a", bridge.encode(bridge.Guarded(seq=0, state="cut_off", session=session)))
-    assert (caller.gone, caller.said(), caller._news) == (None, [], news)
+    assert (caller.gone, caller.said(), caller._news._next) == (None, [], news)
     assert (world.guard("one")["state"], world.guard("one")["faults"]) == ("cut_off", 0)
     assert world.gate.snapshot()["brokers"]["one"]["received"] == MOST_WAITING + 1
     assert world.guard("two") is None
