@@ -159,7 +159,7 @@ def test_a_day_of_trading(tmp_path: Path) -> None:
             ("in", 0.01, 7),
             ("out", 0.00999, 7),
         ]
-        assert status(gateway)["stops"] == {"placed": 2, "failed": 0, "missing": {}}
+        assert status(gateway)["stops"] == {"placed": 2, "failed": 0, "file": None, "missing": {}}
         assert gateway.stop() == 0
         assert KEYS.secret not in "\n".join(gateway.log)
 
