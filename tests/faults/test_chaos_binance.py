@@ -25,9 +25,9 @@ from faults.chaos_binance.aim import is_on_the_way
 from faults.chaos_binance.campaign import ExchangeCampaign
 from faults.chaos_binance.check import check
 from faults.chaos_binance.evidence import Whole, answered, gathered
-from faults.chaos_binance.story import BOUGHT, REFUSED, WAITS, Story, clean, placed, row
+from faults.chaos_binance.story import BOUGHT, MOVE, REFUSED, TAKEN_BACK, WAITS, Story, clean, placed, row
 
-from quantmind.adapters.binance.names import Role, client_id
+from quantmind.adapters.binance.names import Role, client_id, tag_number
 
 SEED = "QUANTMIND_CHAOS_SEED"
 
@@ -104,6 +104,25 @@ def violated(story: Story, folder: Path) -> set[str]:
 def test_a_clean_story_passes(tmp_path: Path) -> None:
     """Where everything is as it was said, nothing is found."""
     assert violated(clean(), tmp_path) == set()
+
+
+def _moved(story: Story) -> None:
+    ticket = tag_number(TAKEN_BACK)
+    story.ask(
+        MOVE,
+        {"type": "trade_modify", "ticket": ticket, "new_price": 40001.0},
+        {"ticket": ticket, "volume": 0, "ended": "cancelled"},
+        "done",
+    )
+
+
+def test_an_order_may_be_moved_and_then_taken_back(tmp_path: Path) -> None:
+    """Both requests are answered with how the order ended, and only one of them took it back."""
+    story = clean()
+    _moved(story)
+    said = client_id(Role.ORDER, TAKEN_BACK, MOVE)
+    story.ledger += [placed(said, 9), row(said, 9, "CANCELED", "0.03", price="40001")]
+    assert violated(story, tmp_path) == set()
 
 
 def _sent_twice(story: Story) -> None:
@@ -208,6 +227,7 @@ PLANTED: list[tuple[Callable[[Story], None], str]] = [
     (_refused_and_filled, "nothing_refused_is_in_the_ledger"),
     (_done_and_refused, "answers_do_not_change"),
     (_gone, "no_order_is_gone"),
+    (_moved, "no_order_is_gone"),
     (_nobody_s, "every_order_is_known"),
     (_two_stops, "stops_never_stand_twice"),
     (_held_more, "the_account_agrees"),

@@ -198,7 +198,7 @@ def no_order_is_gone(whole: Whole) -> Iterator[str]:
     finals = [(asked, asked.final) for asked in whole.gateway.asked.values() if asked.final is not None]
     done = [(asked, final) for asked, final in finals if final.said is Said.DONE]
     cancelled = {asked.body["ticket"] for asked, _ in done if kind_of(asked) == "trade_cancel"}
-    moved = {asked.body["ticket"] for asked, final in done if "new_price" in asked.body and final.reply.get("ended")}
+    moved = {asked.body["ticket"] for asked, final in done if _took_it_back(whole.exchange, asked, final)}
     for ticket in cancelled & moved:
         yield f"the order {ticket} was taken back, and another request is answered that it did that by moving it"
     for asked in whole.gateway.asked.values():
@@ -210,6 +210,14 @@ def no_order_is_gone(whole: Whole) -> Iterator[str]:
                 yield f"{asked.request_id} waited as {last[0]}, and nobody is answered that it was taken back"
             if last and last[0].status in ("EXPIRED", "REJECTED"):
                 yield f"{asked.request_id} waited, and is {last[0]}"
+
+
+# A move that placed its order anew did not take it back; what became of that order later is told of both.
+def _took_it_back(exchange: Exchange, asked: Asked, final: Answer) -> bool:
+    if "new_price" not in asked.body or not final.reply.get("ended"):
+        return False
+    names = [order.name for order in exchange.of_number(asked.body["ticket"])]
+    return not any(name is not None and name.by in asked.order_ids for name in names)
 
 
 # --- all of them ---------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from quantmind.adapters.binance.names import Role, client_id, number, tag_number
 
 Record = dict[str, Any]
 
-BOUGHT, WAITS, TAKEN_BACK, CANCEL, STOPS, REFUSED = (letter * 16 for letter in "abcdef")
+BOUGHT, WAITS, TAKEN_BACK, CANCEL, STOPS, REFUSED, MOVE = (letter * 16 for letter in "abcdefg")
 """Order ids of the requests."""
 AT: Final = 1000.0
 
@@ -29,6 +29,13 @@ class Story:
         """As a campaign does."""
         for name, lines in attrs.asdict(self).items():
             (folder / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+
+    def ask(self, tag: str, body: Record, reply: Record, end: str) -> None:
+        """One more request, and what the log says that became of it."""
+        self.history += _asked(tag, body, {"status": "success", **reply})
+        for line in _carried_out(tag, end):
+            self.record.append(_numbered(line, len(self.record) + 1))
+        next(line for line in self.history if line["kind"] == "verdict")["lines"] = len(self.record)
 
     def replies(self, request_id: str) -> list[Record]:
         """Each answer to a request, to be changed."""
@@ -124,9 +131,17 @@ def _record() -> list[Record]:
     ends |= {CANCEL: "done", STOPS: "done", REFUSED: "refused"}
     lines: list[Record] = []
     for tag, end in ends.items():
-        lines.append({"kind": "intent", "order_id": tag, "body": {"state": "intent"}})
-        lines.append({"kind": "outcome", "order_id": tag, "body": {"state": end}})
+        lines += _carried_out(tag, end)
     lines.append({"kind": "deal", "order_id": BOUGHT, "body": {"ticket": number("deal", "BTCUSDT", 1)}})
-    for seq, line in enumerate(lines, 1):
-        line.update(t=AT, seq=seq, prev=f"hash-{seq - 1}", hash=f"hash-{seq}")
-    return lines
+    return [_numbered(line, seq) for seq, line in enumerate(lines, 1)]
+
+
+def _carried_out(tag: str, end: str) -> list[Record]:
+    return [
+        {"kind": "intent", "order_id": tag, "body": {"state": "intent"}},
+        {"kind": "outcome", "order_id": tag, "body": {"state": end}},
+    ]
+
+
+def _numbered(line: Record, seq: int) -> Record:
+    return {**line, "t": AT, "seq": seq, "prev": f"hash-{seq - 1}", "hash": f"hash-{seq}"}
