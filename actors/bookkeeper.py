@@ -37,7 +37,7 @@ LOAD_AGAIN_S: Final = 1.0
 APPROVED_WITHIN_S: Final = 120.0
 """A deal that is seen so long after an approval of its symbol and magic may be that EA's own trade."""
 
-_CAUSES: Final = {Cause.SL: "sl", Cause.TP: "tp", Cause.STOP_OUT: "stop_out"}
+_CAUSES: Final = {Cause.SL: "sl", Cause.TP: "tp", Cause.STOP_OUT: "stop_out", Cause.FEE: "fee"}
 
 
 def mailbox_key(message: object) -> type | None:

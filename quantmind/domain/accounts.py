@@ -65,19 +65,20 @@ class Entry(enum.Enum):
 
 
 class Cause(enum.Enum):
-    """Why a deal was made (MetaTrader 5: DEAL_REASON_CLIENT, _SL, _TP, _SO)."""
+    """Why a deal was made (MetaTrader 5: DEAL_REASON_CLIENT, _SL, _TP, _SO; a fee in a coin that is held is ours)."""
 
     CLIENT = "client"
     SL = "sl"
     TP = "tp"
     STOP_OUT = "stop_out"
+    FEE = "fee"
 
 
 @attrs.frozen
 class Deal:
     """One execution. `side` is the deal's own: a long position closes by a sell. `profit` is 0 for an entry.
 
-    What it did to the balance is `profit + commission + swap`; a charge is negative.
+    What it did to the balance is `profit + commission + swap`; a charge is negative. `order` is 0 where none made it.
     """
 
     ticket: int
@@ -97,6 +98,13 @@ class Deal:
     comment: str = ""
     tag: str = ""
     """The client tag of the request that made it, as the broker kept it; empty: none (a stop, a stop out, a hand)."""
+    net_volume: Decimal | None = None
+    """Signed lots by which its position changed where those are not `volume`: a fee was paid in what was traded."""
+
+    @property
+    def change(self) -> Decimal:
+        """By how many lots its position changed, below 0 for less of a long one or more of a short one."""
+        return self.volume * self.side.sign if self.net_volume is None else self.net_volume
 
 
 @attrs.frozen

@@ -1,10 +1,10 @@
 """What we believe that a broker holds, compared with what it says: pure, so that each comparison can be made again.
 
-A position's volume is what its deals make of it: the sum of their lots, a buy's with plus, a sell's with minus. So a
-position that came, changed or went is explained by deals, and one that is not is drift: somebody else's history is
-missing, or ours is wrong. A broker's history may come a
-little after its account, so a difference counts only when it has stood for `GRACE_S`, the same on both sides, and the
-deals were asked for again after that.
+A position's volume is what its deals make of it: the sum of their lots, a buy's with plus, a sell's with minus, less
+what a fee took of them. So a position that came, changed or went is explained by deals, and one that is not is drift:
+somebody else's history is missing, or ours is wrong. A broker's history may come a little after its account, so a
+difference counts only when it has stood for `GRACE_S`, the same on both sides, and the deals were asked for again after
+that.
 """
 
 from __future__ import annotations
@@ -207,7 +207,7 @@ def _begin(books: Books, sample: Sample, deals: Sequence[Deal], deals_read_at: f
 def _add_deals(volumes: Mapping[int, Decimal], deals: Sequence[Deal]) -> dict[int, Decimal]:
     after = dict(volumes)
     for deal in deals:
-        after[deal.position] = after.get(deal.position, _ZERO) + deal.volume * deal.side.sign
+        after[deal.position] = after.get(deal.position, _ZERO) + deal.change
     return {ticket: volume for ticket, volume in after.items() if volume}
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import pytest
 import zmq
 from gateway_process import TOKEN, GatewayProcess, done, running, until, write_config
 from metric_walk import Samples, parsed, value
@@ -21,9 +22,9 @@ from metric_walk import Samples, parsed, value
 from quantmind.testing.binance.in_thread import SimulatorThread, start_simulator_thread
 from quantmind.testing.binance.ledger import Done
 from quantmind.testing.binance.simulator import KEYS
-from quantmind.testing.binance.spot_account import Commission
+from quantmind.testing.binance.spot_account import Charge, Commission
 from quantmind.testing.binance.spot_engine import SpotEngine
-from quantmind.testing.binance.symbols import SPOT_SYMBOLS
+from quantmind.testing.binance.symbols import SPOT_SYMBOLS, SymbolSettings
 
 MONEY = {"USDT": Decimal(100_000)}
 FEES = Commission(maker=Decimal("0.001"), taker=Decimal("0.001"))
@@ -162,6 +163,39 @@ def test_a_day_of_trading(tmp_path: Path) -> None:
         assert status(gateway)["stops"] == {"placed": 2, "failed": 0, "file": None, "missing": {}}
         assert gateway.stop() == 0
         assert KEYS.secret not in "\n".join(gateway.log)
+
+
+def books(gateway: GatewayProcess) -> Any:
+    """What the record of the account says of itself."""
+    return gateway.get("/status")["brokers"][0]["books"]
+
+
+@pytest.mark.parametrize("charge", Charge)
+def test_what_a_fee_takes_of_a_coin_is_no_drift(charge: Charge, tmp_path: Path) -> None:
+    """Fees in what was bought, or in a coin that is followed, make positions smaller, and the record explains it."""
+    bnb = SymbolSettings("BNBUSDT", "BNB", "USDT", step=Decimal("0.001"), min_qty=Decimal("0.001"))
+    engine = SpotEngine(
+        [SPOT_SYMBOLS[0], bnb],
+        {**MONEY, "BNB": Decimal("1.0005")},
+        attrs.evolve(FEES, charge=charge),
+    )
+    with exchange(engine=engine) as sim, running(configured(tmp_path, sim, symbols=["BTCUSDT", "BNBUSDT"])) as gateway:
+        until(lambda: is_active(gateway))
+        until(lambda: books(gateway)["state"] == "agreed")
+        reads = status(gateway)["reads"]
+        opened = gateway.command(buying("first"))
+        assert opened["status"] == "success", opened
+        time.sleep(4.5)  # what does not fit is drift after three seconds
+        assert (books(gateway)["state"], books(gateway)["drifts"]) == ("agreed", 0), books(gateway)
+        assert status(gateway)["reads"] == reads
+        held = {each["symbol"]: each["volume"] for each in gateway.get("/positions")["items"]}
+        fees = [each for each in gateway.get("/deals")["items"] if each["cause"] == "fee"]
+        if charge is Charge.RECEIVED:
+            assert (held, fees) == ({"BTCUSDT": 0.00999, "BNBUSDT": 1.0}, [])
+        else:
+            assert (held, len(fees)) == ({"BTCUSDT": 0.01, "BNBUSDT": 0.999}, 1)
+            assert (fees[0]["symbol"], fees[0]["entry"], fees[0]["order"]) == ("BNBUSDT", "out", 0)
+            assert fees[0]["commission"] < 0 == fees[0]["profit"]
 
 
 def test_a_short_day_of_futures(tmp_path: Path) -> None:

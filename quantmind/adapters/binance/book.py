@@ -8,6 +8,7 @@ wallets and positions say (`unsettled`); while it is not, nobody is told how the
 from __future__ import annotations
 
 import abc
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final
@@ -222,8 +223,7 @@ class Book(abc.ABC):
 
     def volume_of(self, slot: Slot) -> Decimal:
         """What of a position can be traded."""
-        walk = self.walks[slot]
-        return abs(walk.lot.amount) // walk.step * walk.step
+        return abs(self.walks[slot].volume)
 
     def price_out(self, symbol: str, side: Side) -> Decimal | None:
         """The price at which a position of this side would close now."""
@@ -298,12 +298,18 @@ class Book(abc.ABC):
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
-    def _begin(self, orders: Iterable[Order], fills: Mapping[Slot, Sequence[Fill]], symbols: Iterable[str]) -> None:
+    def _begin(self, orders: Iterable[Order], fills: Iterable[Fill], symbols: Iterable[str]) -> None:
         """What snapshots share: open orders, and each symbol's trades from what was open before them."""
         self.orders.begin(orders, symbols)
         held = self._held()
+        traded: dict[Slot, list[Fill]] = defaultdict(list)
+        paid: dict[str, list[Fill]] = defaultdict(list)
+        for fill in fills:
+            traded[fill.symbol, fill.position_side].append(fill)
+            paid[fill.commission_asset].append(fill)
         for slot, walk in self.walks.items():
-            trades = in_order(fills.get(slot, ()))
+            by_others = (fill for fill in paid[walk.base] if walk.pays(fill) and not walk.trades(fill))
+            trades = in_order([*traded[slot], *by_others])
             change = sum((walk.amount_of(fill) for fill in trades), NOUGHT)
             walk.begin(self._lot_before(slot, held[slot] - change))
             for fill in trades:
@@ -335,12 +341,13 @@ class Book(abc.ABC):
 
     def _take_fills(self, fills: Iterable[Fill]) -> None:
         for fill in in_order(fills):
-            slot = (fill.symbol, fill.position_side)
-            walk = self.walks.get(slot)
-            deal = None if walk is None else walk.take(fill)
-            if deal is not None:
-                self.expected_cash += self._cash_of(fill)
+            for slot, walk in self.walks.items():
+                deal = walk.take(fill)
+                if deal is None:
+                    continue
                 self._note(slot, deal)
+                if walk.trades(fill):
+                    self.expected_cash += self._cash_of(fill)
 
     def _note(self, slot: Slot, deal: Deal | None) -> None:
         if deal is None:

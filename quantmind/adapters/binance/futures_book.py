@@ -61,11 +61,7 @@ class FuturesBook(Book):
         self.other_wallets = tuple(
             sorted(each.asset for each in account.balances if each.free and each.asset != self.currency)
         )
-        by_slot: dict[Slot, list[Fill]] = {}
-        for trades in fills.values():
-            for fill in trades:
-                by_slot.setdefault((fill.symbol, fill.position_side), []).append(fill)
-        self._begin(orders, by_slot, symbols)
+        self._begin(orders, (fill for trades in fills.values() for fill in trades), symbols)
 
     @property
     def not_counted(self) -> tuple[str, ...]:

@@ -47,7 +47,7 @@ class SpotBook(Book):
         self.balances = {each.asset: each for each in account.balances}
         self.balances_msc = account.updated_msc
         self._read_cash()
-        self._begin(orders, {(symbol, KEY): trades for symbol, trades in fills.items()}, symbols)
+        self._begin(orders, (fill for trades in fills.values() for fill in trades), symbols)
 
     @property
     def not_counted(self) -> tuple[str, ...]:
@@ -80,7 +80,7 @@ class SpotBook(Book):
         change = -fill.side.sign * fill.price * fill.quantity
         return change - fill.commission if fill.commission_asset == self.currency else change
 
-    # In the account's currency; a third asset, such as BNB, counts for nothing here.
+    # In the account's currency. Of a third asset, such as BNB, its own position pays, if its symbol is followed.
     def _charge(self, fill: Fill) -> Decimal:
         if fill.commission_asset == self.currency:
             return fill.commission

@@ -13,7 +13,7 @@ from typing import Final
 
 import attrs
 
-from quantmind.adapters.binance.names import Name, Role, deal_number, name_of, order_number
+from quantmind.adapters.binance.names import Name, Role, deal_number, name_of, number, order_number
 from quantmind.adapters.binance.records import NOUGHT, Fill
 from quantmind.domain.accounts import Cause, Deal, Entry
 from quantmind.domain.orders import Side
@@ -63,7 +63,7 @@ class Walk:
     base: str = ""
     lot: Lot = attrs.field(factory=Lot, init=False)
     deals: deque[Deal] = attrs.field(factory=lambda: deque(maxlen=MOST_DEALS), init=False)
-    _taken: dict[int, None] = attrs.field(factory=dict, init=False)
+    _taken: dict[tuple[str, int], None] = attrs.field(factory=dict, init=False)
     """Trades that were taken, in order; those that are older than a deal which is kept no more are forgotten."""
 
     @property
@@ -77,18 +77,48 @@ class Walk:
         self.deals.clear()
         self._taken.clear()
 
+    @property
+    def volume(self) -> Decimal:
+        """What is open that could be closed, signed as the lot's amount; 0: it is flat."""
+        if self.is_flat:
+            return NOUGHT
+        volume = abs(self.lot.amount) // self.step * self.step
+        return volume if self.lot.amount > 0 else -volume
+
+    def trades(self, fill: Fill) -> bool:
+        """Whether a trade is one of these."""
+        return (fill.symbol, fill.position_side) == (self.symbol, self.key)
+
+    def pays(self, fill: Fill) -> bool:
+        """Whether the commission of a trade, of whatever symbol, is paid of this position."""
+        return bool(self.base) and fill.commission_asset == self.base and fill.commission != 0
+
     def amount_of(self, fill: Fill) -> Decimal:
         """By how much a trade changes what is held, below 0 for less."""
-        amount = fill.quantity * fill.side.sign
-        return amount - fill.commission if self.base and fill.commission_asset == self.base else amount
+        amount = fill.quantity * fill.side.sign if self.trades(fill) else NOUGHT
+        return amount - fill.commission if self.pays(fill) else amount
 
     def take(self, fill: Fill) -> Deal | None:
-        """Go on by one trade; None: it was taken already."""
-        if fill.trade_id in self._taken:
+        """Go on by one trade. None: it was taken already, or it is none of these and makes no open position smaller."""
+        key = (fill.symbol, fill.trade_id)
+        if key in self._taken or not (self.trades(fill) or self.pays(fill)):
             return None
-        self._taken[fill.trade_id] = None
+        self._taken[key] = None
         while len(self._taken) > MOST_DEALS:
             del self._taken[next(iter(self._taken))]
+        ticket, volume = self.lot.ticket if not self.is_flat else 0, self.volume
+        deal = self._trade(fill) if self.trades(fill) else self._pay(fill)
+        if deal is None:
+            return None
+        change = self.volume - (volume if deal.position == ticket else NOUGHT)
+        if change != deal.change:
+            deal = attrs.evolve(deal, net_volume=change)
+        self.deals.append(deal)
+        return deal
+
+    # --- inside ------------------------------------------------------------------------------------------------
+
+    def _trade(self, fill: Fill) -> Deal:
         name = name_of(fill.client_id)
         before = self.lot
         was_flat = self.is_flat
@@ -99,7 +129,7 @@ class Walk:
             self.lot = self._larger(before, fill, name, amount, opens=was_flat)
         else:
             entry, profit = self._smaller(before, fill, name, amount)
-        deal = Deal(
+        return Deal(
             ticket=deal_number(fill),
             order=order_number(fill.symbol, fill.order_id, fill.client_id),
             position=self.lot.ticket or before.ticket,
@@ -114,10 +144,31 @@ class Walk:
             commission=-self.charge(fill),
             tag="" if name is None or name.role in _CAUSES else name.tag,
         )
-        self.deals.append(deal)
-        return deal
 
-    # --- inside ------------------------------------------------------------------------------------------------
+    # What goes is worth what was paid for it: nothing is won or lost on it, and the balance pays that.
+    def _pay(self, fill: Fill) -> Deal | None:
+        before, was_flat = self.lot, self.is_flat
+        if before.amount <= 0:
+            self.lot = attrs.evolve(before, amount=before.amount - fill.commission)
+            return None
+        part = _share(before.cost, fill.commission, before.amount)
+        self.lot = attrs.evolve(before, amount=before.amount - fill.commission, cost=before.cost - part)
+        if was_flat:
+            return None
+        return Deal(
+            ticket=number("fee", fill.symbol, fill.trade_id),
+            order=0,
+            position=before.ticket,
+            symbol=self.symbol,
+            side=Side.SELL,
+            entry=Entry.OUT,
+            volume=fill.commission,
+            price=before.price,
+            profit=NOUGHT,
+            cause=Cause.FEE,
+            time_msc=fill.time_msc,
+            commission=-part,
+        )
 
     def _larger(self, before: Lot, fill: Fill, name: Name | None, amount: Decimal, *, opens: bool) -> Lot:
         cost = before.cost + abs(amount) * fill.price

@@ -20,8 +20,9 @@ from quantmind.testing.binance.symbols import SPOT_SYMBOLS
 
 SYMBOL: Final = "BTCUSDT"
 MONEY: Final = {"USDT": Decimal(1_000_000), "BNB": Decimal(1_000)}
-FEES: Final = Commission(maker=Decimal("0.001"), taker=Decimal("0.001"), charge=Charge.BNB)
-"""In an asset that counts for nothing: what is held is what was traded, to the last digit."""
+RATE: Final = Decimal("0.001")
+CHARGES: Final = (Charge.BNB, Charge.RECEIVED)
+"""By the seed: in an asset that counts for nothing, so that all that was bought is held, or in what a trade brings."""
 MOST_ROWS: Final = 1000
 
 Fault = tuple[str, dict[str, Any], tuple[float, float]]
@@ -53,7 +54,8 @@ PAUSE_S: Final = (0.1, 0.6)
 @contextlib.asynccontextmanager
 async def open_exchange(seed: int) -> AsyncIterator[tuple[BinanceSimulator, trio.CancelScope]]:
     """One market that walks until the scope is cancelled, and an account with nothing but money."""
-    engine = SpotEngine([each for each in SPOT_SYMBOLS if each.name == SYMBOL], MONEY, FEES)
+    fees = Commission(maker=RATE, taker=RATE, charge=CHARGES[seed % len(CHARGES)])
+    engine = SpotEngine([each for each in SPOT_SYMBOLS if each.name == SYMBOL], MONEY, fees)
     # A gateway that is started so often meets limits that are no matter here.
     async with (
         open_simulator(engine=engine, connects_5m=100_000, weight_1m=100_000) as sim,

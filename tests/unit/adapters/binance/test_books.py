@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from decimal import Decimal
 from pathlib import Path
 
 import attrs
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from quantmind.adapters.binance.carried import CarriedFile, CarriedFileError
 from quantmind.adapters.binance.futures_book import FuturesBook
@@ -27,6 +30,7 @@ from quantmind.domain.orders import OrderType, Side
 from quantmind.domain.symbols import SymbolSpec
 
 D = Decimal
+STEP = D("0.001")
 PRICES = {"BTCUSDT": (D(100), D(101))}
 
 
@@ -128,6 +132,62 @@ def test_what_was_held_before_keeps_its_number_and_price_over_a_restart(tmp_path
     again.install(SpotAccount(5, True, [Balance("USDT", D(820)), Balance("BTC", D(2))], 10), [], {}, ["BTCUSDT"])
     assert again.sample(0.0) == before
     assert before.positions[0].profit == D(20)
+
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["BTCUSDT", "BNBUSDT"]),
+        st.integers(-5000, 5000).filter(bool),
+        st.integers(1, 100_000),
+        st.sampled_from(["USDT", "BNB", "own"]),
+    ),
+    min_size=1,
+    max_size=40,
+)
+
+
+@given(steps)
+def test_each_position_is_what_its_deals_say_also_when_fees_take_of_it(
+    story: list[tuple[str, int, int, str]],
+) -> None:
+    """And it is the same whether its trades were told one by one or are read together."""
+    bases = {"BTCUSDT": "BTC", "BNBUSDT": "BNB"}
+    told, read = spot(), spot()
+    for book in (told, read):
+        book.trades({name: spec(name, base) for name, base in bases.items()})
+        book.begin_stream()
+    told.install(SpotAccount(5, True, [Balance("USDT", D(10**9))], 1), [], {}, list(bases))
+    held = {"USDT": D(10**9), "BTC": D(0), "BNB": D(0)}
+    fills: dict[str, list[Fill]] = {name: [] for name in bases}
+    for number, (symbol, thousandths, price, fee) in enumerate(story, 1):
+        base, bought = bases[symbol], thousandths > 0
+        quantity = D(abs(thousandths)) / 1000 if bought else min(D(-thousandths) / 1000, held[base] // STEP * STEP)
+        if not quantity:
+            continue
+        asset = "USDT" if fee == "own" and not bought else base if fee == "own" else fee
+        commission = (quantity / 1024).quantize(D("1E-8")) if asset != "USDT" else quantity * price / 1024
+        after = held[asset] + (quantity if asset == base and bought else 0)
+        if asset == "BNB" and commission > after - (quantity if asset == base and not bought else 0):
+            continue
+        held[base] += quantity if bought else -quantity
+        held["USDT"] -= quantity * price * (1 if bought else -1)
+        held[asset] -= commission
+        one = order(f"t{number}", str(quantity if bought else -quantity), symbol=symbol, order_id=number)
+        said = traded(one, number, number, str(price), commission=commission, commission_asset=asset)
+        told.take(said)
+        assert said.fill is not None
+        fills[symbol].append(attrs.evolve(said.fill, client_id=one.client_id))
+    balances = [Balance(asset, amount) for asset, amount in held.items()]
+    told.take(BalancesSaid(balances, 100))
+    assert told.unsettled() is None
+    read.install(SpotAccount(5, True, balances, 100), [], fills, list(bases))
+    changes: dict[int, Decimal] = defaultdict(D)
+    for deal in told.deals(0):
+        changes[deal.position] += deal.change
+    volumes = {each.ticket: each.volume for each in told.sample(0.0).positions}
+    assert {ticket: change for ticket, change in changes.items() if change} == volumes
+    assert read.deals(0) == told.deals(0)
+    assert read.sample(0.0) == told.sample(0.0)
 
 
 def test_coins_that_were_there_are_a_position_at_the_price_of_now() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import attrs
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -76,11 +77,30 @@ def test_a_commission_in_what_was_bought_makes_the_position_smaller() -> None:
     deal = walked.take(fill(1, "1", commission=D("0.0005"), commission_asset="BTC"))
     assert deal is not None
     assert (walked.lot.amount, walked.lot.cost, deal.commission) == (D("0.9995"), D("99.95"), D("-0.05"))
+    assert (deal.volume, deal.change) == (D(1), D("0.999"))
     walked.take(fill(2, "-0.999"))
     assert walked.is_flat
     again = walked.take(fill(3, "1"))
     assert again is not None
     assert (again.entry, again.position) == (Entry.IN, tag_number("tag3"))
+
+
+def test_a_commission_of_another_symbol_s_trade_is_a_deal_of_the_coin_that_pays_it() -> None:
+    """As BNB does: it goes at what it cost. Where too little is held to be sold, it is gone without one."""
+    walked = walk("BTC")
+    abroad = {"symbol": "ETHUSDT", "commission": D("0.0005"), "commission_asset": "BTC"}
+    assert walked.take(attrs.evolve(fill(1, "1"), symbol="ETHUSDT")) is None  # paid in something else
+    walked.take(fill(2, "2", price="90"))
+    deal = walked.take(attrs.evolve(fill(2, "5"), **abroad))
+    assert deal is not None
+    assert (deal.cause, deal.entry, deal.order, deal.position) == (Cause.FEE, Entry.OUT, 0, tag_number("tag2"))
+    assert (deal.volume, deal.change, deal.price) == (D("0.0005"), D("-0.001"), D(90))
+    assert (deal.profit, deal.commission, walked.lot.cost) == (0, D("-0.045"), D("179.955"))
+    assert walked.take(attrs.evolve(fill(2, "5"), **abroad)) is None
+    walked.take(fill(3, "-1.999"))
+    assert walked.take(attrs.evolve(fill(4, "5"), **abroad)) is None
+    assert walked.lot.amount == 0
+    assert [each.cause for each in walked.deals] == [Cause.CLIENT, Cause.FEE, Cause.CLIENT]
 
 
 def test_what_was_open_before_is_gone_on_from() -> None:
