@@ -179,9 +179,14 @@ class Book(abc.ABC):
         """Let who waits for news look once more."""
         self._news.ring()
 
-    async def news(self) -> None:
-        """Wait until something is told."""
-        await self._news.wait()
+    @property
+    def told(self) -> int:
+        """How often something was told."""
+        return self._news.rung
+
+    async def news(self, since: int | None = None) -> None:
+        """Wait until something is told; `since`: or was, after so often (`told`)."""
+        await self._news.wait(since)
 
     # --- what there is -----------------------------------------------------------------------------------------------
 

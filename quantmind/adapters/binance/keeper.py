@@ -8,6 +8,7 @@ beside the first. What can't be placed is placed as it was before, and what is w
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any, Final
@@ -30,7 +31,9 @@ from quantmind.domain.retcodes import Retcode
 logger: Final = logging.getLogger("quantmind.binance")
 
 RETRY_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
-"""Between two tries to place stops that could not be placed."""
+"""Between two tries to place stops that could not be placed, unless what is wanted, or what there is, has changed."""
+LOOK_S: Final = 30.0
+"""Between two looks when nothing is told."""
 SET_OFF_S: Final = 3.0
 """So long the trade of a stop that was set off is waited for."""
 MOST_SET_OFF: Final = 1000
@@ -47,6 +50,18 @@ class Doubt:
 
 Kept = Refused | Doubt | None
 """None: they are as they are wanted."""
+
+Case = tuple[Decimal, ...]
+"""The stops that are wanted, what of the position can be traded, and the stops that there are, each with its quantity."""
+
+
+@attrs.frozen
+class Failed:
+    """Stops that could not be placed: how often, in which case, and when (`trio.current_time`) they are tried again."""
+
+    times: int
+    case: Case
+    again_at: float
 
 
 _GIVEN_UP: Final = Doubt("it was given up")
@@ -66,7 +81,7 @@ class StopKeeper:
     reread: Callable[[], Awaitable[None]]
     clock: Callable[[], float]
     _locks: dict[str, trio.Lock] = attrs.field(factory=dict, init=False)
-    _failures: dict[Slot, int] = attrs.field(factory=dict, init=False)
+    _failed: dict[Slot, Failed] = attrs.field(factory=dict, init=False)
     _why: dict[Slot, str] = attrs.field(factory=dict, init=False)
     _set_off: dict[tuple[str, int], float] = attrs.field(factory=dict, init=False)
     placed: int = attrs.field(default=0, init=False)
@@ -90,7 +105,7 @@ class StopKeeper:
     async def keep_locked(self, slot: Slot) -> Kept:
         """The same, for who holds the lock."""
         wish, exits = self.book.wish(slot), self.book.exits(slot)
-        self._failures.pop(slot, None)
+        self._failed.pop(slot, None)
         kept = await self._keep(slot, wish, exits)
         if kept is None:
             self._why.pop(slot, None)
@@ -124,10 +139,11 @@ class StopKeeper:
     async def run(self) -> None:
         """See to it whenever the account changes, until cancelled."""
         while True:
+            told = self.book.told  # what is told while another position is seen to counts, too
             for slot in list(self.book.walks):
                 await self._see_to(slot)
             with trio.move_on_after(self._pause()):
-                await self.book.news()
+                await self.book.news(told)
 
     def snapshot(self) -> dict[str, Any]:
         """For /status: which positions do not have the stops that are wanted, and why."""
@@ -146,23 +162,35 @@ class StopKeeper:
             return RETRY_S[0]
         if any(self._is_set_off(slot) for slot in self.book.walks):
             return RETRY_S[1]
-        return RETRY_S[min(max(self._failures.values(), default=len(RETRY_S)), len(RETRY_S)) - 1]
+        again_at = min((failed.again_at for failed in self._failed.values()), default=math.inf)
+        return min(max(again_at - trio.current_time(), RETRY_S[0]), LOOK_S)
+
+    def _case(self, slot: Slot) -> Case:
+        wish, exits = self.book.wish(slot), self.book.exits(slot)
+        wanted = (NOUGHT, NOUGHT) if wish is None else (wish.sl, wish.tp)
+        return (*wanted, self.book.volume_of(slot), exits.sl, exits.tp, *(order.quantity for order in exits.orders))
 
     async def _see_to(self, slot: Slot) -> None:
         if self.book.unsettled() is not None or self.lock(slot[0]).locked():
             return
         if self._is_undecided(slot) or self._is_set_off(slot):
             return
-        failures = self._failures.get(slot, 0)
+        failed = self._failed.get(slot)
+        times = 1
+        if failed is not None and failed.case == self._case(slot):
+            if trio.current_time() < failed.again_at:
+                return
+            times = failed.times + 1
         kept = await self.keep(slot)
         if kept is None:
             return
-        self._failures[slot] = failures + 1
         logger.error("fail.stops symbol=%s side=%s reason=%s", *slot, ascii(self._why[slot]))
         if isinstance(kept, Doubt):
             await self.reread()
         elif kept.retcode == Retcode.INVALID_STOPS:
             await self._close_beyond(slot)
+        pause = RETRY_S[min(times, len(RETRY_S)) - 1]
+        self._failed[slot] = Failed(times, self._case(slot), trio.current_time() + pause)
 
     # A stop that its trader has set in the exchange's own application is his will, unless he asks for another one here.
     def _adopted(self, wish: Carried | None, exits: Exits) -> Carried | None:

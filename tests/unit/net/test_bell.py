@@ -29,6 +29,18 @@ async def test_all_hear_it_who_wait_when_it_rings() -> None:
     assert heard[2:] == ["late"]
 
 
+async def test_who_looked_before_it_rang_hears_it_afterwards() -> None:
+    """By how often it had rung when he began to look; nobody waits for what he has missed."""
+    bell = Bell()
+    bell.ring()
+    before = bell.rung
+    bell.ring()
+    with trio.fail_after(1):
+        await bell.wait(before)
+    with pytest.raises(trio.TooSlowError), trio.fail_after(0.01):
+        await bell.wait(bell.rung)
+
+
 async def test_one_that_rang_before_is_not_heard() -> None:
     """Nothing is kept: who waits looks first."""
     bell = Bell()

@@ -8,64 +8,24 @@ from pathlib import Path
 
 import attrs
 import pytest
+from binance_accounts import STEP, D, futures, has, order, spec, spot, traded
 from hypothesis import given
 from hypothesis import strategies as st
 
 from quantmind.adapters.binance.carried import CarriedFile, CarriedFileError
 from quantmind.adapters.binance.futures_book import FuturesBook
-from quantmind.adapters.binance.names import Role, client_id, tag_number
+from quantmind.adapters.binance.names import tag_number
 from quantmind.adapters.binance.records import (
     Balance,
     BalancesSaid,
     Fill,
     FuturesAccount,
     Holding,
-    Order,
     OrderSaid,
     SpotAccount,
 )
-from quantmind.adapters.binance.spot_book import SpotBook
 from quantmind.domain.accounts import Entry
 from quantmind.domain.orders import OrderType, Side
-from quantmind.domain.symbols import SymbolSpec
-
-D = Decimal
-STEP = D("0.001")
-PRICES = {"BTCUSDT": (D(100), D(101))}
-
-
-def spec(name: str = "BTCUSDT", base: str = "BTC") -> SymbolSpec:
-    return SymbolSpec(name, 2, D("0.01"), D(1), D("0.001"), D(1000), D("0.001"), 0, base, "USDT", "USDT")
-
-
-def spot(path: Path | None = None) -> SpotBook:
-    book = SpotBook("x", "USDT", CarriedFile.open(path), PRICES.get, lambda tag: (7, f"of {tag}"))
-    book.trades({"BTCUSDT": spec()})
-    return book
-
-
-def futures(path: Path | None = None, *, hedges: bool = False) -> FuturesBook:
-    book = FuturesBook("x", "USDT", CarriedFile.open(path), PRICES.get, lambda tag: (7, f"of {tag}"), hedges=hedges)
-    book.trades({"BTCUSDT": spec()})
-    return book
-
-
-def order(tag: str, amount: str, filled: str | None = None, status: str = "FILLED", **more: object) -> Order:
-    quantity = abs(D(amount))
-    side = Side.BUY if D(amount) > 0 else Side.SELL
-    done = quantity if filled is None else D(filled)
-    values = {"symbol": "BTCUSDT", "order_id": sum(tag.encode()), "client_id": client_id(Role.ORDER, tag), **more}
-    return Order(side=side, kind="MARKET", status=status, quantity=quantity, filled=done, **values)  # type: ignore[arg-type]
-
-
-def traded(one: Order, trade: int, at: int = 10, price: str = "100", **more: object) -> OrderSaid:
-    values = {"commission": D(0), "commission_asset": "USDT", "time_msc": at, **more}
-    fill = Fill(one.symbol, trade, one.order_id, one.side, D(price), one.filled, **values)  # type: ignore[arg-type]
-    return OrderSaid(one, at, fill, "TRADE")
-
-
-def has(book: SpotBook, cash: str, btc: str = "0", at: int = 10) -> BalancesSaid:
-    return BalancesSaid([Balance("USDT", D(cash)), Balance("BTC", D(btc))], at)
 
 
 def test_spot_is_told_in_any_order() -> None:
