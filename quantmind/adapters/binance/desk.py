@@ -14,7 +14,7 @@ from quantmind.adapters.binance.checks import Checks
 from quantmind.adapters.binance.errors import NotSent, OutcomeUnknown, Refusal
 from quantmind.adapters.binance.keeper import Doubt, StopKeeper
 from quantmind.adapters.binance.names import LONGEST_TAG, Role, client_id, name_of, number_of, tag_number
-from quantmind.adapters.binance.outcomes import cancelled, changed_nothing, kept, placed_of, stops_changed
+from quantmind.adapters.binance.outcomes import cancelled, changed_nothing, changed_of, kept, placed_of, stops_changed
 from quantmind.adapters.binance.records import NOUGHT, Life, Order
 from quantmind.adapters.binance.refusals import refused, says_absent
 from quantmind.adapters.binance.venue import Kind, New, Venue, as_changed, in_time
@@ -192,10 +192,7 @@ class Desk:
     async def _send(self, new: New, slot: Slot) -> Placed | Refused:
         order, fills = await in_time(self.venue.place(new), ORDER_S)
         self.book.answered(order, fills)
-        try:
-            await self.learn_fills(order)
-        except (NotSent, Refusal) as error:
-            raise OutcomeUnknown(f"it was filled, and its trades are not known yet: {error}") from None
+        await self._surely_learn_fills(order)
         if order.life is Life.ENDED and not order.filled:
             return Refused(int(Retcode.PRICE_OFF), f"nothing was filled, and the order is over ({order.status})")
         return placed_of(self.book, order, slot)
@@ -208,6 +205,12 @@ class Desk:
                 await self.book.news()
             return
         self.book.answered(order, await in_time(self.venue.fills_of(order), ORDER_S))
+
+    async def _surely_learn_fills(self, order: Order) -> None:
+        try:
+            await self.learn_fills(order)
+        except (NotSent, Refusal) as error:
+            raise OutcomeUnknown(f"it was filled, and its trades are not known yet: {error}") from None
 
     def _with_stops(self, outcome: Placed, slot: Slot, kept: Refused | Doubt | None) -> Placed:
         exits = self.book.exits(slot)
@@ -305,7 +308,15 @@ class Desk:
             return Refused(
                 int(Retcode.INVALID_STOPS), "the order was not placed by this gateway, which keeps no stops for it"
             )
-        return placed_of(self.book, moved, (order.symbol, order.position_side))
+        slot = (order.symbol, order.position_side)
+        await self._surely_learn_fills(moved)
+        outcome = changed_of(self.book, moved, slot)
+        if outcome.pending or outcome.ended is not None or not (sl or tp):
+            return outcome
+        # It has filled at its new price. The position that it made larger took over what was wanted of it until then.
+        if outcome.ticket != asked.ticket and self.book.slot_of(outcome.ticket) is not None:
+            self.book.wishes.position(outcome.ticket, sl, tp, tag, self.clock())
+        return self._with_stops(outcome, slot, await self.keeper.keep(slot))
 
     def _rename(self, wish: Carried, said: str) -> Carried:
         renamed = attrs.evolve(wish, moved=_moved_by(said))

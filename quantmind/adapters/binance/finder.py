@@ -16,7 +16,16 @@ from quantmind.adapters.binance.book import Book, level_of
 from quantmind.adapters.binance.desk import Desk
 from quantmind.adapters.binance.errors import BinanceError
 from quantmind.adapters.binance.names import Role, client_id, name_of, tag_number
-from quantmind.adapters.binance.outcomes import NEVER, cancelled, changed_nothing, kept, placed_of, read, stops_changed
+from quantmind.adapters.binance.outcomes import (
+    NEVER,
+    cancelled,
+    changed_nothing,
+    changed_of,
+    kept,
+    placed_of,
+    read,
+    stops_changed,
+)
 from quantmind.adapters.binance.records import Life, Order
 from quantmind.adapters.binance.venue import Venue
 from quantmind.adapters.binance.wishes import Slot
@@ -130,18 +139,18 @@ class Finder:
             if wish is None or (wish.sl, wish.tp) != (Decimal(what["sl"]), Decimal(what["tp"])):
                 return None
             order = await self.venue.look(symbol, what["old"], conditional=bool(what["conditional"]))
-            return None if order is None else await self._placed(order, slot)
+            return None if order is None else await self._placed(order, slot, changed_of)
         order = await self.venue.look(symbol, what["new"], conditional=bool(what["conditional"]))
         if order is None:
             order = await self.venue.look(symbol, what["old"], conditional=bool(what["conditional"]))
             if order is not None and order.status == "CANCELED" and self.sent.age_of(sent) > self.window_s:
                 # It was taken back and not placed anew, unless another request of ours has done that.
-                return None if self._may_be_of_another(sent) else await self._placed(order, slot)
+                return None if self._may_be_of_another(sent) else await self._placed(order, slot, changed_of)
             if order is None or level_of(order) != Decimal(what["price"]) or order.expires_msc != what["expires_msc"]:
                 return None
         if wish is not None:
             self.book.wishes.order(attrs.evolve(wish, sl=Decimal(what["sl"]), tp=Decimal(what["tp"])))
-        return await self._placed(order, slot)
+        return await self._placed(order, slot, changed_of)
 
     def _may_be_of_another(self, move: Sent) -> bool:
         return any(
@@ -176,7 +185,9 @@ class Finder:
         self.book.answered(order)
         return cancelled(int(what["ticket"]), order.quantity - order.filled)
 
-    async def _placed(self, order: Order, slot: Slot) -> Placed:
+    async def _placed(
+        self, order: Order, slot: Slot, said: Callable[[Book, Order, Slot], Placed] = placed_of
+    ) -> Placed:
         self.book.answered(order)
         current: Order | None = order
         if order.conditional and order.life is Life.TRIGGERED:
@@ -185,4 +196,4 @@ class Finder:
         if current.filled:
             self.book.answered(current)
             await self.desk.learn_fills(current)
-        return placed_of(self.book, current, slot)
+        return said(self.book, current, slot)

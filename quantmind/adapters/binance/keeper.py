@@ -52,7 +52,7 @@ Kept = Refused | Doubt | None
 """None: they are as they are wanted."""
 
 Case = tuple[Decimal, ...]
-"""The stops that are wanted, what of the position can be traded, and the stops that there are, each with its quantity."""
+"""The stops that are wanted, what of the position can be traded, the stops that there are, and their quantities."""
 
 
 @attrs.frozen

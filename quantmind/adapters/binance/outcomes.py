@@ -20,6 +20,7 @@ EXECUTED: Final = "Request executed"
 PART_EXECUTED: Final = "Request executed partially"
 NEVER: Final = frozenset({"not_sent", "absent"})
 """What is written down of a request that has not reached the exchange, and never will."""
+_WAITS: Final = (Life.OPEN, Life.TRIGGERED, Life.STRANGE)
 _ENDINGS: Final = {"CANCELED": Ending.CANCELLED, "REJECTED": Ending.REJECTED}
 
 
@@ -31,18 +32,8 @@ def placed_of(book: Book, order: Order, slot: Slot) -> Placed:
     """
     ticket = number_of(order)
     deals = book.deals_of(ticket)
-    if not deals and order.life in (Life.OPEN, Life.TRIGGERED, Life.STRANGE):
-        wish = book.wishes.of_order(ticket)
-        return Placed(
-            retcode=int(Retcode.DONE),
-            order=ticket,
-            ticket=ticket,
-            volume=order.quantity,
-            sl=None if wish is None else wish.sl or None,
-            tp=None if wish is None else wish.tp or None,
-            comment=EXECUTED,
-            pending=True,
-        )
+    if not deals and order.life in _WAITS:
+        return _waiting(book, order)
     if not deals:
         return Placed(
             retcode=int(Retcode.DONE),
@@ -70,6 +61,26 @@ def placed_of(book: Book, order: Order, slot: Slot) -> Placed:
         sl=None if exits is None else exits.sl or None,
         tp=None if exits is None else exits.tp or None,
         comment=PART_EXECUTED if partial else EXECUTED,
+    )
+
+
+def changed_of(book: Book, order: Order, slot: Slot) -> Placed:
+    """What a change of a waiting order has come to: it waits, for what of it is not filled, or as `placed_of`."""
+    return _waiting(book, order) if order.life in _WAITS else placed_of(book, order, slot)
+
+
+def _waiting(book: Book, order: Order) -> Placed:
+    ticket = number_of(order)
+    wish = book.wishes.of_order(ticket)
+    return Placed(
+        retcode=int(Retcode.DONE),
+        order=ticket,
+        ticket=ticket,
+        volume=order.quantity - order.filled,
+        sl=None if wish is None else wish.sl or None,
+        tp=None if wish is None else wish.tp or None,
+        comment=EXECUTED,
+        pending=True,
     )
 
 

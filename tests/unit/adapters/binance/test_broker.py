@@ -436,6 +436,57 @@ async def test_reading_the_account_anew_keeps_the_stops_of_a_position_that_was_t
 
 
 @KINDS
+async def test_an_order_that_is_moved_into_the_market_tells_its_fill(kind: str, tmp_path: Path) -> None:
+    """Also where its trades are told later than the answer."""
+    async with opened(kind, tmp_path) as desk:
+        placed = await desk.buy("0.02", price=D(59000), sl=D(58000))
+        assert isinstance(placed, Placed)
+        desk.sim.faults.events_delayed_s = 0.3
+        moved = await desk.place(Modify(ORIGIN, "c", placed.ticket, new_price=D(60100)))
+        assert isinstance(moved, Placed)
+        assert (moved.ticket, moved.price, moved.volume) == (placed.ticket, D(60001), D("0.02"))
+        assert (moved.pending, moved.ended) == (False, None)
+        assert await desk.until(lambda: _stopped(desk, D(58000)))
+
+
+@KINDS
+async def test_stops_that_come_with_a_move_into_the_market_are_those_of_the_position(kind: str, tmp_path: Path) -> None:
+    """Which was open before, and is larger now."""
+    async with opened(kind, tmp_path) as desk:
+        held = await desk.buy("0.01", sl=D(57000))
+        placed = await desk.buy("0.01", price=D(59000))
+        assert isinstance(held, Placed)
+        assert isinstance(placed, Placed)
+        moved = await desk.place(Modify(ORIGIN, "c", placed.ticket, new_price=D(60100), new_sl=D(58000)))
+        assert isinstance(moved, Placed)
+        assert (moved.ticket, moved.volume, moved.sl) == (held.ticket, D("0.01"), D(58000))
+        position = await desk.position()
+        assert position is not None
+        assert (position.volume, position.sl) == (D("0.02"), D(58000))
+
+
+@KINDS
+async def test_a_change_of_what_waits_of_an_order_tells_of_that(kind: str, tmp_path: Path) -> None:
+    """Half of it was filled, and that position is closed: the other half is moved, and no old fill is told."""
+    async with opened(kind, tmp_path) as desk:
+        placed = await desk.buy("0.02", price=D(59000))
+        assert isinstance(placed, Placed)
+        desk.sim.quote(BTC, "58999", "59000", ask_qty="0.01")
+        position = await desk.until(desk.position)
+        assert position.volume == D("0.01")
+        desk.sim.quote(BTC, "60000", "60001")
+        assert isinstance(await desk.place(Close(ORIGIN, "c", BTC, placed.ticket)), Placed)
+        tag = new_tag()
+        moved = await desk.place(Modify(ORIGIN, "c", placed.ticket, new_price=D(58500), new_sl=D(57000)), tag)
+        for said in (moved, await desk.broker.find(tag)):
+            assert isinstance(said, Placed)
+            assert (said.ticket, said.pending, said.price, said.volume) == (placed.ticket, True, None, D("0.01"))
+            assert (said.sl, said.deal) == (D(57000), 0)
+        (order,) = (await desk.broker.sample()).orders
+        assert (order.ticket, order.price, order.volume, order.sl) == (placed.ticket, D(58500), D("0.01"), D(57000))
+
+
+@KINDS
 async def test_an_order_whose_move_is_refused_keeps_its_stops(kind: str, tmp_path: Path) -> None:
     """It was taken back for it, and is there again under its own name."""
     async with opened(kind, tmp_path) as desk:
