@@ -9,7 +9,7 @@ from typing import Any, Final
 import attrs
 
 from quantmind.testing.binance.engine import ApiFault, Engine, Payload
-from quantmind.testing.binance.faults import Faults, Outcome, Said, carry_out, refused
+from quantmind.testing.binance.faults import Dropped, Faults, Outcome, Said, carry_out, changes_orders, refused
 from quantmind.testing.binance.limits import Limits, OverLimit
 from quantmind.testing.binance.settings import Settings
 from quantmind.testing.binance.signing_check import Keys
@@ -18,6 +18,10 @@ from quantmind.testing.binance.weights import Rule, rule_of
 
 LISTEN_KEY: Final = "/fapi/v1/listenKey"
 _PING: Final = {"spot": "/api/v3/ping", "futures": "/fapi/v1/ping"}
+
+
+def _never(seconds: float, what: Callable[[], object]) -> None:
+    raise AssertionError(f"nobody waits {seconds} s to do {what}")
 
 
 @attrs.define(eq=False)
@@ -39,6 +43,8 @@ class Exchange:
     """Those that have a stream (futures)."""
     on_key_end: Callable[[str], None] = attrs.field(default=lambda _: None, init=False)
     """Called with a listen key that the client has ended."""
+    later: Callable[[float, Callable[[], object]], None] = attrs.field(default=_never, init=False)
+    """Does something after so many seconds."""
     answered: int = attrs.field(default=0, init=False)
     """Requests that were carried out or refused, by REST and WebSocket API together."""
 
@@ -70,6 +76,9 @@ class Exchange:
         def run() -> Outcome:
             return carry_out(self.faults, method, path, lambda: self._run(method, path, params))
 
+        if self.faults.lose == "late" and changes_orders(method, path):
+            self.later(self.faults.late_s, lambda: self._counted(rule, params, check, run))
+            return Dropped()
         return self._counted(rule, params, check, run)
 
     def ask_for(

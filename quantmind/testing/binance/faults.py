@@ -1,7 +1,8 @@
 """What goes wrong with requests and events, to order. The truth stays what the engine's ledger says.
 
 Each fault is set by its field and stays until it is taken back; what it does to things that are open has happened when
-the assignment returns. Requests meet theirs in `carry_out` alone, events in `user_feed.UserFeed`.
+the assignment returns. Requests meet theirs in `carry_out` (a late one on its way to it, in `exchange`), events in
+`user_feed.UserFeed`.
 """
 
 from __future__ import annotations
@@ -55,7 +56,9 @@ class Faults:
 
     Attributes:
         lose: of requests that change orders. "request": the connection is closed before anything is done; "answer": it
-            is done, and then the connection is closed without a word.
+            is done, and then the connection is closed without a word; "late": the connection is closed, and the request
+            is on its way for `late_s` yet; it is checked, its time too, and carried out when it arrives.
+        late_s: see `lose`.
         error: what such requests are answered with: status, code, text.
         executed_first: they are carried out nevertheless, as a 5xx or -1007 may mean; a refusal is answered as `error`,
             too.
@@ -78,7 +81,8 @@ class Faults:
         on_change: gets name and value of each change before it is in place.
     """
 
-    lose: str | None = attrs.field(default=None, validator=_one_of((None, "request", "answer")))
+    lose: str | None = attrs.field(default=None, validator=_one_of((None, "request", "answer", "late")))
+    late_s: float = attrs.field(default=0.3, validator=attrs.validators.ge(0))
     error: tuple[int, int, str] | None = None
     executed_first: bool = False
     error_on: str = attrs.field(default="orders", validator=_one_of(("orders", "all")))

@@ -210,10 +210,15 @@ async def open_simulator(
         elif name == "cut" and not value and faults.cut:
             entry.open()
 
+    async def after(seconds: float, what: Callable[[], object]) -> None:
+        await trio.sleep(seconds)
+        what()
+
     entry.open()
     faults.on_change = changed
     try:
         async with background() as nursery:
+            exchange.later = lambda seconds, what: nursery.start_soon(after, seconds, what)
             nursery.start_soon(entry.run)
             nursery.start_soon(exchange.users.run)
             nursery.start_soon(_run_timers, made)

@@ -30,6 +30,8 @@ Fault = tuple[str, dict[str, Any], tuple[float, float]]
 OF_REQUESTS: Final[tuple[Fault, ...]] = (
     ("answer_lost", {"lose": "answer"}, (0.05, 0.3)),
     ("request_lost", {"lose": "request"}, (0.05, 0.3)),
+    ("late", {"lose": "late", "late_s": 0.3}, (0.05, 0.3)),
+    ("too_late", {"lose": "late", "late_s": 0.8}, (0.05, 0.3)),
     ("503_executed", {"error": (503, -1000, "An unknown error."), "executed_first": True}, (0.05, 0.3)),
     ("503", {"error": (503, -1000, "An unknown error."), "executed_first": False}, (0.05, 0.3)),
     ("-1007_executed", {"error": (408, -1007, "Timeout waiting."), "executed_first": True}, (0.05, 0.3)),

@@ -210,6 +210,24 @@ async def test_a_move_that_never_arrived_is_not_found_in_what_another_did(
 
 
 @KINDS
+@pytest.mark.parametrize(("late_s", "arrives"), [(0.2, True), (0.6, False)])
+async def test_a_request_that_may_still_arrive_is_not_called_absent(
+    kind: str, late_s: float, arrives: bool, tmp_path: Path
+) -> None:
+    """The exchange takes it until `recvWindow` is over; only then what it does not know is absent, and stays so."""
+    async with opened(kind, tmp_path) as desk:
+        desk.sim.faults.lose, desk.sim.faults.late_s = "late", late_s
+        tag = new_tag()
+        assert isinstance(await desk.buy(tag=tag), Unknown)
+        desk.sim.faults.lose = None
+        assert await desk.broker.find(tag) is None
+        found = await desk.until(lambda: desk.broker.find(tag))
+        assert isinstance(found, Placed if arrives else Absent)
+        await trio.sleep(late_s)
+        assert len([each for each in desk.sim.executed() if each.quantity is not None]) == arrives
+
+
+@KINDS
 @pytest.mark.parametrize("executed", [True, False])
 @pytest.mark.parametrize("error", [(503, -1000, "busy"), (400, -1007, "Timeout"), (400, -1006, "Unexpected")])
 async def test_an_answer_that_says_nothing_is_looked_up(

@@ -39,6 +39,22 @@ async def test_a_request_or_its_answer_is_lost(tools, what, executed):
         assert len(client.sim.executed()) == executed + 1
 
 
+@pytest.mark.parametrize(("later_s", "executed"), [(0.0, 1), (6.0, 0)])
+async def test_a_request_may_arrive_late(tools, later_s, executed):
+    """Its connection is gone by then; the exchange refuses it when its time is over."""
+    at = [1000.0]
+    async with tools.open(clock=lambda: at[0]) as client:
+        client.sim.faults.lose, client.sim.faults.late_s = "late", 0.05
+        with pytest.raises(httpx.RemoteProtocolError):
+            await client.http.post(f"{ORDERS}?{client.signed(**tools.order)}", headers=client.key)
+        client.sim.faults.lose = None
+        assert not client.sim.executed()
+        answered = client.sim.exchange.answered
+        at[0] += later_s
+        await tools.until(lambda: client.sim.exchange.answered > answered)
+        assert len(client.sim.executed()) == executed
+
+
 @pytest.mark.parametrize("executed_first", [False, True])
 async def test_an_error_may_come_after_the_deed(tools, executed_first):
     """A 5xx says nothing about whether the order was carried out."""
