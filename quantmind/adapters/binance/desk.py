@@ -344,9 +344,10 @@ class Desk:
         try:
             ended = await in_time(self.venue.cancel(order), ORDER_S)
         except Refusal as refusal:
-            if says_absent(refusal):
-                return Refused(int(Retcode.ORDER_CHANGED), f"order {asked.ticket} waits no more: {refusal.said}"[:400])
-            raise
+            if not says_absent(refusal):
+                raise
+            why = f"order {asked.ticket} waits no more, or a request before this one has moved it: {refusal.said}"
+            return Refused(int(Retcode.ORDER_CHANGED), why[:400])
         last = ended or attrs.evolve(order, status="CANCELED")
         self.book.answered(last)
         return cancelled(asked.ticket, last.quantity - last.filled)

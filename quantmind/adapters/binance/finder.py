@@ -89,6 +89,8 @@ class Finder:
                     return None
             case "cancel":
                 found = await self._find_cancelled(what)
+                if found is None and any(self._may_arrive(move) for move in self._moves_of(what)):
+                    return None
             case _:
                 raise BrokerUnavailable(f"broker {self.name}: what was written down of {tag} can't be read: {what}")
         if found is None:
@@ -156,10 +158,24 @@ class Finder:
         return any(
             each.tag != move.tag
             and each.what.get("kind") in ("move", "cancel")
-            and all(each.what.get(name) == move.what[name] for name in ("symbol", "order_id", "conditional"))
+            and _is_of_same_order(each, move.what)
             and not changed_nothing(each.answer)
             for each in self.sent.requests
         )
+
+    # Those that may have given the order of this request another name.
+    def _moves_of(self, what: Mapping[str, Any]) -> list[Sent]:
+        return [
+            each
+            for each in self.sent.requests
+            if each.what.get("kind") == "move"
+            and each.what["moves"]
+            and _is_of_same_order(each, what)
+            and not changed_nothing(each.answer)
+        ]
+
+    def _may_arrive(self, sent: Sent) -> bool:
+        return sent.done is None and self.sent.age_of(sent) <= self.window_s
 
     # The stops are as they were wanted, or whoever keeps them is still at it.
     def _find_stops(self, what: Mapping[str, Any]) -> Placed | None:
@@ -179,9 +195,15 @@ class Finder:
         return True
 
     async def _find_cancelled(self, what: Mapping[str, Any]) -> Placed | None:
-        order = await self.venue.look(what["symbol"], what["id"], conditional=bool(what["conditional"]))
+        conditional = bool(what["conditional"])
+        order = await self.venue.look(what["symbol"], what["id"], conditional=conditional)
         if order is None or order.status != "CANCELED":
             return None
+        # One that was moved is over under the name that it had, and waits under another one.
+        for move in self._moves_of(what):
+            known = await self.venue.look(what["symbol"], move.what["new"], conditional=conditional)
+            if known is not None or self._may_arrive(move):
+                return None
         self.book.answered(order)
         return cancelled(int(what["ticket"]), order.quantity - order.filled)
 
@@ -197,3 +219,7 @@ class Finder:
             self.book.answered(current)
             await self.desk.learn_fills(current)
         return said(self.book, current, slot)
+
+
+def _is_of_same_order(sent: Sent, what: Mapping[str, Any]) -> bool:
+    return all(sent.what.get(name) == what[name] for name in ("symbol", "order_id", "conditional"))

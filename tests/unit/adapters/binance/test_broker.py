@@ -228,6 +228,32 @@ async def test_a_request_that_may_still_arrive_is_not_called_absent(
 
 
 @KINDS
+async def test_a_cancellation_is_not_found_in_a_move_that_arrives_later(kind: str, tmp_path: Path) -> None:
+    """The order is over under the name that it had; if it waits under another one, nothing has taken it back."""
+    async with opened(kind, tmp_path) as desk:
+        placed = await desk.place(Open(ORIGIN, "c", BTC, D("0.01"), Side.BUY, OrderType.STOP, price=D(61000)))
+        assert isinstance(placed, Placed)
+        desk.sim.faults.lose, desk.sim.faults.late_s = "late", 0.15
+        move = Modify(ORIGIN, "c", placed.ticket, new_price=D(62000))
+        moved, tag = new_tag(), new_tag()
+        assert isinstance(await desk.place(move, moved), Unknown)
+        desk.sim.faults.lose = "request"
+        assert isinstance(await desk.place(Cancel(ORIGIN, "c", placed.ticket), tag), Unknown)
+        desk.sim.faults.lose = None
+        cancelled = await desk.until(lambda: desk.broker.find(tag))
+        said = await desk.until(lambda: desk.broker.find(moved))
+        orders = [(each.ticket, each.price) for each in (await desk.broker.sample()).orders]
+        if kind == "spot":
+            assert isinstance(cancelled, Absent)
+            assert isinstance(said, Placed)
+            assert orders == [(placed.ticket, D(62000))]
+        else:  # a move is two requests there, and the first of them takes the order back
+            assert isinstance(cancelled, Placed)
+            assert isinstance(said, Absent)
+            assert orders == []
+
+
+@KINDS
 @pytest.mark.parametrize("executed", [True, False])
 @pytest.mark.parametrize("error", [(503, -1000, "busy"), (400, -1007, "Timeout"), (400, -1006, "Unexpected")])
 async def test_an_answer_that_says_nothing_is_looked_up(
