@@ -20,7 +20,6 @@ import attrs
 
 from quantmind import __version__
 from quantmind.cli import halting, records
-from quantmind.cli.check import check
 from quantmind.cli.doctor import add_parser as add_doctor_parser
 from quantmind.cli.doctor import doctor
 from quantmind.cli.gateway import feed_address
@@ -40,7 +39,6 @@ from quantmind.cli.risk import add_parser as add_risk_parser
 from quantmind.cli.risk import risk
 from quantmind.cli.rules import add_parser as add_rules_parser
 from quantmind.cli.rules import needs_config, rules, rules_of_broker
-from quantmind.cli.run import run
 from quantmind.cli.state import add_parser as add_state_parser
 from quantmind.cli.state import state
 from quantmind.cli.ticks import ticks
@@ -50,9 +48,24 @@ from quantmind.cli.trading import add_parsers, cancel, close, trade
 from quantmind.config import Config, ConfigError, load
 from quantmind.errors import EXIT_USAGE, StartError
 
+# These two load most of the gateway, for which `quantmind halt` and the like need not wait.
+
+
+def _serve(config: Config, options: argparse.Namespace) -> int:
+    from quantmind.cli.run import run
+
+    return run(config, options)
+
+
+def _check(config: Config, options: argparse.Namespace) -> int:
+    from quantmind.cli.check import check
+
+    return check(config, options)
+
+
 COMMANDS: Final[dict[str, Callable[[Config, argparse.Namespace], int]]] = {
-    "run": run,
-    "check": check,
+    "run": _serve,
+    "check": _check,
     "positions": positions,
     "orders": records.orders_of,
     "command": records.command,

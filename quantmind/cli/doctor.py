@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import socket
 import sys
 import zoneinfo
@@ -11,15 +12,17 @@ from typing import Any
 
 import attrs
 import msgspec
+import trio
 
+from quantmind.adapters.finding import Finding
 from quantmind.adapters.mt5.build import settings_of
-from quantmind.adapters.mt5.examine import Finding, examine
+from quantmind.adapters.mt5.examine import examine
 from quantmind.adapters.mt5.worker.settings import Settings
 from quantmind.adapters.state_folder import StateFolder
 from quantmind.cli.gateway import as_json
 from quantmind.cli.output import say
 from quantmind.config import Config
-from quantmind.config.brokers import Mt5BrokerConfig
+from quantmind.config.brokers import BinanceBrokerConfig, BrokerConfig, Mt5BrokerConfig
 from quantmind.errors import EXIT_REFUSED, StartError
 
 _MARKS = {"ok": "ok", "warn": "look", "fail": "FAIL"}
@@ -27,7 +30,7 @@ _MARKS = {"ok": "ok", "warn": "look", "fail": "FAIL"}
 
 def add_parser(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the subcommand."""
-    about = "look at this machine and at each MetaTrader 5 terminal of the configuration; trades nothing"
+    about = "look at this machine, and at each terminal and exchange of the configuration; changes and trades nothing"
     parser = commands.add_parser("doctor", parents=[common], help=about, description=about)
     parser.add_argument(
         "--ticks-within", type=float, default=10.0, metavar="S", help="seconds to wait for a tick (default: 10)"
@@ -48,13 +51,30 @@ def doctor(config: Config, options: argparse.Namespace) -> int:
 
 def _findings(config: Config, ticks_within_s: float) -> Iterator[Finding]:
     yield from _machine(config)
-    brokers = [broker for broker in config.enabled_brokers.values() if isinstance(broker, Mt5BrokerConfig)]
-    if not brokers:
-        yield Finding("terminals", "warn", "the configuration has no enabled broker of type mt5")
-    for broker in brokers:
-        settings = msgspec.convert(settings_of(broker), Settings)
-        for each in examine(settings, ticks_within_s=ticks_within_s):
+    looked = False
+    for broker in config.enabled_brokers.values():
+        found = _of_broker(broker, ticks_within_s)
+        looked = looked or found is not None
+        for each in found or ():
             yield attrs.evolve(each, what=f"{broker.name}: {each.what}")
+    if not looked:
+        yield Finding("brokers", "warn", "the configuration has no enabled broker of a kind that is looked at")
+
+
+# None: there is nothing to look at.
+def _of_broker(broker: BrokerConfig, ticks_within_s: float) -> Iterator[Finding] | None:
+    if isinstance(broker, Mt5BrokerConfig):
+        return examine(msgspec.convert(settings_of(broker), Settings), ticks_within_s=ticks_within_s)
+    if isinstance(broker, BinanceBrokerConfig):
+        return _of_exchange(broker, ticks_within_s)
+    return None
+
+
+def _of_exchange(broker: BinanceBrokerConfig, ticks_within_s: float) -> Iterator[Finding]:
+    # Loads an HTTP client, which other commands do without.
+    from quantmind.adapters.binance.examine import examine as examine_exchange
+
+    yield from trio.run(functools.partial(examine_exchange, broker, ticks_within_s=ticks_within_s))
 
 
 def _machine(config: Config) -> Iterator[Finding]:

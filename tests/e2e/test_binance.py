@@ -16,7 +16,7 @@ from typing import Any
 import attrs
 import pytest
 import zmq
-from gateway_process import TOKEN, GatewayProcess, done, running, until, write_config
+from gateway_process import TOKEN, GatewayProcess, done, quantmind, running, until, write_config
 from metric_walk import Samples, parsed, value
 
 from quantmind.testing.binance.in_thread import SimulatorThread, start_simulator_thread
@@ -228,6 +228,45 @@ def test_a_short_day_of_futures(tmp_path: Path) -> None:
             deals = until(lambda: found if len(found := gateway.get("/deals")["items"]) == 2 else None)
             assert [(each["entry"], each["side"]) for each in deals] == [("in", "sell"), ("out", "buy")]
             assert status(gateway)["market"]["trades_path"] == "market"
+
+
+def examined(config: Path, *words: str) -> tuple[int, dict[str, tuple[str, str]]]:
+    """What `quantmind doctor` ends with, and its findings of the exchange: state and detail of each."""
+    ran = quantmind(config, "doctor", "--json", *words)
+    found = json.loads(ran.stdout)["findings"]
+    of = {each["what"]: (each["state"], each["detail"]) for each in found if each["what"].startswith("coins: ")}
+    return ran.returncode, {what.removeprefix("coins: "): said for what, said in of.items()}
+
+
+@pytest.mark.parametrize("kind", ["spot", "futures"])
+def test_the_doctor_looks_at_an_exchange(kind: str, tmp_path: Path) -> None:
+    """It changes nothing; and what is wrong is told with the way out."""
+    account = {"type": f"binance_{kind}"}
+    if kind == "futures":
+        account |= {"leverage": 7, "position_mode": "hedge", "margin_type": "isolated"}
+    with start_simulator_thread(kind) as sim:
+        sim.do(lambda it: it.start_walk(every_s=0.1))
+        code, found = examined(configured(tmp_path, sim, **account))
+        wrong = {what for what, (state, _) in found.items() if state != "ok"}
+        assert (code, wrong) == (0, {"setting"} if kind == "futures" else set()), found
+        assert set(found) >= {"exchange", "clock", "account", "limits", "streams", "BTCUSDT", "BTCUSDT prices"}
+        if kind == "futures":
+            assert "leverage of ETHUSDT is 20, and 7 is wanted" in found["setting"][1]
+            assert sim.do(lambda it: set(it.engine.book.account.leverages.values())) == {20}
+        assert sim.do(lambda it: it.executed()) == ()
+        code, found = examined(configured(tmp_path, sim, **account, symbols=["NONEUSDT"]))
+        assert (code, found["symbols"][0]) == (1, "fail")
+        assert "does not trade NONEUSDT: correct `symbols`" in found["symbols"][1]
+        code, found = examined(configured(tmp_path, sim, **account, api_secret="a-wrong-secret-of-nobody"))
+        assert (code, found["account"][0]) == (1, "fail")
+        assert "-1022" in found["account"][1]
+        sim.do(lambda it: setattr(it.faults, "clock_ahead_s", 1.27))
+        code, found = examined(configured(tmp_path, sim, **account), "--ticks-within", "5")
+        assert (code, found["clock"][0]) == (0, "warn")
+        assert "ms behind the exchange's" in found["clock"][1]
+    code, found = examined(configured(tmp_path, sim, **account))
+    assert (code, found["exchange"][0]) == (1, "fail")
+    assert "refuses connections; check base_url" in found["exchange"][1]
 
 
 def test_the_kill_switch(tmp_path: Path) -> None:

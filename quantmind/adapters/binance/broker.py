@@ -150,7 +150,7 @@ class BinanceBroker:
             with self._unavailable():
                 if not self.clock.is_measured:
                     await self.measure()
-                specs = await self._read_rules()
+                specs = await self.read_rules()
                 await self.venue.prepare(self.symbols)
                 for symbol, bid, ask in await self.venue.prices(self.symbols):
                     self.seeds[symbol] = (bid, ask)
@@ -337,7 +337,8 @@ class BinanceBroker:
             for order in self.book.orders:
                 self.strange.look(order)
 
-    async def _read_rules(self) -> list[SymbolSpec]:
+    async def read_rules(self) -> list[SymbolSpec]:
+        """Read the exchange's rules of the symbols. Raises BrokerUnavailable: one of them can't be traded here."""
         rules = await self.venue.rules(self.symbols)
         missing = [symbol for symbol in self.symbols if symbol not in rules]
         if missing:

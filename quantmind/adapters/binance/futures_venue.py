@@ -7,7 +7,7 @@ such a type is refused by the exchange (-4120), and `allOpenOrders` does not tak
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ from quantmind.adapters.binance.futures_book import FuturesBook
 from quantmind.adapters.binance.names import Role, client_id, number
 from quantmind.adapters.binance.records import Fill, FuturesAccount, Life, Order
 from quantmind.adapters.binance.rules import Rules
-from quantmind.adapters.binance.venue import Kind, New, Stops, placed_as_it_was, taken_back
+from quantmind.adapters.binance.venue import Difference, Kind, New, Stops, placed_as_it_was, taken_back
 
 logger: Final = logging.getLogger("quantmind.binance")
 
@@ -30,6 +30,8 @@ MOST_TRADES: Final = 1000
 TYPES: Final = {Kind.MARKET: "MARKET", Kind.LIMIT: "LIMIT", Kind.STOP: "STOP_MARKET"}
 _NO_CHANGE: Final = frozenset({-4046, -4059})
 """Margin type, position mode: it is so already."""
+_MODE: Final = "/fapi/v1/positionSide/dual"
+_MODES: Final = {True: "hedge", False: "one_way"}
 _ACCOUNT: Final = "/fapi/v3/account"
 _RISK: Final = "/fapi/v3/positionRisk"
 
@@ -60,26 +62,38 @@ class FuturesVenue:
         self.asking.limits(info.rate_limits)
         return info.symbols
 
-    async def prepare(self, symbols: Sequence[str]) -> None:
-        """Position mode, margin type and leverage as they are wanted; the exchange refuses some of it while positions
-        or orders are open.
-        """
-        dual = futures_wire.position_mode(await self._signed("/fapi/v1/positionSide/dual", {}, 30))
-        if self.hedges is not None and self.hedges is not dual:
-            await self._set("/fapi/v1/positionSide/dual", {"dualSidePosition": self.hedges})
-            dual = self.hedges
+    async def differences(self, symbols: Sequence[str]) -> Sequence[Difference]:
+        """Position mode, and margin type and leverage of symbols that were not prepared yet."""
+        found: list[Difference] = []
+        dual = futures_wire.position_mode(await self._signed(_MODE, {}, 30))
         self.book.hedges = dual
-        for symbol in symbols:
-            if symbol in self._prepared:
-                continue
-            if self.margin_type is not None:
-                await self._set("/fapi/v1/marginType", {"symbol": symbol, "marginType": self.margin_type})
-            if self.leverage is not None:
-                await self._set("/fapi/v1/leverage", {"symbol": symbol, "leverage": self.leverage})
-            self._prepared.add(symbol)
+        if self.hedges is not None and self.hedges is not dual:
+            words = f"the position mode is {_MODES[dual]}, and {_MODES[self.hedges]} is wanted"
+            found.append(Difference(words, _MODE, {"dualSidePosition": self.hedges}))
         for symbol in symbols:
             config = futures_wire.symbol_config(await self._signed("/fapi/v1/symbolConfig", {"symbol": symbol}, 5))
             self.book.leverages[symbol] = config.leverage
+            if symbol in self._prepared:
+                continue
+            if self.margin_type not in (None, config.margin_type):
+                words = f"the margin type of {symbol} is {config.margin_type}, and {self.margin_type} is wanted"
+                params = {"symbol": symbol, "marginType": self.margin_type}
+                found.append(Difference(words, "/fapi/v1/marginType", params))
+            if self.leverage not in (None, config.leverage):
+                words = f"the leverage of {symbol} is {config.leverage}, and {self.leverage} is wanted"
+                found.append(Difference(words, "/fapi/v1/leverage", {"symbol": symbol, "leverage": self.leverage}))
+        return found
+
+    async def prepare(self, symbols: Sequence[str]) -> None:
+        """Change what differs, once for each symbol; the exchange refuses some of it while positions or orders are
+        open.
+        """
+        different = await self.differences(symbols)
+        for each in different:
+            await self._set(each.path, each.params)
+        self._prepared.update(symbols)
+        if different:
+            await self.differences(symbols)  # what it is now
 
     async def snapshot(self, book: Book, symbols: Sequence[str]) -> None:
         """Read account, positions, open orders and the newest trades, and put them into the book."""
@@ -226,7 +240,7 @@ class FuturesVenue:
     async def _signed(self, path: str, params: dict[str, Any], weight: int, *, reserve: bool = False) -> bytes:
         return await self.asking.get(path, params, weight=weight, signed=True, reserve=reserve)
 
-    async def _set(self, path: str, params: dict[str, Any]) -> None:
+    async def _set(self, path: str, params: Mapping[str, Any]) -> None:
         try:
             await self.asking.trade("POST", path, params, counts=False)
         except Refusal as refusal:

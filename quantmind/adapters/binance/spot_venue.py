@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 import attrs
+import trio
 
 from quantmind.adapters.binance import market_wire, spot_wire
 from quantmind.adapters.binance.asking import Asking
@@ -18,7 +19,7 @@ from quantmind.adapters.binance.names import Role, client_id
 from quantmind.adapters.binance.records import Fill, Life, Order
 from quantmind.adapters.binance.rules import Rules
 from quantmind.adapters.binance.spot_book import SpotBook
-from quantmind.adapters.binance.venue import Kind, New, Stops, placed_as_it_was, taken_back
+from quantmind.adapters.binance.venue import Difference, Kind, New, Stops, placed_as_it_was, taken_back
 from quantmind.domain.orders import Side
 
 _INVALID_SYMBOL: Final = -1121
@@ -59,6 +60,12 @@ class SpotVenue:
             with contextlib.suppress(Refusal):
                 found |= await self._rules([symbol])
         return found
+
+    async def differences(self, symbols: Sequence[str]) -> Sequence[Difference]:
+        """None: there is nothing to set."""
+        del symbols
+        await trio.lowlevel.checkpoint()
+        return ()
 
     async def prepare(self, symbols: Sequence[str]) -> None:
         """Nothing: a spot account has no modes."""

@@ -7,9 +7,9 @@ request went out it leaves the outcome unknown.
 from __future__ import annotations
 
 import enum
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from decimal import Decimal
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import attrs
 import trio
@@ -67,6 +67,15 @@ class Stops:
     tag: str
 
 
+@attrs.frozen
+class Difference:
+    """A setting of an account: what it is and what it should be, in words, and the request that changes it."""
+
+    words: str
+    path: str
+    params: Mapping[str, Any]
+
+
 class Venue(Protocol):
     """One account at one of the two exchanges."""
 
@@ -81,8 +90,12 @@ class Venue(Protocol):
         """What is traded, and by which rules; a symbol that is not traded is missing."""
         ...
 
+    async def differences(self, symbols: Sequence[str]) -> Sequence[Difference]:
+        """What of the account is not as the configuration wants it: position mode, margin type, leverage."""
+        ...
+
     async def prepare(self, symbols: Sequence[str]) -> None:
-        """See that the account is as the configuration wants it: position mode, leverage, margin type."""
+        """See that the account is as the configuration wants it."""
         ...
 
     async def snapshot(self, book: Book, symbols: Sequence[str]) -> None:

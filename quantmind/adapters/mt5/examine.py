@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any, Final, Literal
 
-import attrs
-
+from quantmind.adapters.finding import Finding
 from quantmind.adapters.mt5.terminal.calls import Calls, NoAnswer
 from quantmind.adapters.mt5.terminal.constants import missing_from
 from quantmind.adapters.mt5.terminal.outcomes import check_of
@@ -28,15 +27,6 @@ KNOWN: Final = "5.0.6231"
 TICKS_WITHIN_S: Final = 10.0
 LOOK_EVERY_S: Final = 0.25
 DAY_S: Final = 86_400
-
-
-@attrs.frozen
-class Finding:
-    """One thing that was looked at. `detail` says what was found, and what to do where that is not well."""
-
-    what: str
-    state: Literal["ok", "warn", "fail"]
-    detail: str
 
 
 def examine(
