@@ -33,8 +33,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="run the long forms too")
 
 
-LONGEST = ("test_chaos.py", "test_tutorial.py")
-"""Each of these takes two minutes: begun last, one would run alone at the end."""
+LONGEST = ("test_chaos.py", "test_chaos_binance.py", "test_tutorial.py")
+"""Each of these takes a minute or two: begun last, one would run alone at the end."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

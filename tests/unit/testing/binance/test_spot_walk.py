@@ -164,7 +164,7 @@ def check_ledger(desk: SpotDesk) -> None:
     assert listed == [row["orderListId"] for row in desk.ask("GET", "allOrderList")]
 
 
-@given(COMMISSIONS, st.lists(STEPS, max_size=25))
+@given(COMMISSIONS, st.lists(STEPS, min_size=8, max_size=25))
 def test_a_day_at_the_exchange(commission: Commission, steps: list[tuple[Any, ...]]) -> None:
     """After each step: balances are conserved, locks fit the open orders, and the stream said all of it."""
     desk = SpotDesk(commission)
