@@ -4,15 +4,20 @@ asked once more.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import attrs
+import trio
 
 from quantmind.adapters.binance.budget import Limit
-from quantmind.adapters.binance.errors import Refusal
+from quantmind.adapters.binance.errors import OutcomeUnknown, Refusal
 from quantmind.adapters.binance.http import Api
 from quantmind.adapters.binance.refusals import is_clock, says_absent
+
+ANSWERS_WITHIN_S: Final = 10.0
+"""A question to the exchange."""
 
 
 @attrs.define(eq=False)
@@ -54,9 +59,15 @@ class Asking:
     # A request that was refused for its time was surely not carried out.
     async def _ask(self, method: str, path: str, params: Mapping[str, Any], **how: Any) -> bytes:
         try:
-            return await self.api.call(method, path, params, **how)
+            return await self._call(method, path, params, **how)
         except Refusal as refusal:
             if not is_clock(refusal):
                 raise
         await self.measure()
-        return await self.api.call(method, path, params, **how)
+        return await self._call(method, path, params, **how)
+
+    # Whoever changes something decides by himself how long he waits; a question has an end.
+    async def _call(self, method: str, path: str, params: Mapping[str, Any], **how: Any) -> bytes:
+        with trio.move_on_after(ANSWERS_WITHIN_S if method == "GET" else math.inf):
+            return await self.api.call(method, path, params, **how)
+        raise OutcomeUnknown(f"{self.api.where} has not answered {method} {path} within {ANSWERS_WITHIN_S:g} s")

@@ -19,7 +19,7 @@ from quantmind.adapters.binance.carried import Carried, CarriedFile
 from quantmind.adapters.binance.names import Role, name_of, number, number_of
 from quantmind.adapters.binance.orders_kept import OrdersKept
 from quantmind.adapters.binance.records import NOUGHT, Balance, BalancesSaid, Fill, Order, OrderSaid
-from quantmind.adapters.binance.walk import MOST_DEALS, Lot, Walk, deals_of, dealt, in_order, side_of
+from quantmind.adapters.binance.walk import MOST_DEALS, Lot, Walk, deals_of, in_order, mark_of, side_of, told_of
 from quantmind.adapters.binance.wishes import Slot, Wishes
 from quantmind.domain.accounts import Account, Deal, PendingOrder, Position, Sample
 from quantmind.domain.orders import OrderType, Side
@@ -95,8 +95,8 @@ class Book(abc.ABC):
     wishes: Wishes = attrs.field(init=False)
     _became: dict[tuple[str, int], str] = attrs.field(factory=dict, init=False)
     """What an order is called that came of a conditional one, by symbol and id."""
-    _owed: dict[int, Decimal] = attrs.field(factory=dict, init=False)
-    """What orders of ours have filled by their answers, by number, until their trades are told."""
+    _owed: dict[tuple[str, int], Order] = attrs.field(factory=dict, init=False)
+    """Orders of ours that have filled by their answers, until their trades are told."""
     _early: list[OrderSaid | BalancesSaid] = attrs.field(factory=list, init=False)
     _news: Bell = attrs.field(factory=Bell, init=False)
 
@@ -131,7 +131,7 @@ class Book(abc.ABC):
         self.orders.take(order)
         self._take_fills(fills)
         if order.filled and not order.conditional:
-            self._owed[number_of(order)] = order.filled
+            self._owed[order.symbol, order.order_id] = order
         self._carry()
         self._news.ring()
 
@@ -141,11 +141,11 @@ class Book(abc.ABC):
             return "the account has not been read since its stream began"
         if self.cash != self.expected_cash:
             return f"the wallet has {self.cash} {self.currency}, and by its trades it has {self.expected_cash}"
-        for ticket, filled in list(self._owed.items()):
-            told = self.dealt(ticket)
-            if told < filled:
-                return f"the order {ticket} has filled {filled}, and its trades tell of {told}"
-            del self._owed[ticket]
+        for key, order in list(self._owed.items()):
+            told = self.told_of(order)
+            if told < order.filled:
+                return f"the order {number_of(order)} has filled {order.filled}, and its trades tell of {told}"
+            del self._owed[key]
         for slot, held in self._held().items():
             walked = self.walks[slot].lot.amount
             if held != walked:
@@ -249,9 +249,13 @@ class Book(abc.ABC):
         """Those of one order, oldest first."""
         return deals_of(self.walks.values(), order_number)
 
-    def dealt(self, order_number: int) -> Decimal:
-        """The volume of them."""
-        return dealt(self.walks.values(), order_number)
+    def told_of(self, order: Order) -> Decimal:
+        """How much of one of the exchange's orders its trades tell of."""
+        return told_of(self.walks.values(), order)
+
+    def last(self, slot: Slot) -> tuple[int, int]:
+        """Where the newest trade of a symbol stands: stops that are wanted from now on are for later ones."""
+        return self.walks[slot].last
 
     def exits(self, slot: Slot) -> Exits:
         """Stop loss and take profit of a position, as they are in force."""
@@ -315,10 +319,7 @@ class Book(abc.ABC):
         for slot, walk in self.walks.items():
             by_others = (fill for fill in paid[walk.base] if walk.pays(fill) and not walk.trades(fill))
             trades = in_order([*traded[slot], *by_others])
-            change = sum((walk.amount_of(fill) for fill in trades), NOUGHT)
-            walk.begin(self._lot_before(slot, held[slot] - change))
-            for fill in trades:
-                self._note(slot, walk.take(fill))
+            self._go_through(slot, walk, held[slot], trades)
         self.expected_cash = self.cash
         self._owed.clear()
         self.synced = True
@@ -327,6 +328,33 @@ class Book(abc.ABC):
             self._apply(event)
         self._carry()
         self._news.ring()
+
+    # The position is the one that was carried, and the trades since; those before are gone through for their deals.
+    # Reckoned anew from the oldest trade that the exchange still tells, its cost would be another one each time.
+    def _go_through(self, slot: Slot, walk: Walk, held: Decimal, trades: Sequence[Fill]) -> None:
+        change = sum((walk.amount_of(fill) for fill in trades), NOUGHT)
+        known = self.carried.position(*slot)
+        walk.begin(self._lot_before(slot, held - change))
+        newer = list(trades) if known is None else [fill for fill in trades if mark_of(fill) > known.last]
+        for fill in trades[: len(trades) - len(newer)]:
+            self._note(slot, walk.take(fill), fill)
+        if known is not None:
+            since = sum((walk.amount_of(fill) for fill in newer), NOUGHT)
+            walk.lot = self._carried_on(known, held - since) or walk.lot
+            walk.last = max(walk.last, known.last)
+        for fill in newer:
+            self._note(slot, walk.take(fill), fill)
+
+    # What nobody has told of, such as a deposit, came at the price of now, or went at what it cost. None: it is none of
+    # what was carried.
+    def _carried_on(self, known: Carried, amount: Decimal) -> Lot | None:
+        if not known.amount or (known.amount > 0) != (amount > 0) or not amount:
+            return None
+        more = abs(amount) - abs(known.amount)
+        prices = self.prices(known.symbol)
+        mean = known.cost / abs(known.amount)
+        cost = known.cost + more * (mean if more <= 0 or prices is None else prices[0])
+        return Lot(known.ticket, known.tag, known.time_msc, amount, cost)
 
     def _apply(self, event: OrderSaid | BalancesSaid) -> None:
         if isinstance(event, BalancesSaid):
@@ -350,14 +378,14 @@ class Book(abc.ABC):
                 deal = walk.take(fill)
                 if deal is None:
                     continue
-                self._note(slot, deal)
+                self._note(slot, deal, fill)
                 if walk.trades(fill):
                     self.expected_cash += self._cash_of(fill)
 
-    def _note(self, slot: Slot, deal: Deal | None) -> None:
+    def _note(self, slot: Slot, deal: Deal | None, fill: Fill) -> None:
         if deal is None:
             return
-        self.wishes.traded(slot, deal)
+        self.wishes.traded(slot, deal, mark_of(fill))
         if self.walks[slot].is_flat:
             self.wishes.closed(slot)
 

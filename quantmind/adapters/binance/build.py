@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import attrs
 import trio
 
-from quantmind.adapters.binance.asking import Asking
+from quantmind.adapters.binance.asking import ANSWERS_WITHIN_S, Asking
 from quantmind.adapters.binance.book import Book
 from quantmind.adapters.binance.broker import BinanceBroker, price_of
 from quantmind.adapters.binance.budget import FUTURES, SPOT, Budget
@@ -36,7 +36,7 @@ from quantmind.adapters.binance.spot_venue import SpotVenue
 from quantmind.adapters.binance.strange import Strange
 from quantmind.adapters.binance.stream import Attempts
 from quantmind.adapters.binance.user_stream import FuturesDialect, SpotDialect, UserStream
-from quantmind.adapters.binance.venue import Venue
+from quantmind.adapters.binance.venue import Venue, in_time
 from quantmind.adapters.guarded import Deadlines
 from quantmind.adapters.sent_file import SentFile, SentFileError
 from quantmind.config.brokers import BinanceBrokerConfig
@@ -117,7 +117,8 @@ def build(
     api = Api(hosts.rest, signer, clock, budget, config.recv_window_ms)
 
     async def measure() -> None:
-        await api.measure("/fapi/v1/time" if is_futures else "/api/v3/time")
+        path = "/fapi/v1/time" if is_futures else "/api/v3/time"
+        await in_time(api.measure(path), ANSWERS_WITHIN_S, " what time it is")
 
     asking, strange, attempts = Asking(api, measure), Strange(), Attempts()
     seeds: dict[str, tuple[Decimal, Decimal]] = {}

@@ -44,7 +44,8 @@ class Carried:
     """One position, or one waiting order, by the gateway's number.
 
     `sl` and `tp` are 0 where none is wanted; `tag` is that of the order, `by` of the request that set the stops,
-    `moved` of the one that moved the order last. `amount` and `cost` are those of a position, 0 of an order that waits.
+    `moved` of the one that moved the order last. `amount` and `cost` are those of a position, 0 of an order that waits;
+    the trades up to `last` (time in Unix milliseconds, and id) are in them, or have handed on what the order wants.
     """
 
     ticket: int
@@ -60,6 +61,7 @@ class Carried:
     amount: Decimal = NOUGHT
     cost: Decimal = NOUGHT
     doubt: Before | None = None
+    last: tuple[int, int] = (0, 0)
 
     @property
     def order_id(self) -> str:

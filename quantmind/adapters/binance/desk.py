@@ -13,13 +13,14 @@ from quantmind.adapters.binance.carried import Carried, CarriedFileError
 from quantmind.adapters.binance.checks import Checks
 from quantmind.adapters.binance.errors import NotSent, OutcomeUnknown, Refusal
 from quantmind.adapters.binance.keeper import Doubt, StopKeeper
-from quantmind.adapters.binance.names import LONGEST_TAG, Role, client_id, name_of, number_of, tag_number
+from quantmind.adapters.binance.names import LONGEST_TAG, Role, client_id, name_of, tag_number
 from quantmind.adapters.binance.outcomes import cancelled, changed_nothing, changed_of, kept, placed_of, stops_changed
 from quantmind.adapters.binance.records import NOUGHT, Life, Order
 from quantmind.adapters.binance.refusals import refused, says_absent
 from quantmind.adapters.binance.venue import Kind, New, Venue, as_changed, in_time
 from quantmind.adapters.binance.wishes import Slot
 from quantmind.adapters.sent_file import SentFile, SentFileError
+from quantmind.domain.accounts import Entry
 from quantmind.domain.orders import Cancel, Close, Modify, Open, Outcome, Placed, Refused, Side, Unknown
 from quantmind.domain.retcodes import Retcode
 from quantmind.domain.risk.approval import Approved
@@ -198,13 +199,17 @@ class Desk:
         return placed_of(self.book, order, slot)
 
     async def learn_fills(self, order: Order) -> None:
-        """Wait until the trades of an order are in the book, and ask for them if the stream does not tell."""
-        ticket = number_of(order)
+        """Wait until the trades of an order are in the book, and ask for them if the stream does not tell.
+
+        Raises OutcomeUnknown: the exchange does not tell them yet either.
+        """
         with trio.move_on_after(FILLS_S):
-            while self.book.dealt(ticket) < order.filled:
+            while self.book.told_of(order) < order.filled:
                 await self.book.news()
             return
         self.book.answered(order, await in_time(self.venue.fills_of(order), ORDER_S))
+        if self.book.told_of(order) < order.filled:
+            raise OutcomeUnknown(f"it has filled {order.filled}, and the exchange does not tell its trades yet")
 
     async def _surely_learn_fills(self, order: Order) -> None:
         try:
@@ -229,7 +234,7 @@ class Desk:
         order = self.book.waiting(asked.ticket)
         if order is None:
             return Refused(int(Retcode.POSITION_CLOSED), f"there is no position or waiting order {asked.ticket}")
-        return await self._change_order(asked, tag, order)
+        return await self._change_order(asked, tag, order.symbol)
 
     async def _change_stops(self, asked: Modify, tag: str, slot: Slot) -> Outcome:
         before = self.book.wish(slot)
@@ -253,76 +258,82 @@ class Desk:
             return Unknown(said.reason)
         return stops_changed(asked.ticket, sl, tp)
 
-    async def _change_order(self, asked: Modify, tag: str, order: Order) -> Outcome:
-        wish = self.book.wishes.of_order(asked.ticket) or Carried(
-            asked.ticket, order.symbol, order.position_side, time_msc=order.time_msc, waits=True
-        )
-        checked = self.checks.change(asked, order, wish)
-        if isinstance(checked, Refused):
-            return checked
-        price, expires_msc, sl, tp = checked
-        name = name_of(order.client_id)
-        moves = (price, expires_msc) != (level_of(order), order.expires_msc)
-        said = client_id(Role.ORDER, tag) if name is None else client_id(name.role, name.tag, tag)
-        new = as_changed(order, said, price, expires_msc)
-        self._going(
-            tag,
-            {
-                "kind": "move",
-                "symbol": order.symbol,
-                "key": order.position_side,
-                "ticket": asked.ticket,
-                "order_id": order.order_id,
-                "conditional": order.conditional,
-                "old": order.client_id,
-                "new": new.client_id,
-                "moves": moves,
-                "price": str(price),
-                "expires_msc": expires_msc,
-                "sl": str(sl),
-                "tp": str(tp),
-            },
-        )
-        moved = order
-        if moves:
-            async with self.keeper.lock(order.symbol):
-                # What is wanted of it stays with it under the name that it is about to have.
-                self._rename(wish, new.client_id)
-                try:
-                    moved = await in_time(self.venue.move(order, new), ORDER_S)
-                except NotSent:
-                    self._rename(wish, order.client_id)
-                    raise
-                except Refusal as refusal:
-                    if refusal.restored is not None:
-                        self.book.answered(refusal.restored)
-                    self._rename(wish, order.client_id)
-                    raise
-                if (moved.order_id, moved.conditional) != (order.order_id, order.conditional):
-                    self.book.orders.take(attrs.evolve(order, status="CANCELED", updated_msc=moved.updated_msc))
-                wish = self._rename(wish, moved.client_id)
-                self.book.answered(moved)
-        if wish.tag:
-            self.book.wishes.order(attrs.evolve(wish, sl=sl, tp=tp, by=tag))
-        elif sl or tp:
-            return Refused(
-                int(Retcode.INVALID_STOPS), "the order was not placed by this gateway, which keeps no stops for it"
+    async def _change_order(self, asked: Modify, tag: str, symbol: str) -> Outcome:
+        async with self.keeper.lock(symbol):
+            order = self.book.waiting(asked.ticket)  # it may have ended while somebody else held the lock
+            if order is None:
+                return Refused(int(Retcode.ORDER_CHANGED), f"no order {asked.ticket} waits")
+            wish = self.book.wishes.of_order(asked.ticket) or Carried(
+                asked.ticket, order.symbol, order.position_side, time_msc=order.time_msc, waits=True
             )
+            checked = self.checks.change(asked, order, wish)
+            if isinstance(checked, Refused):
+                return checked
+            price, expires_msc, sl, tp = checked
+            name = name_of(order.client_id)
+            moves = (price, expires_msc) != (level_of(order), order.expires_msc)
+            said = client_id(Role.ORDER, tag) if name is None else client_id(name.role, name.tag, tag)
+            new = as_changed(order, said, price, expires_msc)
+            known = len(self.book.deals_of(asked.ticket))
+            # Only now: how old a request is counts from when it goes out.
+            self._going(
+                tag,
+                {
+                    "kind": "move",
+                    "symbol": order.symbol,
+                    "key": order.position_side,
+                    "ticket": asked.ticket,
+                    "order_id": order.order_id,
+                    "conditional": order.conditional,
+                    "old": order.client_id,
+                    "new": new.client_id,
+                    "moves": moves,
+                    "price": str(price),
+                    "expires_msc": expires_msc,
+                    "sl": str(sl),
+                    "tp": str(tp),
+                    "deals": known,
+                },
+            )
+            moved = await self._move(order, new, wish) if moves else order
+            if wish.tag:
+                last = max(wish.last, self.book.last((order.symbol, order.position_side)))
+                changed = attrs.evolve(wish, sl=sl, tp=tp, by=tag, moved=_moved_by(moved.client_id), last=last)
+                self.book.wishes.order(changed, whatever=moves)
+            elif sl or tp:
+                return Refused(
+                    int(Retcode.INVALID_STOPS), "the order was not placed by this gateway, which keeps no stops for it"
+                )
+            if moves:
+                self.book.answered(moved)
         slot = (order.symbol, order.position_side)
         await self._surely_learn_fills(moved)
-        outcome = changed_of(self.book, moved, slot)
+        outcome = changed_of(self.book, moved, slot, known)
         if outcome.pending or outcome.ended is not None or not (sl or tp):
             return outcome
+        fresh = self.book.deals_of(asked.ticket)[known:]
+        if all(deal.entry is Entry.OUT for deal in fresh):
+            return outcome  # it has made a position smaller, whose stops are not its own
         # It has filled at its new price. The position that it made larger took over what was wanted of it until then.
         if outcome.ticket != asked.ticket and self.book.slot_of(outcome.ticket) is not None:
-            self.book.wishes.position(outcome.ticket, sl, tp, tag, self.clock())
+            self.book.wishes.position(outcome.ticket, sl, tp, tag, self.clock(), whatever=True)
         return self._with_stops(outcome, slot, await self.keeper.keep(slot))
 
-    def _rename(self, wish: Carried, said: str) -> Carried:
-        renamed = attrs.evolve(wish, moved=_moved_by(said))
+    # What is wanted of it stays with it under the name that it is about to have. `book` is told afterwards.
+    async def _move(self, order: Order, new: New, wish: Carried) -> Order:
         if wish.tag:
-            self.book.wishes.order(renamed)
-        return renamed
+            self.book.wishes.order(attrs.evolve(wish, moved=_moved_by(new.client_id)))
+        try:
+            moved = await in_time(self.venue.move(order, new), ORDER_S)
+        except (NotSent, Refusal) as error:
+            if isinstance(error, Refusal) and error.restored is not None:
+                self.book.answered(error.restored)
+            if wish.tag:
+                self.book.wishes.order(wish, whatever=True)
+            raise
+        if (moved.order_id, moved.conditional) != (order.order_id, order.conditional):
+            self.book.orders.take(attrs.evolve(order, status="CANCELED", updated_msc=moved.updated_msc))
+        return moved
 
     async def _cancel(self, asked: Cancel, tag: str) -> Outcome:
         order = self.book.waiting(asked.ticket)

@@ -94,6 +94,7 @@ class _Examination:
         broker = self.broker
         for each in await broker.venue.differences(broker.symbols):
             self.found.append(Finding("setting", "warn", f"{each.words}: it is changed when the gateway starts"))
+        broker.book.trades(broker.book.specs)  # its slots are those of the position mode
         await broker.venue.snapshot(broker.book, broker.symbols)
 
     async def _open_streams(self) -> None:

@@ -141,18 +141,20 @@ class Finder:
             if wish is None or (wish.sl, wish.tp) != (Decimal(what["sl"]), Decimal(what["tp"])):
                 return None
             order = await self.venue.look(symbol, what["old"], conditional=bool(what["conditional"]))
-            return None if order is None else await self._placed(order, slot, changed_of)
+            return None if order is None else await self._changed(order, slot, what)
         order = await self.venue.look(symbol, what["new"], conditional=bool(what["conditional"]))
         if order is None:
             order = await self.venue.look(symbol, what["old"], conditional=bool(what["conditional"]))
             if order is not None and order.status == "CANCELED" and self.sent.age_of(sent) > self.window_s:
                 # It was taken back and not placed anew, unless another request of ours has done that.
-                return None if self._may_be_of_another(sent) else await self._placed(order, slot, changed_of)
+                return None if self._may_be_of_another(sent) else await self._changed(order, slot, what)
             if order is None or level_of(order) != Decimal(what["price"]) or order.expires_msc != what["expires_msc"]:
                 return None
         if wish is not None:
-            self.book.wishes.order(attrs.evolve(wish, sl=Decimal(what["sl"]), tp=Decimal(what["tp"])))
-        return await self._placed(order, slot, changed_of)
+            last = max(wish.last, self.book.last(slot))
+            wish = attrs.evolve(wish, sl=Decimal(what["sl"]), tp=Decimal(what["tp"]), last=last)
+            self.book.wishes.order(wish, whatever=True)
+        return await self._changed(order, slot, what)
 
     def _may_be_of_another(self, move: Sent) -> bool:
         return any(
@@ -207,9 +209,14 @@ class Finder:
         self.book.answered(order)
         return cancelled(int(what["ticket"]), order.quantity - order.filled)
 
-    async def _placed(
-        self, order: Order, slot: Slot, said: Callable[[Book, Order, Slot], Placed] = placed_of
-    ) -> Placed:
+    async def _placed(self, order: Order, slot: Slot) -> Placed:
+        return placed_of(self.book, await self._now(order), slot)
+
+    async def _changed(self, order: Order, slot: Slot, what: Mapping[str, Any]) -> Placed:
+        return changed_of(self.book, await self._now(order), slot, int(what.get("deals", 0)))
+
+    # An order as it is now, with its trades in the book.
+    async def _now(self, order: Order) -> Order:
         self.book.answered(order)
         current: Order | None = order
         if order.conditional and order.life is Life.TRIGGERED:
@@ -218,7 +225,7 @@ class Finder:
         if current.filled:
             self.book.answered(current)
             await self.desk.learn_fills(current)
-        return said(self.book, current, slot)
+        return current
 
 
 def _is_of_same_order(sent: Sent, what: Mapping[str, Any]) -> bool:

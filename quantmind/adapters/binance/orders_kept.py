@@ -56,6 +56,10 @@ class OrdersKept:
         """Take in what is said of an order; False: it is older than what is known."""
         key = key_of(order)
         known = self.get(key)
+        if known is not None and _is_another(order, known):
+            self._open.pop(key, None)
+            self._ended.pop(key, None)
+            known = None
         if known is not None and not _is_newer(order, known):
             return False
         if known is not None and order.time_msc == 0:
@@ -77,6 +81,11 @@ class OrdersKept:
     def gone(self, order: Order) -> None:
         """The exchange says that it does not wait any more, and not how it ended."""
         self._open.pop(key_of(order), None)
+
+
+# The exchange counts its orders anew: a test network was reset.
+def _is_another(order: Order, known: Order) -> bool:
+    return order.client_id != known.client_id and 0 < known.updated_msc < order.time_msc
 
 
 # An order that is over stays so; a fill that comes after its end is in its trades, and makes `filled` larger.

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
 
 from quantmind.adapters.binance.book import Book
+from quantmind.adapters.binance.errors import OutcomeUnknown
 from quantmind.adapters.binance.names import number_of
 from quantmind.adapters.binance.records import NOUGHT, Life, Order
 from quantmind.adapters.binance.wishes import Slot
-from quantmind.domain.accounts import Entry
+from quantmind.domain.accounts import Deal, Entry
 from quantmind.domain.orders import Ending, Placed, Refused
 from quantmind.domain.retcodes import Retcode
 
@@ -29,11 +30,19 @@ def placed_of(book: Book, order: Order, slot: Slot) -> Placed:
 
     One that waits is `pending`; one that was filled, wholly or in part, has price, deal and position; one that is over
     without a fill has `ended`.
+
+    Raises:
+        OutcomeUnknown: it was filled, and its trades are not known.
     """
+    return _placed(book, order, slot, book.deals_of(number_of(order)))
+
+
+def _placed(book: Book, order: Order, slot: Slot, deals: Sequence[Deal]) -> Placed:
     ticket = number_of(order)
-    deals = book.deals_of(ticket)
     if not deals and order.life in _WAITS:
         return _waiting(book, order)
+    if not deals and order.filled:
+        raise OutcomeUnknown(f"the order {ticket} has filled {order.filled}, and its trades are not told yet")
     if not deals:
         return Placed(
             retcode=int(Retcode.DONE),
@@ -64,9 +73,19 @@ def placed_of(book: Book, order: Order, slot: Slot) -> Placed:
     )
 
 
-def changed_of(book: Book, order: Order, slot: Slot) -> Placed:
-    """What a change of a waiting order has come to: it waits, for what of it is not filled, or as `placed_of`."""
-    return _waiting(book, order) if order.life in _WAITS else placed_of(book, order, slot)
+def changed_of(book: Book, order: Order, slot: Slot, known: int) -> Placed:
+    """What a change of a waiting order has come to: it waits, for what of it is not filled, or as `placed_of`.
+
+    Args:
+        known: so many deals its order had before; they are told no more.
+
+    Raises:
+        OutcomeUnknown: as `placed_of`.
+    """
+    if order.life in _WAITS:
+        return _waiting(book, order)
+    deals = book.deals_of(number_of(order))
+    return _placed(book, order, slot, deals[known:] or deals)
 
 
 def _waiting(book: Book, order: Order) -> Placed:

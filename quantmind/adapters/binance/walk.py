@@ -13,8 +13,8 @@ from typing import Final
 
 import attrs
 
-from quantmind.adapters.binance.names import Name, Role, deal_number, name_of, number, order_number
-from quantmind.adapters.binance.records import NOUGHT, Fill
+from quantmind.adapters.binance.names import Name, Role, deal_number, name_of, number, number_of, order_number
+from quantmind.adapters.binance.records import NOUGHT, Fill, Order
 from quantmind.domain.accounts import Cause, Deal, Entry
 from quantmind.domain.orders import Side
 
@@ -63,6 +63,10 @@ class Walk:
     base: str = ""
     lot: Lot = attrs.field(factory=Lot, init=False)
     deals: deque[Deal] = attrs.field(factory=lambda: deque(maxlen=MOST_DEALS), init=False)
+    filled: dict[int, Decimal] = attrs.field(factory=dict, init=False)
+    """By the exchange's ids of orders: how much of each the trades that were taken are."""
+    last: tuple[int, int] = attrs.field(default=(0, 0), init=False)
+    """Time and id of the newest trade that was taken."""
     _taken: dict[tuple[str, int], None] = attrs.field(factory=dict, init=False)
     """Trades that were taken, in order; those that are older than a deal which is kept no more are forgotten."""
 
@@ -73,8 +77,9 @@ class Walk:
 
     def begin(self, lot: Lot) -> None:
         """Start from what was open before the first trade."""
-        self.lot = lot
+        self.lot, self.last = lot, (0, 0)
         self.deals.clear()
+        self.filled.clear()
         self._taken.clear()
 
     @property
@@ -104,8 +109,13 @@ class Walk:
         if key in self._taken or not (self.trades(fill) or self.pays(fill)):
             return None
         self._taken[key] = None
+        self.last = max(self.last, mark_of(fill))
         while len(self._taken) > MOST_DEALS:
             del self._taken[next(iter(self._taken))]
+        if self.trades(fill):
+            self.filled[fill.order_id] = self.filled.get(fill.order_id, NOUGHT) + fill.quantity
+            while len(self.filled) > MOST_DEALS:
+                del self.filled[next(iter(self.filled))]
         ticket, volume = self.lot.ticket if not self.is_flat else 0, self.volume
         deal = self._trade(fill) if self.trades(fill) else self._pay(fill)
         if deal is None:
@@ -198,7 +208,12 @@ class Walk:
 
 def in_order(fills: Iterable[Fill]) -> list[Fill]:
     """Trades by time; those of one millisecond by their id, which counts up."""
-    return sorted(fills, key=lambda fill: (fill.time_msc, fill.trade_id))
+    return sorted(fills, key=mark_of)
+
+
+def mark_of(fill: Fill) -> tuple[int, int]:
+    """Where a trade stands among others."""
+    return fill.time_msc, fill.trade_id
 
 
 def _share(cost: Decimal, part: Decimal, whole: Decimal) -> Decimal:
@@ -223,6 +238,14 @@ def deals_of(walks: Iterable[Walk], order_number: int) -> list[Deal]:
 def dealt(walks: Iterable[Walk], order_number: int) -> Decimal:
     """The volume of them."""
     return sum((deal.volume for deal in deals_of(walks, order_number)), NOUGHT)
+
+
+def told_of(walks: Iterable[Walk], order: Order) -> Decimal:
+    """How much of one of the exchange's orders is told by its trades; one that was moved may have been two of them."""
+    order_id = order.becomes if order.conditional else order.order_id
+    if not order_id:
+        return dealt(walks, number_of(order))
+    return sum((walk.filled.get(order_id, NOUGHT) for walk in walks if walk.symbol == order.symbol), NOUGHT)
 
 
 def side_of(amount: Decimal) -> Side:

@@ -14,7 +14,7 @@ import attrs
 from quantmind.adapters.binance.carried import Before, Carried, CarriedFile
 from quantmind.adapters.binance.orders_kept import OrdersKept
 from quantmind.adapters.binance.records import NOUGHT, Life
-from quantmind.adapters.binance.walk import Walk, dealt
+from quantmind.adapters.binance.walk import Walk, told_of
 from quantmind.domain.accounts import Deal, Entry
 
 Slot = tuple[str, str]
@@ -33,11 +33,15 @@ class Wishes:
         """What is wanted of a waiting order."""
         return self.file.items.get(ticket)
 
-    def order(self, item: Carried) -> None:
-        """An order is about to be sent, or to be changed. Raises CarriedFileError: nothing is kept of it."""
-        self.file.keep(item)
+    def order(self, item: Carried, *, whatever: bool = False) -> None:
+        """An order is about to be sent, or to be changed; `whatever`: it was.
 
-    def position(self, ticket: int, sl: Decimal, tp: Decimal, by: str, until: float) -> None:
+        Raises:
+            CarriedFileError: nothing is kept of it.
+        """
+        self.file.keep(item, whatever=whatever)
+
+    def position(self, ticket: int, sl: Decimal, tp: Decimal, by: str, until: float, *, whatever: bool = False) -> None:
         """Other stops are wanted of an open position; until then it is not sure whether they come to be.
 
         Raises:
@@ -45,7 +49,8 @@ class Wishes:
         """
         item = self.file.items[ticket]
         before = item.doubt or Before(item.sl, item.tp, item.by, until)
-        self.file.keep(attrs.evolve(item, sl=sl, tp=tp, by=by, doubt=attrs.evolve(before, until=until)))
+        item = attrs.evolve(item, sl=sl, tp=tp, by=by, doubt=attrs.evolve(before, until=until))
+        self.file.keep(item, whatever=whatever)
 
     def done(self, ticket: int) -> None:
         """A change of stops was carried out."""
@@ -74,8 +79,8 @@ class Wishes:
         """Its position is closed: what was handed on to it is over with it."""
         self._handed_on.pop(slot, None)
 
-    def traded(self, slot: Slot, deal: Deal) -> None:
-        """A trade has changed a position.
+    def traded(self, slot: Slot, deal: Deal, mark: tuple[int, int]) -> None:
+        """A trade has changed a position; `mark` is where it stands among others, and each counts once.
 
         One that opens it, makes it larger or turns it brings the wishes of its order, if there are any; a position that
         was turned has no others, since a stop on the other side would be none.
@@ -84,7 +89,8 @@ class Wishes:
             return
         wish = self.file.items.get(deal.order)
         if wish is not None and wish.waits and (wish.sl or wish.tp):
-            self._handed_on[slot] = wish
+            if mark > wish.last:
+                self._handed_on[slot] = attrs.evolve(wish, last=mark)
         elif deal.entry is Entry.INOUT and self._is_news(slot, deal):
             self._handed_on[slot] = Carried(deal.position, *slot)
 
@@ -120,6 +126,7 @@ class Wishes:
                     amount=lot.amount,
                     cost=lot.cost,
                     doubt=stops.doubt if wish is None else None,
+                    last=walk.last,
                 )
             )
             if wish is not None and wish.waits and wish.ticket != lot.ticket:
@@ -130,7 +137,7 @@ class Wishes:
             order = orders.named(item.symbol, item.order_id) if item.tag else None
             life = None if order is None else order.life
             # What an answer says of a fill may come before the fill itself.
-            if order is not None and item.waits and order.filled and order.filled > dealt(walks.values(), ticket):
+            if order is not None and item.waits and order.filled and order.filled > told_of(walks.values(), order):
                 continue
             if life in (Life.ENDED, Life.FILLED) or (not item.waits and life is not Life.OPEN):
                 dropped.append(ticket)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import AsyncIterator
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -13,15 +10,12 @@ from unittest.mock import patch
 import attrs
 import pytest
 import trio
+from binance_desk import BTC, KINDS, D, Desk, opened, stopped
 from conformance.binance_subject import symbols
-from conformance.desk import ORIGIN, approved, new_tag
+from conformance.desk import ORIGIN, new_tag
 
-from quantmind.adapters.binance.broker import BinanceBroker
-from quantmind.adapters.binance.build import build
 from quantmind.adapters.binance.errors import NotSent
 from quantmind.adapters.binance.futures_venue import FuturesVenue
-from quantmind.config.brokers import BinanceBrokerConfig
-from quantmind.config.secret import Secret
 from quantmind.domain.accounts import Position
 from quantmind.domain.orders import (
     Absent,
@@ -30,9 +24,7 @@ from quantmind.domain.orders import (
     Modify,
     Open,
     OrderType,
-    Outcome,
     Placed,
-    Proposal,
     Refused,
     Side,
     Unknown,
@@ -40,96 +32,8 @@ from quantmind.domain.orders import (
 from quantmind.domain.retcodes import Retcode
 from quantmind.errors import BrokerUnavailable
 from quantmind.testing.binance.futures_engine import FuturesEngine
-from quantmind.testing.binance.simulator import KEYS, BinanceSimulator, open_simulator
 from quantmind.testing.binance.spot_account import Charge, Commission
 from quantmind.testing.binance.spot_engine import SpotEngine
-
-D = Decimal
-BTC = "BTCUSDT"
-WITHIN_S = 10.0
-
-
-@attrs.define(eq=False)
-class Desk:
-    """A broker over a simulator. `down` ends the broker as a kill does, `up` begins another."""
-
-    sim: BinanceSimulator
-    kind: str
-    folder: Path
-    nursery: trio.Nursery
-    config: dict[str, Any]
-    broker: BinanceBroker = attrs.field(init=False)
-    _scope: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
-
-    async def up(self) -> None:
-        """Begin a broker, and connect it."""
-        config = BinanceBrokerConfig(
-            name="c",
-            type=f"binance_{self.kind}",
-            api_key=Secret(KEYS.api_key),
-            api_secret=Secret(KEYS.secret),
-            base_url=self.sim.url,
-            **{"symbols": (BTC,), "recv_window_ms": 300, **self.config},
-        )
-        self.broker = build(config, sent_file=self.folder / "sent", carried_file=self.folder / "positions")
-        self.broker.finder.window_s = self.broker.desk.window_s = 0.4
-        self._scope = trio.CancelScope()
-        self.nursery.start_soon(self._run, self.broker, self._scope)
-        await self.broker.connect()
-
-    def down(self) -> None:
-        """End it at once."""
-        self._scope.cancel()
-
-    async def _run(self, broker: BinanceBroker, scope: trio.CancelScope) -> None:
-        try:
-            with scope:
-                await broker.run()
-        finally:
-            await broker.api.aclose()
-
-    async def place(self, proposal: Proposal, tag: str | None = None) -> Outcome:
-        tag = tag or new_tag()
-        return await self.broker.place(approved(proposal, tag), tag)
-
-    async def buy(self, quantity: str = "0.01", tag: str | None = None, **more: Any) -> Outcome:
-        """A market order, unless a price is given."""
-        kind = OrderType.LIMIT if "price" in more else OrderType.MARKET
-        return await self.place(Open(ORIGIN, "c", BTC, D(quantity), Side.BUY, kind, **more), tag)
-
-    async def position(self) -> Position | None:
-        found = (await self.broker.sample()).positions
-        return found[0] if found else None
-
-    async def until(self, what: Any) -> Any:
-        """Wait for the adapter to come to it."""
-        with trio.fail_after(WITHIN_S):
-            while True:
-                found = await what()
-                if found:
-                    return found
-                await trio.sleep(0.02)
-
-
-@contextlib.asynccontextmanager
-async def opened(kind: str, folder: Path, *, engine: Any = None, **config: Any) -> AsyncIterator[Desk]:
-    money = {"USDT": D(1_000_000)}
-    made = engine or (SpotEngine if kind == "spot" else FuturesEngine)(symbols(), balances=money)
-    async with open_simulator(kind, engine=made, incoming_per_s=100_000, weight_1m=1_000_000) as sim:
-        sim.quote(BTC, "60000", "60001")
-        sim.quote("ETHUSDT", "3000", "3001")
-        async with trio.open_nursery() as nursery:
-            desk = Desk(sim, kind, folder, nursery, config)
-            try:
-                with trio.fail_after(30):
-                    await desk.up()
-                yield desk
-            finally:
-                desk.down()
-                nursery.cancel_scope.cancel()
-
-
-KINDS = pytest.mark.parametrize("kind", ["spot", "futures"])
 
 
 @KINDS
@@ -490,7 +394,7 @@ async def test_an_order_that_is_moved_into_the_market_tells_its_fill(kind: str, 
         assert isinstance(moved, Placed)
         assert (moved.ticket, moved.price, moved.volume) == (placed.ticket, D(60001), D("0.02"))
         assert (moved.pending, moved.ended) == (False, None)
-        assert await desk.until(lambda: _stopped(desk, D(58000)))
+        assert await desk.until(lambda: stopped(desk, D(58000)))
 
 
 @KINDS
@@ -543,12 +447,7 @@ async def test_an_order_whose_move_is_refused_keeps_its_stops(kind: str, tmp_pat
         desk.sim.quote(BTC, "60499", "60500")
         position = await desk.until(desk.position)
         assert position.ticket == placed.ticket
-        assert await desk.until(lambda: _stopped(desk, D(59000)))
-
-
-async def _stopped(desk: Desk, level: Decimal) -> bool:
-    position = await desk.position()
-    return position is not None and position.sl == level
+        assert await desk.until(lambda: stopped(desk, D(59000)))
 
 
 async def test_a_stop_of_the_trader_s_own_stays(tmp_path: Path) -> None:
@@ -558,11 +457,11 @@ async def test_a_stop_of_the_trader_s_own_stays(tmp_path: Path) -> None:
         assert isinstance(placed, Placed)
         own = {"symbol": BTC, "side": "SELL", "algoType": "CONDITIONAL", "type": "STOP_MARKET", "closePosition": "true"}
         desk.sim.engine.handle("POST", "/fapi/v1/algoOrder", {**own, "triggerPrice": "59000"})
-        assert await desk.until(lambda: _stopped(desk, D(59000)))
+        assert await desk.until(lambda: stopped(desk, D(59000)))
         await trio.sleep(0.7)
-        assert await _stopped(desk, D(59000))
+        assert await stopped(desk, D(59000))
         assert isinstance(await desk.place(Modify(ORIGIN, "c", placed.ticket, new_sl=D(59500))), Placed)
-        assert await _stopped(desk, D(59500))
+        assert await stopped(desk, D(59500))
 
 
 @KINDS

@@ -12,7 +12,7 @@ from quantmind.adapters.binance.carried import MOST, Carried, CarriedFile, Carri
 from quantmind.adapters.binance.names import Role, client_id, tag_number
 from quantmind.adapters.binance.orders_kept import OrdersKept
 from quantmind.adapters.binance.records import Fill, Order
-from quantmind.adapters.binance.walk import Walk
+from quantmind.adapters.binance.walk import Walk, mark_of
 from quantmind.adapters.binance.wishes import Wishes
 from quantmind.domain.orders import Side
 
@@ -55,7 +55,7 @@ class Account:
         one = Fill("BTCUSDT", self.trades, number, side, D(100), abs(D(amount)), D(0), "", self.trades, client_id=named)
         deal = self.walk.take(one)
         assert deal is not None
-        self.wishes.traded(SLOT, deal)
+        self.wishes.traded(SLOT, deal, mark_of(one))
         if whole:
             done = Order("BTCUSDT", number, named, side, "LIMIT", "FILLED", abs(D(amount)), abs(D(amount)))
             self.orders.take(done)
