@@ -329,32 +329,26 @@ class Book(abc.ABC):
         self._carry()
         self._news.ring()
 
-    # The position is the one that was carried, and the trades since; those before are gone through for their deals.
-    # Reckoned anew from the oldest trade that the exchange still tells, its cost would be another one each time.
     def _go_through(self, slot: Slot, walk: Walk, held: Decimal, trades: Sequence[Fill]) -> None:
-        change = sum((walk.amount_of(fill) for fill in trades), NOUGHT)
         known = self.carried.position(*slot)
+        change = sum((walk.amount_of(fill) for fill in trades), NOUGHT)
         walk.begin(self._lot_before(slot, held - change))
-        newer = list(trades) if known is None else [fill for fill in trades if mark_of(fill) > known.last]
-        for fill in trades[: len(trades) - len(newer)]:
+        for fill in trades:
             self._note(slot, walk.take(fill), fill)
-        if known is not None:
-            since = sum((walk.amount_of(fill) for fill in newer), NOUGHT)
-            walk.lot = self._carried_on(known, held - since) or walk.lot
-            walk.last = max(walk.last, known.last)
-        for fill in newer:
-            self._note(slot, walk.take(fill), fill)
+        if known is not None and known.ticket == walk.lot.ticket:
+            self._keep_cost(walk, known, trades)
 
-    # What nobody has told of, such as a deposit, came at the price of now, or went at what it cost. None: it is none of
-    # what was carried.
-    def _carried_on(self, known: Carried, amount: Decimal) -> Lot | None:
-        if not known.amount or (known.amount > 0) != (amount > 0) or not amount:
-            return None
-        more = abs(amount) - abs(known.amount)
-        prices = self.prices(known.symbol)
-        mean = known.cost / abs(known.amount)
-        cost = known.cost + more * (mean if more <= 0 or prices is None else prices[0])
-        return Lot(known.ticket, known.tag, known.time_msc, amount, cost)
+    # What was paid for a position of which the exchange does not tell all trades any more is what was carried, and the
+    # trades since. Reckoned from the mean price and the oldest trade that is told it would be another each time.
+    def _keep_cost(self, walk: Walk, known: Carried, trades: Sequence[Fill]) -> None:
+        since = Walk(walk.symbol, walk.key, walk.step, walk.charge, base=walk.base)
+        since.begin(Lot(known.ticket, known.tag, known.time_msc, known.amount, known.cost))
+        for fill in trades:
+            if mark_of(fill) > known.last:
+                since.take(fill)
+        if (since.lot.ticket, since.lot.amount) == (walk.lot.ticket, walk.lot.amount):
+            walk.lot = since.lot
+            walk.last = max(walk.last, known.last)
 
     def _apply(self, event: OrderSaid | BalancesSaid) -> None:
         if isinstance(event, BalancesSaid):

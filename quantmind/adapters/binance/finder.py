@@ -6,6 +6,7 @@ know is surely absent only after that.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
@@ -37,6 +38,11 @@ SPARE_S: Final = 1.0
 """Beyond recvWindow, for a clock that is a little off and a request that is in the exchange's hands already."""
 
 Found = Placed | Absent | None
+
+
+class _Yet(enum.Enum):
+    UNDECIDED = "undecided"
+    """A request that may still arrive decides it."""
 
 
 @attrs.define(eq=False)
@@ -87,10 +93,12 @@ class Finder:
                 found = self._find_stops(what)
                 if found is None and self._is_in_doubt(tag, what):
                     return None
+                found = found or await self._look_for_stops(tag, what)
             case "cancel":
-                found = await self._find_cancelled(what)
-                if found is None and any(self._may_arrive(move) for move in self._moves_of(what)):
+                cancelled = await self._find_cancelled(what)
+                if cancelled is _Yet.UNDECIDED:
                     return None
+                found = cancelled
             case _:
                 raise BrokerUnavailable(f"broker {self.name}: what was written down of {tag} can't be read: {what}")
         if found is None:
@@ -188,6 +196,20 @@ class Finder:
         exits = self.book.exits(slot)
         return stops_changed(ticket, sl, tp) if (exits.sl, exits.tp) == (sl, tp) else None
 
+    # Its position is closed since, or has other stops: that they were placed stands in the orders that closed it.
+    async def _look_for_stops(self, tag: str, what: Mapping[str, Any]) -> Placed | None:
+        sl, tp = Decimal(what["sl"]), Decimal(what["tp"])
+        for role, level in ((Role.STOP_LOSS, sl), (Role.TAKE_PROFIT, tp)):
+            if not level:
+                continue
+            said = client_id(role, tag)
+            order = self.book.orders.named(what["symbol"], said)
+            if order is None:
+                order = await self.venue.look(what["symbol"], said, conditional=self.venue.has_conditional)
+            if order is not None and level_of(order) == level:
+                return stops_changed(int(what["ticket"]), sl, tp)
+        return None
+
     # Whoever keeps the stops finds out.
     def _is_in_doubt(self, tag: str, what: Mapping[str, Any]) -> bool:
         wish = self.book.wishes.of_order(int(what["ticket"]))
@@ -196,7 +218,7 @@ class Finder:
         self.book.poke()
         return True
 
-    async def _find_cancelled(self, what: Mapping[str, Any]) -> Placed | None:
+    async def _find_cancelled(self, what: Mapping[str, Any]) -> Placed | _Yet | None:
         conditional = bool(what["conditional"])
         order = await self.venue.look(what["symbol"], what["id"], conditional=conditional)
         if order is None or order.status != "CANCELED":
@@ -204,8 +226,10 @@ class Finder:
         # One that was moved is over under the name that it had, and waits under another one.
         for move in self._moves_of(what):
             known = await self.venue.look(what["symbol"], move.what["new"], conditional=conditional)
-            if known is not None or self._may_arrive(move):
+            if known is not None:
                 return None
+            if self._may_arrive(move):
+                return _Yet.UNDECIDED
         self.book.answered(order)
         return cancelled(int(what["ticket"]), order.quantity - order.filled)
 

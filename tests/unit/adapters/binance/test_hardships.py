@@ -227,6 +227,23 @@ async def test_a_move_that_was_done_is_not_told_as_not_sent(kind: str, tmp_path:
 
 
 @KINDS
+async def test_stops_that_nobody_heard_of_are_found_after_their_position_is_closed(kind: str, tmp_path: Path) -> None:
+    """They were placed, and an order is left that says so."""
+    async with opened(kind, tmp_path) as desk:
+        placed = await desk.buy()
+        assert isinstance(placed, Placed)
+        await trio.sleep(0.3)  # the keeper of stops sleeps by then
+        desk.sim.faults.lose = "answer"
+        tag = new_tag()
+        assert isinstance(await desk.place(Modify(ORIGIN, "c", placed.ticket, new_sl=D(58000)), tag), Unknown)
+        desk.sim.faults.lose = None
+        assert isinstance(await desk.place(Close(ORIGIN, "c", BTC, placed.ticket)), Placed)
+        found = await desk.until(lambda: desk.broker.find(tag))
+        assert isinstance(found, Placed)
+        assert found.sl == D(58000)
+
+
+@KINDS
 async def test_a_look_up_goes_on_without_its_file(kind: str, tmp_path: Path) -> None:
     """What was moved is found."""
     async with opened(kind, tmp_path) as desk:
