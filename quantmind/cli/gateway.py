@@ -108,7 +108,9 @@ def _rules(problem: dict[str, Any]) -> str:
 
 def _what_would_pass(problem: dict[str, Any]) -> str:
     most = problem.get("max_volume")
-    return f"; {most} lots would pass" if most else ""
+    # Whoever mistyped a hundredth of a coin is not told to buy a thousand.
+    mistyped = any(reason["rule"] == "volume_step" for reason in problem.get("reasons") or ())
+    return f"; {most} lots would pass" if most and not mistyped else ""
 
 
 def as_json(value: Any) -> str:

@@ -108,7 +108,8 @@ class Rejected:
 
     def __str__(self) -> str:
         why = "; ".join(f"{reason.rule}: {reason.message}" for reason in self.reasons) or "rejected without a reason"
-        return f"{why}; {self.max_volume} lots would pass" if self.max_volume else why
+        mistyped = any(reason.rule == "volume_step" for reason in self.reasons)  # less is meant
+        return f"{why}; {self.max_volume} lots would pass" if self.max_volume and not mistyped else why
 
 
 @attrs.frozen

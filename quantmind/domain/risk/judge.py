@@ -156,11 +156,12 @@ def _decide_open(
         if factor < _ONE and proposal.volume > spec.floor_volume(factor * proposal.volume):
             reasons_for_less.append(_less_by(factor, whose, largest, proposal, situation))
     if not spec.on_volume_grid(proposal.volume) and proposal.volume <= spec.volume_max:
+        nearest = max(spec.floor_volume(proposal.volume), spec.volume_min)
         reasons_for_less.append(
             Reason(
                 "volume_step",
                 f"{proposal.volume} lots can't be traded: {proposal.symbol} takes {spec.volume_min} to "
-                f"{spec.volume_max} in steps of {spec.volume_step}",
+                f"{spec.volume_max} in steps of {spec.volume_step}, as {nearest}",
                 spec.volume_step,
                 proposal.volume,
             )

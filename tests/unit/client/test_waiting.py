@@ -182,6 +182,7 @@ def test_outcomes_of_verdicts() -> None:
     assert rejected == Rejected("r1", (Reason("x", "y", Decimal("1.5")),))
     assert str(rejected) == "x: y"
     assert str(Rejected("r1", (Reason("x", "y"),), Decimal("0.05"))) == "x: y; 0.05 lots would pass"
+    assert str(Rejected("r1", (Reason("volume_step", "y, as 0.01"),), Decimal(1000))) == "volume_step: y, as 0.01"
 
 
 def test_outcomes_of_the_others() -> None:
