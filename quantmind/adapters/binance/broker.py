@@ -253,6 +253,7 @@ class BinanceBroker:
             "requests": self.api.snapshot(),
             "stops": self.keeper.snapshot(),
             "reads": self._reads,
+            "settings_unset": list(self.venue.unset),
             "not_counted": list(self.book.not_counted),
             "strange": self.strange.snapshot(),
         }

@@ -21,6 +21,7 @@ from quantmind.adapters.binance.exchange_info import exchange_info
 from quantmind.adapters.binance.futures_book import FuturesBook
 from quantmind.adapters.binance.names import Role, client_id, number
 from quantmind.adapters.binance.records import Fill, FuturesAccount, Life, Order
+from quantmind.adapters.binance.refusals import OPEN_FIRST, refused
 from quantmind.adapters.binance.rules import Rules
 from quantmind.adapters.binance.venue import Difference, Kind, New, Stops, placed_as_it_was, taken_back
 
@@ -54,6 +55,7 @@ class FuturesVenue:
     ends_orders: bool = True
     has_conditional: bool = True
     locks_holdings: bool = False
+    unset: list[str] = attrs.field(factory=list, init=False)
     _prepared: set[str] = attrs.field(factory=set, init=False)
 
     async def rules(self, symbols: Sequence[str]) -> dict[str, Rules]:
@@ -85,13 +87,24 @@ class FuturesVenue:
         return found
 
     async def prepare(self, symbols: Sequence[str]) -> None:
-        """Change what differs, once for each symbol; the exchange refuses some of it while positions or orders are
-        open.
+        """Change what differs, once for each symbol; what the exchange refuses while positions or orders are open is
+        `unset`, and tried again at the next start of the connection.
         """
         different = await self.differences(symbols)
+        self.unset = []
         for each in different:
-            await self._set(each.path, each.params)
-        self._prepared.update(symbols)
+            try:
+                await self._set(each.path, each.params)
+            except Refusal as refusal:
+                if refusal.code not in OPEN_FIRST:
+                    raise
+                # Who holds a position must be able to close it, and its stops must be kept.
+                self.unset.append(f"{each.words}: {refused(refusal).comment}")
+                logger.error("fail.setting reason=%s", ascii(self.unset[-1]))
+            else:
+                logger.info("change.setting reason=%s", ascii(each.words))
+        if not self.unset:
+            self._prepared.update(symbols)
         if different:
             await self.differences(symbols)  # what it is now
 

@@ -50,6 +50,8 @@ _PRICE_FAR: Final = "The price is farther from the market than the symbol allows
 _QUANTITY: Final = "The quantity is not tradable; use a multiple of the step between minimum and maximum."
 _NOTIONAL: Final = "The order is worth too little or too much (price times quantity); use another quantity."
 _NO_CHANGE: Final = "Nothing would change: it is so already."
+OPEN_FIRST: Final = (-4047, -4048, -4067, -4068, -4161)
+"""A setting of the account can't be changed while orders or positions are open."""
 _OPEN_FIRST: Final = "This can't be changed while orders or positions are open; close them first."
 _NO_TYPE: Final = "The symbol does not take orders of this type; use another one."
 _REDUCE: Final = "It would not make a position smaller: it is closed already, or other orders close all of it."
@@ -125,7 +127,7 @@ _BY_CODE: Final[dict[int, _Verdict]] = {
     **dict.fromkeys((-4016, -4024, -4183, -4184), (Retcode.INVALID_PRICE, _PRICE_FAR)),
     **dict.fromkeys((-4028, -4202, -4203, -4205, -4206, -4208, -4209, -4403), (Retcode.INVALID, _LEVERAGE)),
     **dict.fromkeys((-4046, -4059, -4171, -5027), (Retcode.NO_CHANGES, _NO_CHANGE)),
-    **dict.fromkeys((-4047, -4048, -4067, -4068, -4161), (Retcode.REJECT, _OPEN_FIRST)),
+    **dict.fromkeys(OPEN_FIRST, (Retcode.REJECT, _OPEN_FIRST)),
     **dict.fromkeys((-4060, -4061, -4062), (Retcode.INVALID, _MODE)),
     **dict.fromkeys((-4087, -4140, -4400, -4401), (Retcode.CLOSE_ONLY, _ONLY_REDUCE)),
     **dict.fromkeys((-4164, -5029), (Retcode.INVALID_VOLUME, _NOTIONAL)),

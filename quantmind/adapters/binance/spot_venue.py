@@ -46,6 +46,7 @@ class SpotVenue:
     ends_orders: bool = False
     has_conditional: bool = False
     locks_holdings: bool = True
+    unset: list[str] = attrs.field(factory=list, init=False)
 
     async def rules(self, symbols: Sequence[str]) -> dict[str, Rules]:
         """What is traded, by symbol."""

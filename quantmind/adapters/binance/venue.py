@@ -85,6 +85,8 @@ class Venue(Protocol):
     """Whether there are conditional orders, which have ids of their own (futures)."""
     locks_holdings: bool
     """Whether the stops of a position must be taken back before it is closed (spot: they lock what is held)."""
+    unset: list[str]
+    """Settings that the configuration wants, and that could not be changed while positions or orders are open."""
 
     async def rules(self, symbols: Sequence[str]) -> dict[str, Rules]:
         """What is traded, and by which rules; a symbol that is not traded is missing."""

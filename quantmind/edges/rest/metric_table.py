@@ -347,6 +347,13 @@ EXCHANGE: Final = (
     ),
     _counter("exchange_account_reads", f"{_X}.reads", "How often the whole account was read.", "broker"),
     _gauge(
+        "exchange_settings_unset",
+        f"{_X}.settings_unset",
+        "Settings that could not be changed while positions or orders are open.",
+        "broker",
+        read=length,
+    ),
+    _gauge(
         "exchange_assets_not_counted",
         f"{_X}.not_counted",
         "Assets that are held and count for nothing.",

@@ -243,6 +243,25 @@ async def test_stops_that_nobody_heard_of_are_found_after_their_position_is_clos
         assert found.sl == D(58000)
 
 
+async def test_a_setting_that_can_t_be_changed_locks_nobody_out(tmp_path: Path) -> None:
+    """A position is open, so its margin type stays; its stops are kept, it can be closed, and /status tells."""
+    async with opened("futures", tmp_path) as desk:
+        assert isinstance(await desk.buy(price=D(59000), sl=D(58000)), Placed)
+        desk.down()
+        desk.sim.quote(BTC, "58999", "59000")
+        desk.config = {"margin_type": "isolated"}
+        await desk.up()
+        assert await desk.until(lambda: stopped(desk, D(58000)))
+        (unset,) = desk.broker.snapshot()["settings_unset"]
+        assert "margin type of BTCUSDT is CROSSED, and ISOLATED is wanted" in unset
+        position = await desk.position()
+        assert position is not None
+        assert isinstance(await desk.place(Close(ORIGIN, "c", BTC, position.ticket)), Placed)
+        await desk.broker.aclose()
+        await desk.broker.connect()
+        assert desk.broker.snapshot()["settings_unset"] == []
+
+
 @KINDS
 async def test_a_look_up_goes_on_without_its_file(kind: str, tmp_path: Path) -> None:
     """What was moved is found."""
