@@ -12,12 +12,14 @@ from typing import Any
 import attrs
 
 from actors.commands import NEXT_HEARTBEAT_S
+from quantmind.adapters.binance.signing import read_signer
 from quantmind.adapters.calendar_file import look_once
 from quantmind.adapters.mock import Recording, ReplayError, build
 from quantmind.adapters.mock.recordings import Inspected, parse_zone
 from quantmind.adapters.token_file import TokenStore
 from quantmind.cli.rules.explain import about, looser_words, verified_words
 from quantmind.config import Config, MockBrokerConfig, ReplayFeed
+from quantmind.config.brokers import BinanceBrokerConfig
 from quantmind.config.cross_tokens import token_warnings
 from quantmind.config.policies import account_policy, overrides, preset_of
 from quantmind.domain.symbols import SymbolSpec, usual_spec
@@ -142,6 +144,11 @@ def _look_at_brokers(config: Config) -> tuple[list[str], dict[str, list[Inspecte
     faults: list[str] = []
     recordings: dict[str, list[Inspected]] = {}
     for name, broker in config.enabled_brokers.items():
+        if isinstance(broker, BinanceBrokerConfig) and broker.private_key_path is not None:
+            try:
+                read_signer("", broker.private_key_path)
+            except StartError as exc:
+                faults.append(f"{config.path}: brokers.{name}.private_key_path: {exc}")
         if not isinstance(broker, MockBrokerConfig):
             continue
         specs: Mapping[str, SymbolSpec] = {symbol: usual_spec(symbol) for symbol in broker.symbols}

@@ -269,6 +269,17 @@ def test_the_doctor_looks_at_an_exchange(kind: str, tmp_path: Path) -> None:
     assert "refuses connections; check base_url" in found["exchange"][1]
 
 
+def test_a_key_that_is_not_there_is_told_before_the_start(tmp_path: Path) -> None:
+    """By `quantmind check` and by the gateway, with the broker and the setting."""
+    account = coins("http://127.0.0.1:9", private_key_path="none.pem", api_secret=None)
+    config = write_config(tmp_path, {"perps": {**account, "type": "binance_futures"}})
+    for command in ("check", "run"):
+        ran = quantmind(config, command)
+        assert ran.returncode == 2
+        assert "brokers.perps.private_key_path: the private key" in ran.stderr, ran.stderr
+        assert "is not there; name the file" in ran.stderr
+
+
 def test_the_kill_switch(tmp_path: Path) -> None:
     """`quantmind flatten` takes back what waits, stops that belong together too, and sells all that is held."""
     with exchange(engine=SpotEngine(commission=FEES)) as sim:

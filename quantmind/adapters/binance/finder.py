@@ -106,6 +106,8 @@ class Finder:
                 return None
             # Whatever changes the same order later is not this request.
             self.sent.answered(tag, {"absent": True})
+            if what.get("kind") == "order":
+                self.book.wishes.forget(tag_number(tag))
             return Absent()
         if sent.done is None and not found.pending:
             self.sent.answered(tag, kept(found))
