@@ -88,6 +88,7 @@ class Book(abc.ABC):
     synced: bool = attrs.field(default=False, init=False)
     """Whether a snapshot was read since the stream began."""
     overrun: bool = attrs.field(default=False, init=False)
+    """Whether the account has to be read anew, since events came that can't be taken in as they came."""
     cash: Decimal = attrs.field(default=NOUGHT, init=False)
     """What the wallet of the account's currency holds, as it was said."""
     expected_cash: Decimal = attrs.field(default=NOUGHT, init=False)
@@ -369,9 +370,12 @@ class Book(abc.ABC):
     def _take_fills(self, fills: Iterable[Fill]) -> None:
         for fill in in_order(fills):
             for slot, walk in self.walks.items():
+                late = mark_of(fill) < walk.last
                 deal = walk.take(fill)
                 if deal is None:
                     continue
+                # A position that was closed meanwhile would have another number than when its trades are read in order.
+                self.overrun = self.overrun or late
                 self._note(slot, deal, fill)
                 if walk.trades(fill):
                     self.expected_cash += self._cash_of(fill)

@@ -150,6 +150,18 @@ def test_each_position_is_what_its_deals_say_also_when_fees_take_of_it(
     assert read.sample(0.0) == told.sample(0.0)
 
 
+def test_a_trade_that_is_told_after_a_later_one_makes_it_read_again() -> None:
+    """The position was closed before it was heard of, and its number would be another one than when it is read."""
+    book = spot()
+    book.begin_stream()
+    book.install(SpotAccount(5, True, [Balance("USDT", D(1000))], 1), [], {}, ["BTCUSDT"])
+    book.take(traded(order("a", "2"), 1, at=10))
+    book.take(traded(order("b", "-2"), 3, at=30))
+    assert not book.overrun
+    book.take(traded(order("c", "1"), 2, at=20))
+    assert book.overrun
+
+
 def test_coins_that_were_there_are_a_position_at_the_price_of_now() -> None:
     """Nobody knows what they cost; from now on they gain and lose."""
     book = spot()
