@@ -11,17 +11,15 @@ from typing import Any
 import attrs
 import pytest
 import trio
-from conformance.binance_subject import symbols
+from conformance.binance_subject import account_at, symbols
 from conformance.desk import ORIGIN, approved, new_tag
 
 from quantmind.adapters.binance.broker import BinanceBroker
 from quantmind.adapters.binance.build import build
-from quantmind.config.brokers import BinanceBrokerConfig
-from quantmind.config.secret import Secret
 from quantmind.domain.accounts import Position
 from quantmind.domain.orders import Open, OrderType, Outcome, Proposal, Side
 from quantmind.testing.binance.futures_engine import FuturesEngine
-from quantmind.testing.binance.simulator import KEYS, BinanceSimulator, open_simulator
+from quantmind.testing.binance.simulator import BinanceSimulator, open_simulator
 from quantmind.testing.binance.spot_engine import SpotEngine
 
 D = Decimal
@@ -43,14 +41,8 @@ class Desk:
 
     async def up(self) -> None:
         """Begin a broker, and connect it."""
-        config = BinanceBrokerConfig(
-            name="c",
-            type=f"binance_{self.kind}",
-            api_key=Secret(KEYS.api_key),
-            api_secret=Secret(KEYS.secret),
-            base_url=self.sim.url,
-            **{"symbols": (BTC,), "recv_window_ms": 300, **self.config},
-        )
+        given = {"name": "c", "symbols": (BTC,), "recv_window_ms": 300, **self.config}
+        config = account_at(self.sim, self.kind, **given)
         self.broker = build(config, sent_file=self.folder / "sent", carried_file=self.folder / "positions")
         self.broker.finder.window_s = self.broker.desk.window_s = 0.4
         self._scope = trio.CancelScope()

@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 
 from actors.commands import NEXT_HEARTBEAT_S
-from quantmind.adapters.binance.signing import read_signer
+from quantmind.adapters.binance.signing import signer_of_broker
 from quantmind.adapters.calendar_file import look_once
 from quantmind.adapters.mock import Recording, ReplayError, build
 from quantmind.adapters.mock.recordings import Inspected, parse_zone
@@ -146,9 +146,9 @@ def _look_at_brokers(config: Config) -> tuple[list[str], dict[str, list[Inspecte
     for name, broker in config.enabled_brokers.items():
         if isinstance(broker, BinanceBrokerConfig) and broker.private_key_path is not None:
             try:
-                read_signer("", broker.private_key_path)
+                signer_of_broker(name, "", broker.private_key_path)
             except StartError as exc:
-                faults.append(f"{config.path}: brokers.{name}.private_key_path: {exc}")
+                faults.append(f"{config.path}: {exc}")
         if not isinstance(broker, MockBrokerConfig):
             continue
         specs: Mapping[str, SymbolSpec] = {symbol: usual_spec(symbol) for symbol in broker.symbols}

@@ -9,6 +9,7 @@ from typing import Any
 
 from quantmind.adapters.state_folder import StateFolder
 from quantmind.cli.output import complain, leave_stdout, printable, say
+from quantmind.client.outcomes import would_pass
 from quantmind.client.rest import OutcomeUnknown, Refused, RestClient, Unreachable
 from quantmind.config import Config
 from quantmind.config.model import RestConfig, WebSocketConfig
@@ -97,20 +98,18 @@ def _told(
     if retcode is not None:
         line = f"the broker refused it ({retcode}): {error}. {error.problem.get('retcode_text') or ''}".rstrip()
     elif error.code == "rejected":
-        line = f"the risk governor refused it{_rules(error.problem)}: {error}{_what_would_pass(error.problem)}"
+        line = f"the risk governor refused it{_rules(error.problem)}: {error}"
+        line += would_pass(_rule_names(error.problem), error.problem.get("max_volume"))
     return error.problem, f"{line}; {hint}" if hint else line, EXIT_REFUSED
 
 
 def _rules(problem: dict[str, Any]) -> str:
-    rules = [str(reason["rule"]) for reason in problem.get("reasons") or ()]
+    rules = _rule_names(problem)
     return f" ({', '.join(rules)})" if rules else ""
 
 
-def _what_would_pass(problem: dict[str, Any]) -> str:
-    most = problem.get("max_volume")
-    # Whoever mistyped a hundredth of a coin is not told to buy a thousand.
-    mistyped = any(reason["rule"] == "volume_step" for reason in problem.get("reasons") or ())
-    return f"; {most} lots would pass" if most and not mistyped else ""
+def _rule_names(problem: dict[str, Any]) -> list[str]:
+    return [str(reason["rule"]) for reason in problem.get("reasons") or ()]
 
 
 def as_json(value: Any) -> str:

@@ -7,6 +7,7 @@ the gateway said so.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import ClassVar
 
@@ -95,6 +96,14 @@ class Reason:
     value: Decimal | str | None = None
 
 
+def would_pass(rules: Iterable[str], most: object) -> str:
+    """What follows the reasons of a refusal by these rules: the largest volume that would pass, if it is of use.
+
+    Whoever mistyped a hundredth of a coin is not told to buy a thousand.
+    """
+    return f"; {most} lots would pass" if most and "volume_step" not in rules else ""
+
+
 @attrs.frozen
 class Rejected:
     """The risk governor said no; nothing was sent to the broker."""
@@ -108,8 +117,7 @@ class Rejected:
 
     def __str__(self) -> str:
         why = "; ".join(f"{reason.rule}: {reason.message}" for reason in self.reasons) or "rejected without a reason"
-        mistyped = any(reason.rule == "volume_step" for reason in self.reasons)  # less is meant
-        return f"{why}; {self.max_volume} lots would pass" if self.max_volume and not mistyped else why
+        return why + would_pass((reason.rule for reason in self.reasons), self.max_volume)
 
 
 @attrs.frozen

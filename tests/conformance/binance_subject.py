@@ -42,6 +42,12 @@ _TRADES = {"spot": "/api/v3/myTrades", "futures": "/fapi/v1/userTrades"}
 _ALL = {"spot": "/api/v3/allOrders", "futures": "/fapi/v1/allOrders"}
 
 
+def account_at(sim: BinanceSimulator, market: str, **more: Any) -> BinanceBrokerConfig:
+    """The configuration of the simulator's account."""
+    keys = {"api_key": Secret(KEYS.api_key), "api_secret": Secret(KEYS.secret)}
+    return BinanceBrokerConfig(type=f"binance_{market}", base_url=sim.url, **keys, **more)
+
+
 def symbols() -> list[SymbolSettings]:
     """Two, without the filters that depend on amounts of money."""
     return [
@@ -195,12 +201,10 @@ class BinanceSubject:
     # --- inside ------------------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
-        config = BinanceBrokerConfig(
+        config = account_at(
+            self.sim,
+            self.market,
             name="coins",
-            type=f"binance_{self.market}",
-            api_key=Secret(KEYS.api_key),
-            api_secret=Secret(KEYS.secret),
-            base_url=self.sim.url,
             symbols=tuple(STARTS),
             recv_window_ms=RECV_WINDOW_MS,
             position_mode=None if self.market == "spot" else "hedge" if self.hedges else "one_way",

@@ -4,17 +4,16 @@ asked once more.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final
 
 import attrs
-import trio
 
 from quantmind.adapters.binance.budget import Limit
-from quantmind.adapters.binance.errors import OutcomeUnknown, Refusal
+from quantmind.adapters.binance.errors import Refusal
 from quantmind.adapters.binance.http import Api
 from quantmind.adapters.binance.refusals import is_clock, says_absent
+from quantmind.adapters.binance.venue import in_time
 
 ANSWERS_WITHIN_S: Final = 10.0
 """A question to the exchange."""
@@ -68,6 +67,7 @@ class Asking:
 
     # Whoever changes something decides by himself how long he waits; a question has an end.
     async def _call(self, method: str, path: str, params: Mapping[str, Any], **how: Any) -> bytes:
-        with trio.move_on_after(ANSWERS_WITHIN_S if method == "GET" else math.inf):
-            return await self.api.call(method, path, params, **how)
-        raise OutcomeUnknown(f"{self.api.where} has not answered {method} {path} within {ANSWERS_WITHIN_S:g} s")
+        call = self.api.call(method, path, params, **how)
+        if method != "GET":
+            return await call
+        return await in_time(call, ANSWERS_WITHIN_S, f" GET {path} at {self.api.where}")

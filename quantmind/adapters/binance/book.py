@@ -8,6 +8,7 @@ wallets and positions say (`unsettled`); while it is not, nobody is told how the
 from __future__ import annotations
 
 import abc
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -254,9 +255,9 @@ class Book(abc.ABC):
         """How much of one of the exchange's orders its trades tell of."""
         return told_of(self.walks.values(), order)
 
-    def last(self, slot: Slot) -> tuple[int, int]:
-        """Where the newest trade of a symbol stands: stops that are wanted from now on are for later ones."""
-        return self.walks[slot].last
+    def from_now(self, wish: Carried, sl: Decimal, tp: Decimal) -> Carried:
+        """Other stops of a waiting order: they are for trades that come later."""
+        return attrs.evolve(wish, sl=sl, tp=tp, last=max(wish.last, self.walks[wish.symbol, wish.key].last))
 
     def exits(self, slot: Slot) -> Exits:
         """Stop loss and take profit of a position, as they are in force."""
@@ -308,13 +309,13 @@ class Book(abc.ABC):
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
-    def _begin(self, orders: Iterable[Order], fills: Iterable[Fill], symbols: Iterable[str]) -> None:
+    def _begin(self, orders: Iterable[Order], fills: Mapping[str, Sequence[Fill]], symbols: Iterable[str]) -> None:
         """What snapshots share: open orders, and each symbol's trades from what was open before them."""
         self.orders.begin(orders, symbols)
         held = self._held()
         traded: dict[Slot, list[Fill]] = defaultdict(list)
         paid: dict[str, list[Fill]] = defaultdict(list)
-        for fill in fills:
+        for fill in itertools.chain.from_iterable(fills.values()):
             traded[fill.symbol, fill.position_side].append(fill)
             paid[fill.commission_asset].append(fill)
         for slot, walk in self.walks.items():

@@ -20,13 +20,13 @@ import trio
 from quantmind.adapters.binance.book import Book
 from quantmind.adapters.binance.clock import ServerClock
 from quantmind.adapters.binance.desk import Desk
-from quantmind.adapters.binance.errors import BinanceError, Refusal
+from quantmind.adapters.binance.errors import BinanceError
 from quantmind.adapters.binance.finder import Finder
 from quantmind.adapters.binance.http import Api
 from quantmind.adapters.binance.keeper import StopKeeper
 from quantmind.adapters.binance.market_feed import MarketFeed
 from quantmind.adapters.binance.records import BalancesSaid, OrderSaid, UserEvent
-from quantmind.adapters.binance.refusals import refused
+from quantmind.adapters.binance.refusals import words_of
 from quantmind.adapters.binance.rules import Rules, spec_of
 from quantmind.adapters.binance.strange import Strange
 from quantmind.adapters.binance.user_stream import UserStream
@@ -152,8 +152,7 @@ class BinanceBroker:
                     await self.measure()
                 specs = await self.read_rules()
                 await self.venue.prepare(self.symbols)
-                for symbol, bid, ask in await self.venue.prices(self.symbols):
-                    self.seeds[symbol] = (bid, ask)
+                await self.read_prices()
             self.book.trades({spec.name: spec for spec in specs})
             self._wanted = True
             self._news.ring()
@@ -297,8 +296,7 @@ class BinanceBroker:
     # Without its streams positions are worth what the exchange says when it is asked, or nothing is told of them.
     async def _ask_prices(self) -> None:
         with self._unavailable(), trio.move_on_after(PROOF_S) as patience:
-            for symbol, bid, ask in await self.venue.prices(self.symbols):
-                self.seeds[symbol] = (bid, ask)
+            await self.read_prices()
         if patience.cancelled_caught:
             raise BrokerUnavailable(f"broker {self.name}: {self.feed.lost}, and prices can't be asked for")
 
@@ -338,6 +336,11 @@ class BinanceBroker:
             for order in self.book.orders:
                 self.strange.look(order)
 
+    async def read_prices(self) -> None:
+        """Read bid and ask of each symbol, for as long as no stream tells them. Raises BinanceError."""
+        for symbol, bid, ask in await self.venue.prices(self.symbols):
+            self.seeds[symbol] = (bid, ask)
+
     async def read_rules(self) -> list[SymbolSpec]:
         """Read the exchange's rules of the symbols. Raises BrokerUnavailable: one of them can't be traded here."""
         rules = await self.venue.rules(self.symbols)
@@ -363,11 +366,8 @@ class BinanceBroker:
     def _unavailable(self) -> Iterator[None]:
         try:
             yield
-        except Refusal as refusal:
-            words = refused(refusal).comment if refusal.code else str(refusal)
-            raise BrokerUnavailable(f"broker {self.name}: {words}") from None
         except BinanceError as error:
-            raise BrokerUnavailable(f"broker {self.name}: {error}") from None
+            raise BrokerUnavailable(f"broker {self.name}: {words_of(error)}") from None
 
     async def _keep_time(self) -> None:
         while True:

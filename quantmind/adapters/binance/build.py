@@ -29,7 +29,7 @@ from quantmind.adapters.binance.http import Api
 from quantmind.adapters.binance.keeper import StopKeeper
 from quantmind.adapters.binance.market_feed import MarketFeed
 from quantmind.adapters.binance.rules import Rules
-from quantmind.adapters.binance.signing import HmacSigner, Signer, read_signer
+from quantmind.adapters.binance.signing import HmacSigner, Signer, signer_of_broker
 from quantmind.adapters.binance.spot_book import SpotBook
 from quantmind.adapters.binance.spot_venue import TYPES as SPOT_TYPES
 from quantmind.adapters.binance.spot_venue import SpotVenue
@@ -40,7 +40,6 @@ from quantmind.adapters.binance.venue import Venue, in_time
 from quantmind.adapters.guarded import Deadlines
 from quantmind.adapters.sent_file import SentFile, SentFileError
 from quantmind.config.brokers import BinanceBrokerConfig
-from quantmind.errors import StartError
 
 CURRENCY: Final = "USDT"
 KEEP_SENT_S: Final = 400 * 86_400.0
@@ -215,10 +214,7 @@ def _signer(config: BinanceBrokerConfig) -> Signer:
         raise ValueError("api_key is missing: make a key at the exchange, and give it as ${NAME}")
     key = config.api_key.reveal()
     if config.private_key_path is not None:
-        try:
-            return read_signer(key, config.private_key_path)
-        except StartError as error:
-            raise StartError(f"brokers.{config.name}.private_key_path: {error}", error.exit_code) from None
+        return signer_of_broker(config.name, key, config.private_key_path)
     if config.api_secret is None:
         raise ValueError("api_secret or private_key_path is missing")
     return HmacSigner(key, config.api_secret)

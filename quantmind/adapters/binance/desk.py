@@ -297,9 +297,8 @@ class Desk:
             )
             moved = await self._move(order, new, wish) if moves else order
             if wish.tag:
-                last = max(wish.last, self.book.last((order.symbol, order.position_side)))
-                changed = attrs.evolve(wish, sl=sl, tp=tp, by=tag, moved=_moved_by(moved.client_id), last=last)
-                self.book.wishes.order(changed, whatever=moves)
+                wish = attrs.evolve(self.book.from_now(wish, sl, tp), by=tag, moved=_moved_by(moved.client_id))
+                self.book.wishes.order(wish, whatever=moves)
             elif sl or tp:
                 return Refused(
                     int(Retcode.INVALID_STOPS), "the order was not placed by this gateway, which keeps no stops for it"

@@ -10,8 +10,8 @@ import trio
 
 from quantmind.adapters.binance.broker import BinanceBroker
 from quantmind.adapters.binance.build import build
-from quantmind.adapters.binance.errors import BinanceError, Refusal
-from quantmind.adapters.binance.refusals import refused
+from quantmind.adapters.binance.errors import BinanceError
+from quantmind.adapters.binance.refusals import words_of
 from quantmind.adapters.binance.rules import Rules
 from quantmind.adapters.finding import Finding
 from quantmind.config.brokers import BinanceBrokerConfig
@@ -19,7 +19,7 @@ from quantmind.domain.symbols import SymbolSpec
 from quantmind.errors import BrokerUnavailable, StartError
 
 TICKS_WITHIN_S: Final = 10.0
-ANSWERS_WITHIN_S: Final = 15.0
+STEP_WITHIN_S: Final = 15.0
 """The requests about one thing, or the opening of the streams."""
 CLOSES_WITHIN_S: Final = 1.0
 LOOK_EVERY_S: Final = 0.1
@@ -49,6 +49,7 @@ class _Examination:
     broker: BinanceBroker
     ticks_within_s: float
     found: list[Finding] = attrs.field(factory=list, init=False)
+    specs: Sequence[SymbolSpec] = attrs.field(default=(), init=False)
 
     async def all(self) -> Sequence[Finding]:
         if not await self._answered("exchange", self.broker.measure):
@@ -71,30 +72,27 @@ class _Examination:
     # Whatever comes of it is a finding; False: there was no answer, and nothing more can be seen.
     async def _answered(self, what: str, ask: Callable[[], Awaitable[object]]) -> bool:
         try:
-            with trio.fail_after(ANSWERS_WITHIN_S):
+            with trio.fail_after(STEP_WITHIN_S):
                 await ask()
         except trio.TooSlowError:
-            why = f"no answer within {ANSWERS_WITHIN_S:g} s"
+            why = f"no answer within {STEP_WITHIN_S:g} s"
         except (BinanceError, BrokerUnavailable) as error:
-            why = refused(error).comment if isinstance(error, Refusal) and error.code else str(error)
+            why = words_of(error) if isinstance(error, BinanceError) else str(error)
         else:
             return True
         self.found.append(Finding(what, "fail", why))
         return False
 
     async def _read_symbols(self) -> None:
-        broker = self.broker
-        specs = await broker.read_rules()
-        for symbol, bid, ask in await broker.venue.prices(broker.symbols):
-            broker.seeds[symbol] = (bid, ask)
-        broker.book.trades({spec.name: spec for spec in specs})
-        self.found += [_symbol(spec, broker.rules[spec.name]) for spec in specs]
+        self.specs = await self.broker.read_rules()
+        await self.broker.read_prices()
+        self.found += [_symbol(spec, self.broker.rules[spec.name]) for spec in self.specs]
 
     async def _read_account(self) -> None:
         broker = self.broker
         for each in await broker.venue.differences(broker.symbols):
             self.found.append(Finding("setting", "warn", f"{each.words}: it is changed when the gateway starts"))
-        broker.book.trades(broker.book.specs)  # its slots are those of the position mode
+        broker.book.trades({spec.name: spec for spec in self.specs})
         await broker.venue.snapshot(broker.book, broker.symbols)
 
     async def _open_streams(self) -> None:

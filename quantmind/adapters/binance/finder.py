@@ -95,10 +95,10 @@ class Finder:
                     return None
                 found = found or await self._look_for_stops(tag, what)
             case "cancel":
-                cancelled = await self._find_cancelled(what)
-                if cancelled is _Yet.UNDECIDED:
+                said = await self._find_cancelled(what)
+                if said is _Yet.UNDECIDED:
                     return None
-                found = cancelled
+                found = said
             case _:
                 raise BrokerUnavailable(f"broker {self.name}: what was written down of {tag} can't be read: {what}")
         if found is None:
@@ -161,28 +161,23 @@ class Finder:
             if order is None or level_of(order) != Decimal(what["price"]) or order.expires_msc != what["expires_msc"]:
                 return None
         if wish is not None:
-            last = max(wish.last, self.book.last(slot))
-            wish = attrs.evolve(wish, sl=Decimal(what["sl"]), tp=Decimal(what["tp"]), last=last)
-            self.book.wishes.order(wish, whatever=True)
+            self.book.wishes.order(self.book.from_now(wish, Decimal(what["sl"]), Decimal(what["tp"])), whatever=True)
         return await self._changed(order, slot, what)
 
     def _may_be_of_another(self, move: Sent) -> bool:
-        return any(
-            each.tag != move.tag
-            and each.what.get("kind") in ("move", "cancel")
-            and _is_of_same_order(each, move.what)
-            and not changed_nothing(each.answer)
-            for each in self.sent.requests
-        )
+        return any(each.tag != move.tag for each in self._of_same_order(move.what, "move", "cancel"))
 
     # Those that may have given the order of this request another name.
     def _moves_of(self, what: Mapping[str, Any]) -> list[Sent]:
+        return [each for each in self._of_same_order(what, "move") if each.what["moves"]]
+
+    # Requests of these kinds about the order of this one that may have changed it.
+    def _of_same_order(self, what: Mapping[str, Any], *kinds: str) -> list[Sent]:
         return [
             each
             for each in self.sent.requests
-            if each.what.get("kind") == "move"
-            and each.what["moves"]
-            and _is_of_same_order(each, what)
+            if each.what.get("kind") in kinds
+            and all(each.what.get(name) == what[name] for name in ("symbol", "order_id", "conditional"))
             and not changed_nothing(each.answer)
         ]
 
@@ -252,7 +247,3 @@ class Finder:
             self.book.answered(current)
             await self.desk.learn_fills(current)
         return current
-
-
-def _is_of_same_order(sent: Sent, what: Mapping[str, Any]) -> bool:
-    return all(sent.what.get(name) == what[name] for name in ("symbol", "order_id", "conditional"))

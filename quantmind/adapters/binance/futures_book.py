@@ -61,7 +61,7 @@ class FuturesBook(Book):
         self.other_wallets = tuple(
             sorted(each.asset for each in account.balances if each.free and each.asset != self.currency)
         )
-        self._begin(orders, (fill for trades in fills.values() for fill in trades), symbols)
+        self._begin(orders, fills, symbols)
 
     @property
     def not_counted(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from quantmind.adapters.binance.errors import Refusal
+from quantmind.adapters.binance.errors import BinanceError, Refusal
 from quantmind.domain.orders import Refused
 from quantmind.domain.retcodes import Retcode
 
@@ -212,6 +212,11 @@ def refused(refusal: Refusal) -> Refused:
     number = f" ({refusal.code})" if refusal.code else f" (HTTP {refusal.status})"
     comment = f"{words} Binance: {printable(refusal.said)}{number}" if refusal.said else f"{words}{number}"
     return Refused(int(retcode), comment if len(comment) <= LONGEST else comment[: LONGEST - 3] + "...")
+
+
+def words_of(error: BinanceError) -> str:
+    """What came of a request that had no answer that can be used, in words."""
+    return refused(error).comment if isinstance(error, Refusal) and error.code else str(error)
 
 
 def printable(text: str) -> str:

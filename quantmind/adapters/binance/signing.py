@@ -82,6 +82,14 @@ class RsaSigner:
         return base64.b64encode(self.private.sign(payload, PKCS1v15(), hashes.SHA256())).decode()
 
 
+def signer_of_broker(broker: str, key: str, path: Path) -> Ed25519Signer | RsaSigner:
+    """`read_signer`, and what it raises names the setting."""
+    try:
+        return read_signer(key, path)
+    except StartError as error:
+        raise StartError(f"brokers.{broker}.private_key_path: {error}", error.exit_code) from None
+
+
 def read_signer(key: str, path: Path) -> Ed25519Signer | RsaSigner:
     """A signer from a private key in PEM (PKCS #8), without a passphrase; the key says which kind it is.
 

@@ -47,7 +47,7 @@ class SpotBook(Book):
         self.balances = {each.asset: each for each in account.balances}
         self.balances_msc = account.updated_msc
         self._read_cash()
-        self._begin(orders, (fill for trades in fills.values() for fill in trades), symbols)
+        self._begin(orders, fills, symbols)
 
     @property
     def not_counted(self) -> tuple[str, ...]:

@@ -116,11 +116,11 @@ class Walk:
             self.filled[fill.order_id] = self.filled.get(fill.order_id, NOUGHT) + fill.quantity
             while len(self.filled) > MOST_DEALS:
                 del self.filled[next(iter(self.filled))]
-        ticket, volume = self.lot.ticket if not self.is_flat else 0, self.volume
+        before = self.volume
         deal = self._trade(fill) if self.trades(fill) else self._pay(fill)
         if deal is None:
             return None
-        change = self.volume - (volume if deal.position == ticket else NOUGHT)
+        change = self.volume - before
         if change != deal.change:
             deal = attrs.evolve(deal, net_volume=change)
         self.deals.append(deal)

@@ -11,7 +11,7 @@ import attrs
 import pytest
 import trio
 from binance_desk import BTC, KINDS, D, Desk, opened, stopped
-from conformance.binance_subject import symbols
+from conformance.binance_subject import account_at, symbols
 from conformance.desk import ORIGIN, new_tag
 
 from quantmind.adapters.binance import asking, futures_wire
@@ -19,13 +19,10 @@ from quantmind.adapters.binance.errors import NotSent
 from quantmind.adapters.binance.examine import examine
 from quantmind.adapters.binance.futures_venue import FuturesVenue
 from quantmind.adapters.binance.spot_venue import SpotVenue
-from quantmind.config.brokers import BinanceBrokerConfig
-from quantmind.config.secret import Secret
 from quantmind.domain.orders import Absent, Cancel, Close, Modify, Open, OrderType, Placed, Refused, Side, Unknown
 from quantmind.errors import BrokerUnavailable
 from quantmind.testing.binance import exchange
 from quantmind.testing.binance.faults import Held
-from quantmind.testing.binance.simulator import KEYS
 from quantmind.testing.binance.spot_engine import SpotEngine
 
 VENUE: dict[str, Any] = {"spot": SpotVenue, "futures": FuturesVenue}
@@ -280,14 +277,7 @@ async def test_the_doctor_sees_the_positions_of_a_hedging_account(tmp_path: Path
     """Long and short ones."""
     async with opened("futures", tmp_path, position_mode="hedge") as desk:
         await desk.buy()
-        config = BinanceBrokerConfig(
-            name="c",
-            type="binance_futures",
-            api_key=Secret(KEYS.api_key),
-            api_secret=Secret(KEYS.secret),
-            base_url=desk.sim.url,
-            symbols=(BTC,),
-        )
+        config = account_at(desk.sim, "futures", name="c", symbols=(BTC,))
         (found,) = [each for each in await examine(config, ticks_within_s=0.1) if each.what == "account"]
         assert "1 positions" in found.detail
 
