@@ -175,6 +175,8 @@ class Link:
     ticks: int = 0
     sample: Any = None
     """The newest account sample (`quantmind.domain.accounts.Sample`), or None."""
+    account_error: str | None = None
+    """Why the account could not be read last, or None."""
     changed: trio.Event = attrs.field(factory=trio.Event)
     """Set by the executor when an order has changed the account; the poller then reads it early, and renews this."""
     deals_error: str | None = None

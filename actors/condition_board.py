@@ -23,6 +23,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "closes_failed": "the part that sends what reduces risk ended by an error; it is started again",
     "breaker": "calls to the broker failed in a row; after a while the next call decides",
     "account_unread": "the account was not read lately, so nobody knows what it holds",
+    "stops_missing": "a position has not the stop loss that was asked for; it is tried again, and comes first",
     "journal": "the durable record can't be written; orders that reduce risk go out all the same",
 }
 """Each cause by its code. docs/degraded.md has them in a table."""

@@ -148,6 +148,7 @@ def causes_of(boards: Boards, broker: str, now: float, journal_down: str | None)
         _told("closes_failed" if link.closes_error is not None else None, link.closes_error),
         _told("breaker" if (broken := link.breaker.refusal(now)) is not None else None, broken),
         _told("account_unread" if _unread(link, now) else None, _age(link, now)),
+        _told("stops_missing" if (missing := _unprotected(link)) else None, missing),
         _told("journal" if journal_down is not None else None, journal_down),
     ]
     return tuple(cause for cause in found if cause is not None)
@@ -162,4 +163,9 @@ def _unread(link: Link, now: float) -> bool:
 
 
 def _age(link: Link, now: float) -> str:
-    return "never" if link.sample is None else f"last {now - link.sample.taken_at:.0f} s ago"
+    age = "never" if link.sample is None else f"last {now - link.sample.taken_at:.0f} s ago"
+    return age if link.account_error is None else f"{age}: {link.account_error}"
+
+
+def _unprotected(link: Link) -> str:
+    return "" if link.sample is None else "; ".join(f"{who}: {why}" for who, why in link.sample.unprotected.items())

@@ -48,7 +48,6 @@ class Sampler:
     bookkeeper: Ref[Any] | None
     interval_s: float
     connected: Callable[[], Awaitable[bool]]
-    _sampling: bool = attrs.field(default=True, init=False)
     _holds: Any = attrs.field(default=None, init=False)
     """What an account holds: any deal but a to and fro changes it."""
     _may_have_dealt: int = attrs.field(default=0, init=False)
@@ -89,11 +88,11 @@ class Sampler:
         try:
             sample = await self.broker.sample()
         except BrokerUnavailable as error:
-            if self._sampling:
+            if self._link.account_error is None:
                 logger.warning("fail.sample broker=%s reason=%s", self.broker.name, error)
-            self._sampling = False
+            self._link.account_error = str(error)
             return
-        self._sampling = True
+        self._link.account_error = None
         self._link.sample = sample
         self.boards.accounts.put(sample)
         self._look_for_deals(sample)

@@ -65,6 +65,7 @@ class Situations:
         if sample is not None and sample.taken_at < self.since:
             sample = None
         exposed = self.promises.exposed(broker)
+        link = self.boards.links.of(broker)
         market = self._market(broker, symbol, None if sample is None else sample.account.currency)
         situation = Situation(
             now=now,
@@ -90,7 +91,8 @@ class Situations:
             news=self._news(policy, market, wall),
             ea_silent_s=self._silent(ea_name, limits, now),
             unwatched=self.unwatched.get(broker),
-            broken=self.boards.links.of(broker).breaker.refusal(now),
+            unread=link.account_error,
+            broken=link.breaker.refusal(now),
             blocked=blocked,
         )
         before = self._latest.get(broker)

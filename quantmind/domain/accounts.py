@@ -6,7 +6,7 @@ Money in the account currency, volumes in lots, times UTC milliseconds.
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 import attrs
@@ -138,6 +138,9 @@ class Sample:
     positions: Sequence[Position]
     orders: Sequence[PendingOrder]
     taken_at: float
+    unprotected: Mapping[str, str] = attrs.field(factory=dict)
+    """Positions without the stop loss that they should have, as people name them, and why it can't be placed. Only of
+    brokers that keep stops as orders of their own (exchanges)."""
 
 
 def net_lots(positions: Sequence[Position], symbol: str) -> Decimal:

@@ -95,6 +95,11 @@ def unread(world: World) -> None:
     link.sample = attrs.evolve(link.sample, taken_at=trio.current_time() - ACCOUNT_WITHIN_S - 1)
 
 
+def unprotect(world: World) -> None:
+    link = world.boards.links.of("demo")
+    link.sample = attrs.evolve(link.sample, unprotected={"BTCUSDT": "price out of band"})
+
+
 def never_read(world: World) -> None:
     world.boards.links.of("demo").sample = None
 
@@ -115,6 +120,7 @@ CAUSES: list[tuple[Callable[[World], None], str]] = [
     (break_it, "breaker"),
     (unread, "account_unread"),
     (never_read, "account_unread"),
+    (unprotect, "stops_missing"),
     (fail_closes, "closes_failed"),
 ]
 

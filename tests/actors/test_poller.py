@@ -545,10 +545,12 @@ async def test_failing_samples_and_a_full_governor_stop_nothing(world: World, au
     async with world.running():
         await trio.sleep(2.0)
         assert world.link.sample is None
+        assert world.link.account_error == "no account"
         world.broker.sample_error = None
         await trio.sleep(3.0)
         assert world.link.sample is not None
         assert world.link.sample.taken_at > 4.0
+        assert world.link.account_error is None
         assert len(world.broker.polled_at) > 40
 
 

@@ -201,7 +201,7 @@ class BinanceBroker:
         await self._settled()
         if self.feed.lost is not None:
             await self._ask_prices()
-        return self.book.sample(taken_at)
+        return attrs.evolve(self.book.sample(taken_at), unprotected=self.keeper.unprotected())
 
     async def deals(self, since_msc: int) -> Sequence[Deal]:
         """The deals made at or after a time, oldest first. Raises BrokerUnavailable."""

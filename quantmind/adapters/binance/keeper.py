@@ -145,13 +145,22 @@ class StopKeeper:
             with trio.move_on_after(self._pause()):
                 await self.book.news(told)
 
+    def unprotected(self) -> dict[str, str]:
+        """Positions of which a stop loss is wanted that could not be placed, and why: none is in force."""
+        found = {}
+        for slot, why in self._why.items():
+            wish = self.book.wish(slot)
+            if wish is not None and wish.sl and self.book.exits(slot).stop_loss is None:
+                found[_shown(slot)] = why
+        return found
+
     def snapshot(self) -> dict[str, Any]:
         """For /status: which positions do not have the stops that are wanted, and why."""
         return {
             "placed": self.placed,
             "failed": self.failed,
             "file": self.book.carried.fault,
-            "missing": {f"{symbol} {key}": why for (symbol, key), why in self._why.items()},
+            "missing": {_shown(slot): why for slot, why in self._why.items()},
         }
 
     # --- inside ------------------------------------------------------------------------------------------------------
@@ -301,6 +310,11 @@ class StopKeeper:
                     self.book.answered(*await self.venue.place(new))
             except BinanceError as error:
                 logger.error("fail.close symbol=%s side=%s reason=%s", *slot, ascii(str(error)))
+
+
+def _shown(slot: Slot) -> str:
+    symbol, key = slot
+    return symbol if key == "BOTH" else f"{symbol} {key}"
 
 
 def _is_foreign(order: Order) -> bool:

@@ -212,6 +212,8 @@ class Situation(_Reckons):
     """Since the EA's last heartbeat, or since it could have sent one."""
     unwatched: str | None = None
     """Why the account's limits are not watched now, or None."""
+    unread: str | None = None
+    """Why the account could not be read last, or None."""
     broken: str | None = None
     """Why nothing new is sent to the broker now (its circuit breaker), or None."""
     blocked: str | None = None

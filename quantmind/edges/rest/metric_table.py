@@ -121,6 +121,7 @@ BROKER: Final = (
     ),
     _error("broker_orders_error", f"{_B}.orders_error", "something is wrong with its way for orders", "broker"),
     _error("broker_closes_error", f"{_B}.closes_error", "what reduces risk can't be sent to it", "broker"),
+    _error("broker_account_error", f"{_B}.account_error", "its account can't be read", "broker"),
     _error("broker_deals_error", f"{_B}.deals_error", "its newest deals can't be read", "broker"),
     _gauge(
         "broker_degraded",

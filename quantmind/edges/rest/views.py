@@ -192,6 +192,7 @@ def link(item: Link) -> View:
         "orders": item.orders,
         "orders_error": item.orders_error,
         "closes_error": item.closes_error,
+        "account_error": item.account_error,
         "deals_error": item.deals_error,
         "ticks_polled": item.ticks,
         "ticks_crossed": item.crossed,

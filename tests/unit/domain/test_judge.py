@@ -250,6 +250,7 @@ REFUSING: dict[str, dict[str, Any]] = {
     "no_unknown": {"unknowns": (UnknownOrder("o", "demo", "alpha", 7, "EURUSD", 99.0),)},
     "symbols": {"market": Market(None, Decimal(1), Decimal(1), 0.0)},
     "equity_fresh": {"sample": None},
+    "stops_missing": {"sample": Sample("demo", ACCOUNT, (), (), 100.0, {"BTCUSDT": "its price is too far away"})},
     "price_fresh": {"market": Market(SPEC)},
     "max_open_positions": {"policy": Policy(max_open_positions=0)},
     "max_volume": {"policy": Policy(max_volume=Decimal("0.05"))},
@@ -262,6 +263,8 @@ def test_every_rule_that_speaks_stands_there(which: set[str]) -> None:
     at = situation()
     for name in sorted(which, key=lambda n: n == "symbols"):
         more = REFUSING[name]
+        if {"stops_missing", "equity_fresh"} <= which and "sample" in more:
+            more = {"sample": attrs.evolve(REFUSING["stops_missing"]["sample"], taken_at=0.0)}
         if name == "price_fresh" and "symbols" in which:
             more = {"market": Market(None)}
         elif name == "symbols" and "price_fresh" in which:
@@ -300,6 +303,16 @@ def test_every_rule_that_speaks_stands_there(which: set[str]) -> None:
 def test_edges(more: dict[str, Any], refused: bool) -> None:
     """Ages count up to their limit, and an unknown order blocks its like."""
     assert isinstance(decide(opening(), situation(**more)), Denied if refused else Approved)
+
+
+def test_an_old_account_says_why_it_is_old() -> None:
+    """Whoever reads the refusal in an outage learns where to look."""
+    for sample in (None, Sample("demo", ACCOUNT, (), (), 90.0)):
+        verdict = decide(opening(), situation(sample=sample, unread="the exchange can't be reached"))
+        assert isinstance(verdict, Denied)
+        [why] = verdict.terms.reasons
+        assert why.rule == "equity_fresh"
+        assert "(the exchange can't be reached)" in why.message
 
 
 def test_promises_count() -> None:

@@ -19,6 +19,7 @@ ADDING: tuple[Rule, ...] = (
     gates.no_unknown,
     gates.symbol_known,
     gates.equity_fresh,
+    gates.stops_missing,
     gates.price_fresh,
     money.baseline_known,
     money.daily_loss,

@@ -95,18 +95,34 @@ def equity_fresh(situation: Situation, proposal: Proposal) -> Finding:
     """The account was never sampled, or too long ago."""
     del proposal
     limit, age = situation.policy.equity_fresh_s, situation.sample_age_s
+    why = f" ({situation.unread})" if situation.unread else ""
     if age is None:
-        return Refusal(Reason("equity_fresh", "the account has not been read yet; is the broker connected?", limit))
+        why = why or "; is the broker connected?"
+        return Refusal(Reason("equity_fresh", f"the account has not been read yet{why}", limit))
     if not age <= limit:  # an age that is no number is not fresh
         return Refusal(
             Reason(
                 "equity_fresh",
-                f"the account was last read {age:.1f} s ago, at most {limit:g} s count",
+                f"the account was last read {age:.1f} s ago, at most {limit:g} s count{why}",
                 limit,
                 age,
             )
         )
     return None
+
+
+def stops_missing(situation: Situation, proposal: Proposal) -> Finding:
+    """A position has not the stop loss that was asked for: it comes first."""
+    del proposal
+    if situation.sample is None or not situation.sample.unprotected:
+        return None
+    position, why = next(iter(situation.sample.unprotected.items()))
+    return Refusal(
+        Reason(
+            "stops_missing",
+            f"{position} is open without its stop loss ({why}); it is tried again. Give it another stop or close it",
+        )
+    )
 
 
 def symbol_known(situation: Situation, proposal: Proposal) -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 import attrs
@@ -27,6 +28,8 @@ class Venue:
     """Takes stops, or refuses them, after a while; and says when it was asked for them, and for how much."""
 
     refuses: bool = True
+    takes: Decimal | None = None
+    """A stop at this price is taken all the same."""
     takes_s: float = 0.0
     asked: list[tuple[float, Stops]] = attrs.field(factory=list)
     locks_holdings: bool = True
@@ -34,7 +37,7 @@ class Venue:
     async def set_stops(self, stops: Stops) -> Sequence[Order]:
         self.asked.append((trio.current_time(), stops))
         await trio.sleep(self.takes_s)
-        if self.refuses:
+        if self.refuses and stops.sl != self.takes:
             raise Refusal(-2010, "Account has insufficient balance for requested action.")
         return [
             Order(
@@ -97,7 +100,8 @@ async def test_what_was_refused_is_tried_again_after_longer_and_longer_pauses(
     assert pauses == pytest.approx(list(RETRY_S), abs=0.11)
     assert venue.asked[0][0] - began < 0.11
     assert (keeper.failed, keeper.placed) == (len(venue.asked), 0)
-    assert "insufficient balance" in keeper.snapshot()["missing"]["BTCUSDT BOTH"]
+    assert "insufficient balance" in keeper.snapshot()["missing"]["BTCUSDT"]
+    assert keeper.unprotected() == keeper.snapshot()["missing"]
 
 
 async def test_it_is_tried_at_once_when_there_is_more_to_protect(autojump_clock: trio.testing.MockClock) -> None:
@@ -117,6 +121,26 @@ async def test_it_is_tried_at_once_when_there_is_more_to_protect(autojump_clock:
         await trio.sleep(60)
         assert len(venue.asked) == tries + 2
         nursery.cancel_scope.cancel()
+
+
+async def test_a_position_that_has_the_stop_of_before_is_not_without_one(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Another one was refused, and what protects it is said to be missing nowhere but in the list of what was asked."""
+    book, venue = opened("BTCUSDT"), Venue()
+    venue.refuses = False
+    keeper = kept(book, venue)
+    slot = ("BTCUSDT", "BOTH")
+    assert await keeper.keep(slot) is None
+    wish = book.wish(slot)
+    assert wish is not None
+    book.wishes.adopt(wish.ticket, D(95), D(0))
+    venue.refuses = True
+    venue.takes = D(90)
+    assert await keeper.keep(slot) is not None
+    assert book.exits(slot).sl == D(90)
+    assert list(keeper.snapshot()["missing"]) == ["BTCUSDT"]
+    assert keeper.unprotected() == {}
 
 
 async def test_what_fills_while_another_position_is_seen_to_has_its_stop_at_once(
