@@ -94,6 +94,7 @@ def deal(item: Deal, broker: str) -> View:
         "entry": item.entry.value,
         "cause": item.cause.value,
         "volume": item.volume,
+        "net_volume": item.change,
         "price": item.price,
         "profit": item.profit,
         "commission": item.commission,
