@@ -238,6 +238,15 @@ class RoundsVolumes(Flawed):
         return await self._broker.place(order, tag)
 
 
+class OnlyReduces(Flawed):
+    """An order of which less would do is taken for one that may open nothing."""
+
+    async def place(self, order: Approved, tag: str) -> Outcome:
+        if isinstance(order.proposal, Open) and order.proposal.reduce:
+            return Refused(int(Retcode.INVALID_ORDER), "there is nothing that it could reduce")
+        return await self._broker.place(order, tag)
+
+
 class MixesAnswersUp(Flawed):
     """Two requests at the same time get each other's answers."""
 

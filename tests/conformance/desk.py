@@ -43,9 +43,9 @@ def new_tag() -> str:
     return uuid.uuid4().hex[:16]
 
 
-def approved(proposal: Proposal, tag: str = "a") -> Approved:
-    """A verdict as the governor would give it."""
-    return approve(proposal, Terms(Decimal(1), None), approval_id=tag, incarnation=1, deadline=1e9, reduces=False)
+def approved(proposal: Proposal, tag: str = "a", *, reduces: bool = False) -> Approved:
+    """A verdict as the governor would give it; `reduces`: it was proved to make a position smaller."""
+    return approve(proposal, Terms(Decimal(1), None), approval_id=tag, incarnation=1, deadline=1e9, reduces=reduces)
 
 
 @attrs.define(eq=False)

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from conformance.desk import Desk, approved, new_tag
 
-from quantmind.domain.orders import Absent, Placed
+from quantmind.domain.orders import Absent, Placed, Side
 from quantmind.domain.retcodes import Retcode
 
 
@@ -59,3 +59,13 @@ async def test_bc_076_a_tag_of_full_length(desk: Desk) -> None:
     assert await desk.find(stem + "0") == placed
     assert await desk.find(stem + "1") == Absent()
     assert await desk.find(stem) == Absent()
+
+
+async def test_bc_077_an_order_that_may_be_made_smaller(desk: Desk) -> None:
+    """One of which less would do (`reduce`) opens like any other, and adds, and has its own direction."""
+    sides = [Side.BUY, Side.BUY, *([Side.SELL] if desk.shorts else [])]
+    for number, side in enumerate(sides, 1):
+        outcome = await desk.placed(desk.order(side, reduce=True))
+        assert outcome.volume == desk.lots
+        made = [(each.side, each.volume) for each in await desk.deals()]
+        assert made == [(each, desk.lots) for each in sides[:number]]

@@ -40,6 +40,7 @@ FOUND: list[tuple[type[Flawed], str]] = [
     (defects.KeepsNoTags, "033 046 105"),
     (defects.ChangesTheOtherStop, "051"),
     (defects.RoundsVolumes, "043 070"),
+    (defects.OnlyReduces, "077"),
     (defects.MixesAnswersUp, "039"),
     (defects.SaysRefusedForDone, "042 044 053 070"),
     (defects.ClosesForGood, "004 008 084"),

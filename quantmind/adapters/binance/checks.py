@@ -45,21 +45,26 @@ class Checks:
     type_of: Callable[[Kind], str]
     hedges: Callable[[], bool] = lambda: False
 
-    def open(self, asked: Open, tag: str) -> New | Refused:
-        """The order that is to be placed."""
+    def open(self, asked: Open, tag: str, *, reduces: bool) -> New | Refused:
+        """The order that is to be placed.
+
+        `reduces`: it was proved to make a position smaller, and passes whatever the rules say. So it is sent as one
+        that can do nothing else, where there is such a thing: a stop may have closed the position meanwhile.
+        """
         spec = self.book.specs.get(asked.symbol)
         if spec is None:
             return Refused(int(Retcode.INVALID), f"the symbol {asked.symbol} is not followed: name it under symbols")
         if asked.side is None:
             return Refused(int(Retcode.INVALID), "an order that is sent needs a side")
-        if spec.trade_mode in (TradeMode.DISABLED, TradeMode.CLOSE_ONLY) and not asked.reduce:
+        if spec.trade_mode in (TradeMode.DISABLED, TradeMode.CLOSE_ONLY) and not reduces:
             return Refused(int(Retcode.TRADE_DISABLED), f"{spec.name} can't be opened now ({spec.trade_mode.value})")
         kind = _KINDS[asked.order_type]
         if asked.filling is Filling.FOK or (kind is not Kind.MARKET and asked.filling is Filling.IOC):
             return Refused(
                 int(Retcode.INVALID_FILL), f"filling {asked.filling.value} is not offered: leave it out, or use ioc"
             )
-        wrong = _wrong_volume(spec, asked.volume, Retcode.INVALID_VOLUME)
+        volume = spec.floor_volume(asked.volume) if asked.reduce and asked.volume.is_finite() else asked.volume
+        wrong = _wrong_volume(spec, volume, Retcode.INVALID_VOLUME)
         if wrong is not None:
             return wrong
         if kind is not Kind.MARKET and not _is_price(asked.price):
@@ -68,12 +73,12 @@ class Checks:
             symbol=spec.name,
             side=asked.side,
             kind=kind,
-            quantity=asked.volume,
+            quantity=volume,
             client_id=client_id(Role.ORDER, tag),
             price=asked.price if kind is Kind.LIMIT else None,
             trigger=asked.price if kind is Kind.STOP else None,
-            reduces=asked.reduce and not self.hedges(),
-            position_side=self.key_of(asked.side, reduce=asked.reduce),
+            reduces=reduces and self.shorts and not self.hedges(),
+            position_side=self.key_of(asked.side),
         )
         new = self._within_deviation(new, asked, spec)
         ends = self._wrong_end(asked.expiration) if kind is not Kind.MARKET else None
@@ -147,11 +152,11 @@ class Checks:
             return filtered
         return self._wrong_stops(spec, order.side, sl, tp, price) or (price, expires_msc, sl, tp)
 
-    def key_of(self, side: Side, *, reduce: bool = False) -> str:
-        """The position side of an order."""
+    def key_of(self, side: Side) -> str:
+        """The position side of an order that opens."""
         if not self.hedges():
             return "BOTH"
-        return "LONG" if (side is Side.BUY) is not reduce else "SHORT"
+        return "LONG" if side is Side.BUY else "SHORT"
 
     # --- inside ------------------------------------------------------------------------------------------------------
 

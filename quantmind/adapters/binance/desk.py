@@ -83,7 +83,7 @@ class Desk:
     async def _carry_out(self, order: Approved, tag: str) -> Outcome:
         match order.proposal:
             case Open() as asked:
-                return await self._open(asked, tag, whatever=order.reduces)
+                return await self._open(asked, tag, reduces=order.reduces)
             case Close() as asked:
                 return await self._close(asked, tag)
             case Modify() as asked:
@@ -105,8 +105,8 @@ class Desk:
 
     # --- orders ------------------------------------------------------------------------------------------------------
 
-    async def _open(self, asked: Open, tag: str, *, whatever: bool) -> Outcome:
-        wrong = self.checks.open(asked, tag)
+    async def _open(self, asked: Open, tag: str, *, reduces: bool) -> Outcome:
+        wrong = self.checks.open(asked, tag, reduces=reduces)
         if isinstance(wrong, Refused):
             return wrong
         new, side = wrong, wrong.side
@@ -137,9 +137,9 @@ class Desk:
         }
         try:
             if side is Side.SELL and self.venue.locks_holdings and not waits:
-                outcome, doubt = await self._send_freed(new, slot, tag, what, whatever=whatever)
+                outcome, doubt = await self._send_freed(new, slot, tag, what, whatever=reduces)
             else:
-                self._going(tag, what, whatever=whatever)
+                self._going(tag, what, whatever=reduces)
                 outcome, doubt = await self._send(new, slot), None
         except (NotSent, Refusal):
             self.book.wishes.forget(tag_number(tag))

@@ -12,7 +12,7 @@ import pytest
 import trio
 from binance_desk import BTC, KINDS, D, Desk, opened, stopped
 from conformance.binance_subject import account_at, symbols
-from conformance.desk import ORIGIN, new_tag
+from conformance.desk import ORIGIN, approved, new_tag
 
 from quantmind.adapters.binance import asking, futures_wire
 from quantmind.adapters.binance.errors import NotSent
@@ -315,3 +315,25 @@ async def test_an_exchange_that_counts_its_orders_anew(tmp_path: Path) -> None:
         later = attrs.evolve(order, client_id="another", time_msc=order.time_msc + 60_000)
         desk.broker.book.orders.begin([later], [BTC])
         assert list(desk.broker.book.orders) == [later]
+
+
+@pytest.mark.parametrize("mode", ["one_way", "hedge"])
+async def test_an_order_of_which_less_would_do_opens(mode: str, tmp_path: Path) -> None:
+    """`reduce` says that a smaller volume may be approved, and never that the order may only close."""
+    async with opened("futures", tmp_path, position_mode=mode) as desk:
+        outcome = await desk.buy("0.02", reduce=True)
+        assert isinstance(outcome, Placed)
+        position = await desk.position()
+        assert position is not None
+        assert (position.side, position.volume) == (Side.BUY, D("0.02"))
+
+
+async def test_what_was_proved_to_reduce_turns_nothing_round(tmp_path: Path) -> None:
+    """Its position was closed by a stop meanwhile: it would open the opposite one, which nobody has approved."""
+    async with opened("futures", tmp_path) as desk:
+        await desk.buy("0.02")
+        sell = Open(ORIGIN, "c", BTC, D("0.02"), Side.SELL)
+        assert isinstance(await desk.broker.place(approved(sell, reduces=True), new_tag()), Placed)
+        outcome = await desk.broker.place(approved(sell, reduces=True), new_tag())
+        assert isinstance(outcome, Refused)
+        assert await desk.position() is None
