@@ -10,7 +10,7 @@ from quantmind.config.brokers import (
     SymbolOverrides,
 )
 from quantmind.config.check import Checker
-from quantmind.config.cross_binance import check_binance
+from quantmind.config.cross_binance import check_binance, check_exchange_accounts
 from quantmind.config.cross_doors import check_doors
 from quantmind.config.cross_ingest import check_ingest
 from quantmind.config.cross_mt5 import check_berths, check_socket
@@ -39,6 +39,7 @@ def check_together(config: Config, checker: Checker) -> None:
         elif isinstance(broker, BinanceBrokerConfig):
             check_binance(name, broker, checker)
     check_berths(config.brokers, checker)
+    check_exchange_accounts(config.brokers, checker)
 
 
 def _enabled(checker: Checker) -> None:

@@ -1,8 +1,10 @@
 """What a Binance broker needs that no single key can tell."""
 
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
-from quantmind.config.brokers import BinanceBrokerConfig
+from quantmind.config.brokers import BinanceBrokerConfig, BrokerConfig
 from quantmind.config.check import Checker
 from quantmind.config.kinds import is_loopback
 
@@ -19,6 +21,9 @@ def check_binance(name: str, broker: BinanceBrokerConfig, checker: Checker) -> N
     listed = any(len(path) == 4 and path[:3] == (*where, "symbols") for path in checker.lines)
     if not broker.symbols and not listed:
         checker.fault(line, (*where, "symbols"), "missing; name the symbols to follow, such as [BTCUSDT]")
+    for twice in sorted({symbol for symbol in broker.symbols if broker.symbols.count(symbol) > 1}):
+        path = (*where, "symbols")
+        checker.fault(checker.lines.get(path, line), path, f"names {twice} more than once; name each symbol once")
     _check_keys(where, broker, checker)
     if broker.type == "binance_spot":
         for key in _FUTURES_ONLY:
@@ -27,6 +32,27 @@ def check_binance(name: str, broker: BinanceBrokerConfig, checker: Checker) -> N
                 checker.fault(checker.lines.get(path, line), path, "is for binance_futures; leave it out on spot")
     if broker.base_url is not None:
         _check_url(where, broker.base_url, checker)
+        if broker.testnet:
+            path = (*where, "testnet")
+            checker.fault(checker.lines.get(path, line), path, "has no meaning beside base_url; leave one of them out")
+
+
+def check_exchange_accounts(brokers: Mapping[str, BrokerConfig], checker: Checker) -> None:
+    """Report an account that two brokers would trade: each would count it, and keep its stops."""
+    seen: dict[Any, str] = {}
+    for name, each in brokers.items():
+        where = ("brokers", name)
+        if not isinstance(each, BinanceBrokerConfig) or not each.enabled or each.api_key is None:
+            continue
+        account = (each.type, each.testnet, each.base_url, each.api_key)
+        if account in seen and where in checker.lines:
+            path = (*where, "api_key")
+            checker.fault(
+                checker.lines.get(path, checker.lines[where]),
+                path,
+                f"is that of broker {seen[account]}, too; one broker trades an account, with all its symbols",
+            )
+        seen.setdefault(account, name)
 
 
 def _check_keys(where: tuple[str, ...], broker: BinanceBrokerConfig, checker: Checker) -> None:
