@@ -161,7 +161,9 @@ class GatewayConfig:
     poll_interval_ms: int = setting(Whole(1, 60_000), "How often prices are read, in milliseconds.", default=100)
     account_interval_ms: int = setting(Whole(10, 600_000), "How often accounts are read, in milliseconds.", default=500)
     latency_warning_ms: float = setting(
-        Number(above=0, most=3_600_000), "A command that takes longer is logged with its stages.", default=5.0
+        Number(above=0, most=3_600_000),
+        "A command that takes longer is logged with its stages; what the broker takes to answer does not count.",
+        default=5.0,
     )
     websocket: WebSocketConfig = setting(
         Section(WebSocketConfig), "Market data over WebSocket.", default=WebSocketConfig

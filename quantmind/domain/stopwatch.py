@@ -19,6 +19,14 @@ class Stopwatch:
         """The stage ended now."""
         self.marks.append((stage, now))
 
+    def spent_ms(self, stage: str) -> float:
+        """Milliseconds spent in one stage; 0 if it was not passed."""
+        spent, last = 0.0, self.start
+        for name, at in self.marks:
+            spent += (at - last) * 1000 if name == stage else 0.0
+            last = at
+        return spent
+
     def stages_ms(self) -> dict[str, float]:
         """Milliseconds spent in each stage."""
         out: dict[str, float] = {}

@@ -63,9 +63,16 @@ class Histogram:
         return round(self.max_ms, 3)
 
 
+BROKER_MS = 1000.0
+"""A command for which the broker alone takes longer is slow, too."""
+
+
 @attrs.define(eq=False)
 class Latencies:
-    """Per type of command, from receipt to answer, as the gateway sees it. `warning_ms`: slower ones count."""
+    """Per type of command, from receipt to answer, as the gateway sees it.
+
+    `warning_ms`: those count as slow that take longer without the time that the broker takes to answer.
+    """
 
     warning_ms: float
     log_every_s: float = 1.0
@@ -80,7 +87,8 @@ class Latencies:
         if histogram is None:
             histogram = self._by_kind[kind] = Histogram()
         histogram.add(ms)
-        if ms <= self.warning_ms:
+        broker_ms = watch.spent_ms("broker")
+        if ms - broker_ms <= self.warning_ms and broker_ms <= BROKER_MS:
             return
         self.warnings += 1
         self._unlogged += 1

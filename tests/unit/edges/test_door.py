@@ -341,3 +341,16 @@ def test_latencies(caplog: pytest.LogCaptureFixture) -> None:
     assert shown["commands"]["trade_open"]["p50_ms"] <= 1.5
     assert shown["commands"]["trade_open"]["p99_ms"] >= 10
     assert len(caplog.records) <= 2
+
+
+@pytest.mark.parametrize(("own_s", "broker_s", "slow"), [(0.004, 0.9, 0), (0.006, 0.0, 1), (0.001, 1.1, 1)])
+def test_the_way_to_the_broker_is_not_the_gateway_s(own_s: float, broker_s: float, slow: int) -> None:
+    """An exchange on the other side of the world makes no command slow, but one that takes over a second does."""
+    from quantmind.domain.stopwatch import Stopwatch
+
+    watch = Stopwatch(10.0)
+    watch.mark("judge", 10.0 + own_s)
+    watch.mark("broker", 10.0 + own_s + broker_s)
+    latencies = Latencies(5.0)
+    latencies.record("trade_open", watch, 10.0 + own_s + broker_s)
+    assert latencies.snapshot()["warnings"] == slow
