@@ -147,7 +147,10 @@ class Checks:
         tp = wish.tp if asked.new_tp is None else asked.new_tp
         if (price, expires_msc, sl, tp) == (level_of(order), order.expires_msc, wish.sl, wish.tp):
             return Refused(int(Retcode.NO_CHANGES), "the order is so already")
-        filtered = self._filtered(as_changed(order, order.client_id, price, expires_msc))
+        new = as_changed(order, order.client_id, price, expires_msc)
+        if not self.ends_orders or expires_msc != order.expires_msc:  # what is left of it is placed anew
+            new = attrs.evolve(new, quantity=order.quantity - order.filled)
+        filtered = self._filtered(new)
         if filtered is not None:
             return filtered
         return self._wrong_stops(spec, order.side, sl, tp, price) or (price, expires_msc, sl, tp)

@@ -16,14 +16,14 @@ import attrs
 from quantmind.adapters.binance import futures_algo, futures_wire, market_wire
 from quantmind.adapters.binance.asking import Asking
 from quantmind.adapters.binance.book import Book, Exits
-from quantmind.adapters.binance.errors import NotSent, OutcomeUnknown, Refusal
+from quantmind.adapters.binance.errors import Refusal
 from quantmind.adapters.binance.exchange_info import exchange_info
 from quantmind.adapters.binance.futures_book import FuturesBook
 from quantmind.adapters.binance.names import Role, client_id, number
 from quantmind.adapters.binance.records import Fill, FuturesAccount, Life, Order
 from quantmind.adapters.binance.refusals import OPEN_FIRST, refused
 from quantmind.adapters.binance.rules import Rules
-from quantmind.adapters.binance.venue import Difference, Kind, New, Stops, placed_as_it_was, taken_back
+from quantmind.adapters.binance.venue import Difference, Kind, New, Stops, moved_in_two, taken_back
 
 logger: Final = logging.getLogger("quantmind.binance")
 
@@ -168,17 +168,7 @@ class FuturesVenue:
             }
             moved = futures_wire.order(await self.asking.trade("PUT", "/fapi/v1/order", params))
             return attrs.evolve(moved, time_msc=order.time_msc)
-        ended = await self.cancel(order) or await self.look_again(order) or order
-        left = order.quantity - ended.filled
-        if left <= 0 or ended.life is not Life.ENDED:
-            raise OutcomeUnknown("the order was filled, or set off, while it was taken back")
-        try:
-            return (await self.place(attrs.evolve(new, quantity=left)))[0]
-        except NotSent as error:
-            raise OutcomeUnknown(f"the order was taken back, and could not be placed anew ({error})") from None
-        except Refusal as refusal:
-            refusal.restored = await placed_as_it_was(self, order, new, left, refusal)
-            raise
+        return await moved_in_two(self, order, new)
 
     async def cancel(self, order: Order) -> Order | None:
         """DELETE /fapi/v1/order, or algoOrder, whose answer says no more than that it is done."""

@@ -19,7 +19,7 @@ from quantmind.adapters.binance.names import Role, client_id
 from quantmind.adapters.binance.records import Fill, Life, Order
 from quantmind.adapters.binance.rules import Rules
 from quantmind.adapters.binance.spot_book import SpotBook
-from quantmind.adapters.binance.venue import Difference, Kind, New, Stops, placed_as_it_was, taken_back
+from quantmind.adapters.binance.venue import Difference, Kind, New, Stops, moved_in_two, placed_as_it_was, taken_back
 from quantmind.domain.orders import Side
 
 _INVALID_SYMBOL: Final = -1121
@@ -108,16 +108,21 @@ class SpotVenue:
         return spot_wire.placed(await self.asking.trade("POST", "/api/v3/order", params))
 
     async def move(self, order: Order, new: New) -> Order:
-        """Cancel it and place it anew in one request; one whose second half fails is placed as it was."""
+        """Cancel it and place it anew in one request; one whose second half fails is placed as it was.
+
+        One that is filled in part may have filled further meanwhile, which one request can't take into account.
+        """
+        if order.filled:
+            return await moved_in_two(self, order, new)
         params: dict[str, Any] = {
             "symbol": order.symbol,
             "side": order.side.value.upper(),
             "type": order.kind,
             "cancelReplaceMode": "STOP_ON_FAILURE",
             # One that fills meanwhile is not replaced: more would be ordered than was asked for.
-            "cancelRestrictions": "ONLY_PARTIALLY_FILLED" if order.filled else "ONLY_NEW",
+            "cancelRestrictions": "ONLY_NEW",
             "cancelOrderId": order.order_id,
-            "quantity": order.quantity - order.filled,
+            "quantity": order.quantity,
             "newClientOrderId": new.client_id,
             "newOrderRespType": "RESULT",
         }
@@ -129,7 +134,7 @@ class SpotVenue:
             if half is None:
                 raise
             told = Refusal(half.code, half.said, refusal.status)
-            told.restored = await placed_as_it_was(self, order, new, order.quantity - order.filled, half)
+            told.restored = await placed_as_it_was(self, order, new, order.quantity, half)
             raise told from None
         return spot_wire.replaced(body)
 

@@ -15,8 +15,8 @@ import attrs
 import trio
 
 from quantmind.adapters.binance.book import Book, Exits
-from quantmind.adapters.binance.errors import BinanceError, OutcomeUnknown, Refusal
-from quantmind.adapters.binance.records import Fill, Order
+from quantmind.adapters.binance.errors import BinanceError, NotSent, OutcomeUnknown, Refusal
+from quantmind.adapters.binance.records import Fill, Life, Order
 from quantmind.adapters.binance.refusals import says_absent
 from quantmind.adapters.binance.rules import Rules
 from quantmind.adapters.binance.wishes import Slot
@@ -169,6 +169,29 @@ def as_changed(order: Order, client_id: str, price: Decimal, expires_msc: int) -
         reduces=order.reduces,
         position_side=order.position_side,
     )
+
+
+async def moved_in_two(venue: Venue, order: Order, new: New) -> Order:
+    """Take back a waiting order, and place what is left of it anew, or as it was where that is refused.
+
+    Raises as `Venue.move` does.
+    """
+    ended = await venue.cancel(order)
+    if ended is None:
+        try:
+            ended = await venue.look_again(order) or order
+        except (NotSent, Refusal) as error:
+            raise OutcomeUnknown(f"the order was taken back, and how it ended can't be asked for ({error})") from None
+    left = order.quantity - ended.filled
+    if left <= 0 or ended.life is not Life.ENDED:
+        raise OutcomeUnknown("the order was filled, or set off, while it was taken back")
+    try:
+        return (await venue.place(attrs.evolve(new, quantity=left)))[0]
+    except NotSent as error:
+        raise OutcomeUnknown(f"the order was taken back, and could not be placed anew ({error})") from None
+    except Refusal as refusal:
+        refusal.restored = await placed_as_it_was(venue, order, new, left, refusal)
+        raise
 
 
 async def placed_as_it_was(venue: Venue, order: Order, new: New, left: Decimal, why: Refusal) -> Order:
