@@ -133,6 +133,9 @@ class Checks:
 
     def change(self, asked: Modify, order: Order, wish: Carried) -> tuple[Decimal, int, Decimal, Decimal] | Refused:
         """Price, end (Unix milliseconds), stop loss and take profit that a waiting order is to have."""
+        strange = self._not_ours(order)
+        if strange is not None:
+            return strange
         spec = self.book.specs[order.symbol]
         price = level_of(order) if asked.new_price is None else asked.new_price
         if not _is_price(price):
@@ -180,6 +183,14 @@ class Checks:
         held = sum((abs(walk.lot.amount) for slot, walk in self.book.walks.items() if slot[0] == symbol), NOUGHT)
         stops = sum(1 for order in orders if order.conditional or order.trigger)
         return filters.Standing(sum(1 for order in orders if not order.conditional), stops, held + buys)
+
+    # It would be placed anew as an order of another kind, or without the others of its list.
+    def _not_ours(self, order: Order) -> Refused | None:
+        ours = order.kind in (self.type_of(Kind.LIMIT), self.type_of(Kind.STOP)) and not order.closes_position
+        if ours and order.list_id == -1:
+            return None
+        what = f"of type {order.kind}" if order.list_id == -1 else "in a list"
+        return Refused(int(Retcode.INVALID_ORDER), f"an order {what} is not changed here: cancel it, and place another")
 
     # Not each symbol of spot takes each kind of order.
     def _not_offered(self, symbol: str, sl: Decimal, tp: Decimal) -> Refused | None:

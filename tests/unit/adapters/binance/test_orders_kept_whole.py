@@ -9,11 +9,13 @@ from unittest.mock import patch
 import pytest
 import trio
 from binance_desk import BTC, KINDS, D, opened
+from conformance.binance_subject import symbols
 from conformance.desk import ORIGIN, new_tag
 
 from quantmind.adapters.binance.errors import NotSent, Refusal
 from quantmind.adapters.binance.futures_venue import FuturesVenue
-from quantmind.domain.orders import Modify, Open, OrderType, Placed, Side, Unknown
+from quantmind.domain.orders import Modify, Open, OrderType, Placed, Refused, Side, Unknown
+from quantmind.testing.binance.spot_engine import SpotEngine
 
 
 @KINDS
@@ -58,3 +60,38 @@ async def test_an_order_that_was_taken_back_is_not_told_as_untouched(error: Exce
         found = await desk.until(lambda: desk.broker.find(tag))
         assert isinstance(found, Placed)
         assert found.ended is not None
+
+
+async def test_one_leg_of_another_s_list_is_not_moved(tmp_path: Path) -> None:
+    """The exchange would take back the whole list for it."""
+    engine = SpotEngine(symbols(), balances={"USDT": D(1_000_000), "BTC": D(1)})
+    async with opened("spot", tmp_path, engine=engine) as desk:
+        legs = {"aboveType": "LIMIT_MAKER", "abovePrice": "61000", "belowType": "STOP_LOSS", "belowStopPrice": "59000"}
+        params = {"symbol": BTC, "side": "SELL", "quantity": "0.1", **legs}
+        desk.sim.engine.handle("POST", "/api/v3/orderList/oco", params)
+        await trio.sleep(0.2)
+        orders = (await desk.broker.sample()).orders
+        assert len(orders) == 2
+        stop = next(order for order in orders if order.order_type is OrderType.STOP)
+        said = await desk.place(Modify(ORIGIN, "c", stop.ticket, new_price=D(58000)))
+        assert isinstance(said, Refused)
+        assert len((await desk.broker.sample()).orders) == 2
+
+
+async def test_another_s_order_of_a_kind_that_is_not_ours_is_not_moved(tmp_path: Path) -> None:
+    """It would become an order of another kind."""
+    async with opened("futures", tmp_path) as desk:
+        await desk.buy("0.01")
+        params = {"symbol": BTC, "side": "SELL", "algoType": "CONDITIONAL", "type": "TAKE_PROFIT_MARKET"}
+        params |= {"triggerPrice": "61000", "quantity": "0.01", "reduceOnly": "true"}
+        desk.sim.engine.handle("POST", "/fapi/v1/algoOrder", params)
+        await trio.sleep(0.2)
+        (order,) = (await desk.broker.sample()).orders
+        for change in (
+            {"new_price": D(62000)},
+            {"new_price": D(62000), "new_expiration": desk.broker.clock.now() + 900},
+        ):
+            said = await desk.place(Modify(ORIGIN, "c", order.ticket, **change))
+            assert isinstance(said, Refused)
+            assert "TAKE_PROFIT_MARKET" in said.comment
+        assert (await desk.broker.sample()).orders == [order]
