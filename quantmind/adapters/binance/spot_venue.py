@@ -13,10 +13,11 @@ import trio
 from quantmind.adapters.binance import market_wire, spot_wire
 from quantmind.adapters.binance.asking import Asking
 from quantmind.adapters.binance.book import Book, Exits
-from quantmind.adapters.binance.errors import Refusal
+from quantmind.adapters.binance.errors import OutcomeUnknown, Refusal
 from quantmind.adapters.binance.exchange_info import exchange_info
 from quantmind.adapters.binance.names import Role, client_id
 from quantmind.adapters.binance.records import Fill, Life, Order
+from quantmind.adapters.binance.refusals import is_unknown
 from quantmind.adapters.binance.rules import Rules
 from quantmind.adapters.binance.spot_book import SpotBook
 from quantmind.adapters.binance.venue import Difference, Kind, New, Stops, moved_in_two, placed_as_it_was, taken_back
@@ -133,6 +134,8 @@ class SpotVenue:
             half = spot_wire.half_replaced(refusal.data) if refusal.status == _HALF_DONE else None
             if half is None:
                 raise
+            if is_unknown(refusal.status, half.code):
+                raise OutcomeUnknown(f"the order was taken back, and of the one in its place is said: {half}") from None
             told = Refusal(half.code, half.said, refusal.status)
             told.restored = await placed_as_it_was(self, order, new, order.quantity, half)
             raise told from None

@@ -12,6 +12,7 @@ from binance_desk import BTC, KINDS, D, opened
 from conformance.binance_subject import symbols
 from conformance.desk import ORIGIN, new_tag
 
+from quantmind.adapters.binance import spot_wire
 from quantmind.adapters.binance.errors import NotSent, Refusal
 from quantmind.adapters.binance.futures_venue import FuturesVenue
 from quantmind.domain.orders import Modify, Open, OrderType, Placed, Refused, Side, Unknown
@@ -95,3 +96,31 @@ async def test_another_s_order_of_a_kind_that_is_not_ours_is_not_moved(tmp_path:
             assert isinstance(said, Refused)
             assert "TAKE_PROFIT_MARKET" in said.comment
         assert (await desk.broker.sample()).orders == [order]
+
+
+async def test_a_replacement_of_which_nobody_knows_is_not_placed_again(tmp_path: Path) -> None:
+    """The exchange has taken the old order back, and had no answer in time for the new one, which is there."""
+    async with opened("spot", tmp_path) as desk:
+        placed = await desk.buy("0.01", price=D(59000))
+        real = spot_wire.replaced
+
+        def timed_out(body: bytes) -> Any:
+            real(body)
+            half = b'"newOrderResult":"FAILURE","newOrderResponse":{"code":-1007,"msg":"Timeout"}'
+            raise Refusal(-2021, "It partially failed.", 409, b'{"cancelResult":"SUCCESS",' + half + b"}")
+
+        trade = type(desk.broker.venue.asking).trade  # type: ignore[attr-defined]
+
+        async def traded(asking: Any, method: str, path: str, params: Any, **how: Any) -> bytes:
+            body = await trade(asking, method, path, params, **how)
+            if path.endswith("cancelReplace"):
+                timed_out(body)
+            return bytes(body)
+
+        tag = new_tag()
+        with patch.object(type(desk.broker.venue.asking), "trade", traded):  # type: ignore[attr-defined]
+            said = await desk.place(Modify(ORIGIN, "c", placed.ticket, new_price=D(58000)), tag)
+        assert isinstance(said, Unknown)
+        (order,) = (await desk.broker.sample()).orders
+        assert order.price == D(58000)
+        assert isinstance(await desk.broker.find(tag), Placed)
