@@ -148,11 +148,13 @@ class FuturesVenue:
         if new.kind is Kind.STOP:
             params |= {"algoType": "CONDITIONAL", "triggerPrice": new.trigger, "clientAlgoId": new.client_id}
             params |= _ending(new)
-            return futures_algo.algo_order(await self.asking.trade("POST", "/fapi/v1/algoOrder", params)), ()
+            body = await self.asking.trade("POST", "/fapi/v1/algoOrder", params, reserve=new.goes_first)
+            return futures_algo.algo_order(body), ()
         params |= {"newClientOrderId": new.client_id, "newOrderRespType": "RESULT"}
         if new.kind is Kind.LIMIT:
             params |= {"price": new.price, "timeInForce": "IOC" if new.at_once else "GTC", **_ending(new)}
-        return futures_wire.order(await self.asking.trade("POST", "/fapi/v1/order", params)), ()
+        body = await self.asking.trade("POST", "/fapi/v1/order", params, reserve=new.goes_first)
+        return futures_wire.order(body), ()
 
     async def move(self, order: Order, new: New) -> Order:
         """PUT /fapi/v1/order for another price, which keeps the order's id and name; else cancel it and place it anew,
@@ -166,8 +168,8 @@ class FuturesVenue:
                 "quantity": order.quantity,
                 "price": new.price,
             }
-            moved = futures_wire.order(await self.asking.trade("PUT", "/fapi/v1/order", params))
-            return attrs.evolve(moved, time_msc=order.time_msc)
+            body = await self.asking.trade("PUT", "/fapi/v1/order", params, reserve=new.goes_first)
+            return attrs.evolve(futures_wire.order(body), time_msc=order.time_msc)
         return await moved_in_two(self, order, new)
 
     async def cancel(self, order: Order) -> Order | None:

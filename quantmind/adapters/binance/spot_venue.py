@@ -106,7 +106,7 @@ class SpotVenue:
             params |= {"price": new.price, "timeInForce": "IOC" if new.at_once else "GTC"}
         elif new.kind is Kind.STOP:
             params["stopPrice"] = new.trigger
-        return spot_wire.placed(await self.asking.trade("POST", "/api/v3/order", params))
+        return spot_wire.placed(await self.asking.trade("POST", "/api/v3/order", params, reserve=new.goes_first))
 
     async def move(self, order: Order, new: New) -> Order:
         """Cancel it and place it anew in one request; one whose second half fails is placed as it was.
@@ -129,7 +129,7 @@ class SpotVenue:
         }
         params |= {"stopPrice": new.trigger} if new.kind is Kind.STOP else {"price": new.price, "timeInForce": "GTC"}
         try:
-            body = await self.asking.trade("POST", "/api/v3/order/cancelReplace", params)
+            body = await self.asking.trade("POST", "/api/v3/order/cancelReplace", params, reserve=new.goes_first)
         except Refusal as refusal:
             half = spot_wire.half_replaced(refusal.data) if refusal.status == _HALF_DONE else None
             if half is None:

@@ -38,7 +38,8 @@ class Kind(enum.Enum):
 class New:
     """An order to be placed. `price` of a limit order, `trigger` of a stop order.
 
-    `at_once`: what a limit order can't fill at once it does not fill (IOC). `expires_msc` 0: it has no end.
+    `at_once`: what a limit order can't fill at once it does not fill (IOC). `expires_msc` 0: it has no end. `again`: it
+    stands in for one that was taken back.
     """
 
     symbol: str
@@ -52,6 +53,13 @@ class New:
     expires_msc: int = 0
     reduces: bool = False
     position_side: str = "BOTH"
+    again: bool = False
+
+    @property
+    def goes_first(self) -> bool:
+        """Whether it may use what the limits of the exchange leave to closes."""
+        closes = (self.position_side, self.side) in (("LONG", Side.SELL), ("SHORT", Side.BUY))
+        return self.reduces or self.again or closes
 
 
 @attrs.frozen
@@ -186,7 +194,7 @@ async def moved_in_two(venue: Venue, order: Order, new: New) -> Order:
     if left <= 0 or ended.life is not Life.ENDED:
         raise OutcomeUnknown("the order was filled, or set off, while it was taken back")
     try:
-        return (await venue.place(attrs.evolve(new, quantity=left)))[0]
+        return (await venue.place(attrs.evolve(new, quantity=left, again=True)))[0]
     except NotSent as error:
         raise OutcomeUnknown(f"the order was taken back, and could not be placed anew ({error})") from None
     except Refusal as refusal:
@@ -207,6 +215,7 @@ async def placed_as_it_was(venue: Venue, order: Order, new: New, left: Decimal, 
         price=order.price or None,
         trigger=order.trigger or None,
         expires_msc=order.expires_msc,
+        again=True,
     )
     try:
         return (await venue.place(back))[0]

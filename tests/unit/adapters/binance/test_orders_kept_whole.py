@@ -13,9 +13,11 @@ from conformance.binance_subject import symbols
 from conformance.desk import ORIGIN, new_tag
 
 from quantmind.adapters.binance import spot_wire
+from quantmind.adapters.binance.budget import Budget, Limit
 from quantmind.adapters.binance.errors import NotSent, Refusal
 from quantmind.adapters.binance.futures_venue import FuturesVenue
-from quantmind.domain.orders import Modify, Open, OrderType, Placed, Refused, Side, Unknown
+from quantmind.domain.orders import Close, Modify, Open, OrderType, Placed, Refused, Side, Unknown
+from quantmind.errors import BrokerUnavailable
 from quantmind.testing.binance.spot_engine import SpotEngine
 
 
@@ -88,10 +90,8 @@ async def test_another_s_order_of_a_kind_that_is_not_ours_is_not_moved(tmp_path:
         desk.sim.engine.handle("POST", "/fapi/v1/algoOrder", params)
         await trio.sleep(0.2)
         (order,) = (await desk.broker.sample()).orders
-        for change in (
-            {"new_price": D(62000)},
-            {"new_price": D(62000), "new_expiration": desk.broker.clock.now() + 900},
-        ):
+        later: dict[str, Any] = {"new_price": D(62000), "new_expiration": desk.broker.clock.now() + 900}
+        for change in ({"new_price": D(62000)}, later):
             said = await desk.place(Modify(ORIGIN, "c", order.ticket, **change))
             assert isinstance(said, Refused)
             assert "TAKE_PROFIT_MARKET" in said.comment
@@ -124,3 +124,22 @@ async def test_a_replacement_of_which_nobody_knows_is_not_placed_again(tmp_path:
         (order,) = (await desk.broker.sample()).orders
         assert order.price == D(58000)
         assert isinstance(await desk.broker.find(tag), Placed)
+
+
+@KINDS
+async def test_what_opens_leaves_orders_for_what_closes(kind: str, tmp_path: Path) -> None:
+    """The limit of orders is used up by opens to nine tenths, and a close still goes out."""
+    async with opened(kind, tmp_path) as desk:
+        budget: Budget = desk.broker.api.budget
+        budget.set_limits([Limit("ORDERS", "DAY", 1, 10)])
+        said = None
+        for _ in range(12):
+            try:
+                said = await desk.buy("0.01")
+            except BrokerUnavailable as error:
+                said = error
+                break
+        assert isinstance(said, BrokerUnavailable)
+        position = await desk.position()
+        assert position is not None
+        assert isinstance(await desk.place(Close(ORIGIN, "c", BTC, position.ticket)), Placed)
