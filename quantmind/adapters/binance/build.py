@@ -168,7 +168,7 @@ def build(
     async def reread() -> None:
         await broker.reread()
 
-    keeper = StopKeeper(book, venue, reread, wall)
+    keeper = StopKeeper(book, venue, rules, reread, wall)
     types = FUTURES_TYPES if is_futures else SPOT_TYPES
     checks = Checks(
         book,

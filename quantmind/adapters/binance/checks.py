@@ -100,7 +100,7 @@ class Checks:
         return self._not_offered(spec.name, sl, tp) or self._wrong_stops(spec, new.side, sl, tp, at) or new
 
     def close(self, asked: Close, slot: Slot | None) -> Decimal | Refused:
-        """The volume that is to be closed."""
+        """The volume that is to be closed: of a whole position as much as one market order may be of."""
         if slot is None:
             return Refused(int(Retcode.POSITION_CLOSED), f"the position {asked.ticket} is not open")
         if slot[0] != asked.symbol:
@@ -108,14 +108,19 @@ class Checks:
         if asked.by is not None:
             return Refused(int(Retcode.INVALID), "positions can't be closed by each other here: close each by itself")
         held = self.book.volume_of(slot)
+        most = filters.at_market(self.rules[slot[0]], held)
         if asked.volume is None:
-            return held
+            return most
         wrong = _wrong_volume(self.book.specs[slot[0]], asked.volume, Retcode.INVALID_VOLUME, capped=False)
         if wrong is not None:
             return wrong
         if asked.volume > held:
             return Refused(
                 int(Retcode.INVALID_CLOSE_VOLUME), f"{asked.volume} is more than the position has, which is {held}"
+            )
+        if asked.volume > most:
+            return Refused(
+                int(Retcode.INVALID_CLOSE_VOLUME), f"{asked.volume} is more than one market order may be of, {most}"
             )
         return asked.volume
 

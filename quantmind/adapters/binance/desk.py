@@ -31,6 +31,8 @@ ORDER_S: Final = 8.0
 FILLS_S: Final = 1.0
 """So long the trades of an order are waited for on the stream; then they are asked for."""
 
+_MORE: Final = "Closed in part: no market order may be larger; close the rest, too"
+
 
 @attrs.define(eq=False)
 class Desk:
@@ -170,6 +172,8 @@ class Desk:
         what = {"kind": "order", "symbol": slot[0], "key": slot[1], "id": new.client_id, "conditional": False}
         what |= {"magic": asked.origin.magic, "comment": position.comment}
         outcome, _ = await self._send_freed(new, slot, tag, what, whatever=True)
+        if asked.volume is None and volume < position.volume and isinstance(outcome, Placed):
+            outcome = attrs.evolve(outcome, retcode=int(Retcode.DONE_PARTIAL), comment=_MORE)
         return outcome
 
     # What a position consists of is sold: its stops are taken back before, and placed for the rest whatever came of it.

@@ -101,6 +101,15 @@ def refusal(rules: Rules, wanted: Wanted, market: Prices, standing: Standing = _
         )
 
 
+def at_market(rules: Rules, quantity: Decimal) -> Decimal:
+    """As much of a quantity as one market order may be of; all of it where no part is tradable."""
+    both = _both(rules.lot, rules.market_lot)
+    with localcontext(EXACT):
+        part = _lower(quantity, both.most)
+        part = part // both.step * both.step if both.step else part
+    return part if part and part >= both.least else quantity
+
+
 # --- the symbol, and the form of the order ---------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
@@ -19,9 +19,11 @@ import trio
 from quantmind.adapters.binance.book import Book, Exits
 from quantmind.adapters.binance.carried import Carried
 from quantmind.adapters.binance.errors import BinanceError, NotSent, OutcomeUnknown, Refusal
+from quantmind.adapters.binance.filters import at_market
 from quantmind.adapters.binance.names import Role, client_id, name_of
 from quantmind.adapters.binance.records import NOUGHT, Life, Order
 from quantmind.adapters.binance.refusals import refused
+from quantmind.adapters.binance.rules import Rules
 from quantmind.adapters.binance.venue import Kind, New, Stops, Venue, in_time
 from quantmind.adapters.binance.wishes import Slot
 from quantmind.domain.accounts import Position
@@ -78,6 +80,7 @@ class StopKeeper:
 
     book: Book
     venue: Venue
+    rules: Mapping[str, Rules]
     reread: Callable[[], Awaitable[None]]
     clock: Callable[[], float]
     _locks: dict[str, trio.Lock] = attrs.field(factory=dict, init=False)
@@ -299,7 +302,7 @@ class StopKeeper:
                 position.symbol,
                 position.side.opposite,
                 Kind.MARKET,
-                position.volume,
+                at_market(self.rules[slot[0]], position.volume),
                 client_id(role, wish.by or wish.tag),
                 reduces=True,
                 position_side=slot[1],

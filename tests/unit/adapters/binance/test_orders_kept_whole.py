@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import attrs
 import pytest
 import trio
-from binance_desk import BTC, KINDS, D, opened
+from binance_desk import BTC, KINDS, D, opened, stopped
 from conformance.binance_subject import symbols
 from conformance.desk import ORIGIN, new_tag
 
@@ -18,6 +19,7 @@ from quantmind.adapters.binance.errors import NotSent, Refusal
 from quantmind.adapters.binance.futures_venue import FuturesVenue
 from quantmind.domain.orders import Close, Modify, Open, OrderType, Placed, Refused, Side, Unknown
 from quantmind.errors import BrokerUnavailable
+from quantmind.testing.binance.futures_engine import FuturesEngine
 from quantmind.testing.binance.spot_engine import SpotEngine
 
 
@@ -143,3 +145,43 @@ async def test_what_opens_leaves_orders_for_what_closes(kind: str, tmp_path: Pat
         position = await desk.position()
         assert position is not None
         assert isinstance(await desk.place(Close(ORIGIN, "c", BTC, position.ticket)), Placed)
+
+
+@KINDS
+async def test_a_position_above_the_largest_market_order_is_closed_in_parts(kind: str, tmp_path: Path) -> None:
+    """Limit orders may have made it larger than what goes in one market order."""
+    rows = [attrs.evolve(each, market_max_qty=D("0.05")) for each in symbols()]
+    engine = (SpotEngine if kind == "spot" else FuturesEngine)(rows, balances={"USDT": D(1_000_000)})
+    async with opened(kind, tmp_path, engine=engine) as desk:
+        await desk.buy("0.12", price=D(60100), sl=D(58000))
+        volumes = []
+        while (position := await desk.position()) is not None:
+            assert await desk.until(lambda: stopped(desk, D(58000)))
+            closed = await desk.place(Close(ORIGIN, "c", BTC, position.ticket))
+            assert isinstance(closed, Placed), closed
+            volumes.append(closed.volume)
+        assert volumes == [D("0.05"), D("0.05"), D("0.02")]
+        await desk.buy("0.12", price=D(60100))
+        position = await desk.position()
+        assert position is not None
+        said = await desk.place(Close(ORIGIN, "c", BTC, position.ticket, volume=D("0.1")))
+        assert isinstance(said, Refused)
+        assert "0.05" in said.comment
+
+
+@KINDS
+async def test_a_large_position_beyond_its_stop_is_closed_in_parts(kind: str, tmp_path: Path) -> None:
+    """The market went through the stop while nobody was there to place it."""
+    rows = [attrs.evolve(each, market_max_qty=D("0.05")) for each in symbols()]
+    engine = (SpotEngine if kind == "spot" else FuturesEngine)(rows, balances={"USDT": D(1_000_000)})
+    async with opened(kind, tmp_path, engine=engine) as desk:
+        await desk.buy("0.12", price=D(59000), sl=D(58500))
+        desk.down()
+        desk.sim.quote(BTC, "58999", "59000")
+        desk.sim.quote(BTC, "58000", "58001")
+        await desk.up()
+
+        async def is_flat() -> bool:
+            return await desk.position() is None
+
+        await desk.until(is_flat)
