@@ -56,21 +56,35 @@ def check_exchange_accounts(brokers: Mapping[str, BrokerConfig], checker: Checke
 
 
 def _check_keys(where: tuple[str, ...], broker: BinanceBrokerConfig, checker: Checker) -> None:
-    line = checker.lines[where]
-    if broker.api_key is None and (*where, "api_key") not in checker.lines:
-        checker.fault(line, (*where, "api_key"), "missing; make a key at the exchange, and give it as ${NAME}")
-    given = any((*where, key) in checker.lines for key in ("api_secret", "private_key_path"))
-    if broker.api_secret is None and broker.private_key_path is None and not given:
+    if broker.api_key is None and not _is_faulty((*where, "api_key"), checker):
         checker.fault(
-            line,
+            _line(where, "api_key", checker),
+            (*where, "api_key"),
+            "missing; make a key at the exchange, and give it as ${NAME}",
+        )
+    faulty = any(_is_faulty((*where, key), checker) for key in ("api_secret", "private_key_path"))
+    if broker.api_secret is None and broker.private_key_path is None and not faulty:
+        checker.fault(
+            _line(where, "api_secret", checker),
             (*where, "api_secret"),
             "missing; give the secret of an HMAC key as ${NAME}, or an Ed25519 key's file as private_key_path",
         )
     if broker.api_secret is not None and broker.private_key_path is not None:
         path = (*where, "private_key_path")
         checker.fault(
-            checker.lines.get(path, line), path, "a key is either HMAC or Ed25519: leave this out, or api_secret"
+            _line(where, "private_key_path", checker),
+            path,
+            "a key is either HMAC or Ed25519: leave this out, or api_secret",
         )
+
+
+# It was written, and is wrong by itself: that has been reported.
+def _is_faulty(path: tuple[str, ...], checker: Checker) -> bool:
+    return path in checker.lines and path not in checker.marks
+
+
+def _line(where: tuple[str, ...], key: str, checker: Checker) -> int:
+    return checker.lines.get((*where, key), checker.lines[where])
 
 
 def _check_url(where: tuple[str, ...], url: str, checker: Checker) -> None:
