@@ -61,7 +61,7 @@ class BinanceBroker:
 
     Args:
         server: where the exchange is, for people.
-        symbols: those that are followed.
+        symbols: those that are to be followed; what the exchange does not trade of them is left out, and told.
         seeds: first prices by symbol, until the stream has said one; the book reads them, too.
         strange: words of the exchange that are new to us.
         measure: measures the exchange's clock. Raises BinanceError.
@@ -89,6 +89,8 @@ class BinanceBroker:
     monotonic: Callable[[], float] = trio.current_time
     on_event: Callable[[], None] = lambda: None
     """Told that something has happened to the account."""
+    missing: list[str] = attrs.field(factory=list, init=False)
+    """Symbols that the exchange does not trade, by its rules as they were read last."""
     _wanted: bool = attrs.field(default=False, init=False)
     _news: Bell = attrs.field(factory=Bell, init=False)
     _running: bool = attrs.field(default=False, init=False)
@@ -98,6 +100,11 @@ class BinanceBroker:
     _reads: int = attrs.field(default=0, init=False)
     _feed_held_at: float = attrs.field(default=-math.inf, init=False)
     _lost: str = attrs.field(default="it was not connected yet", init=False)
+
+    @property
+    def followed(self) -> list[str]:
+        """Those of its symbols that the exchange trades, as far as its rules were read."""
+        return [symbol for symbol in self.symbols if symbol in self.rules]
 
     @property
     def paced(self) -> bool:
@@ -151,7 +158,7 @@ class BinanceBroker:
                 if not self.clock.is_measured:
                     await self.measure()
                 specs = await self.read_rules()
-                await self.venue.prepare(self.symbols)
+                await self.venue.prepare(self.followed)
                 await self.read_prices()
             self.book.trades({spec.name: spec for spec in specs})
             self._wanted = True
@@ -253,6 +260,7 @@ class BinanceBroker:
             "stops": self.keeper.snapshot(),
             "reads": self._reads,
             "settings_unset": list(self.venue.unset),
+            "symbols_missing": list(self.missing),
             "not_counted": list(self.book.not_counted),
             "strange": self.strange.snapshot(),
         }
@@ -332,26 +340,33 @@ class BinanceBroker:
                 self.book.begin_stream()
             self._reads += 1
             with self._unavailable():
-                await self.venue.snapshot(self.book, self.symbols)
+                await self.venue.snapshot(self.book, self.followed)
             for order in self.book.orders:
                 self.strange.look(order)
 
     async def read_prices(self) -> None:
         """Read bid and ask of each symbol, for as long as no stream tells them. Raises BinanceError."""
-        for symbol, bid, ask in await self.venue.prices(self.symbols):
+        for symbol, bid, ask in await self.venue.prices(self.followed):
             self.seeds[symbol] = (bid, ask)
 
     async def read_rules(self) -> list[SymbolSpec]:
-        """Read the exchange's rules of the symbols. Raises BrokerUnavailable: one of them can't be traded here."""
+        """Read the exchange's rules of the symbols. One that it does not trade is left out, and logged.
+
+        Raises:
+            BrokerUnavailable: it trades none of them, or no more one that this gateway has positions or orders of, or
+                one of them is paid in another currency.
+        """
         rules = await self.venue.rules(self.symbols)
         missing = [symbol for symbol in self.symbols if symbol not in rules]
-        if missing:
-            raise BrokerUnavailable(
-                f"broker {self.name}: {self.server} does not trade {', '.join(missing)}: correct `symbols`"
-            )
-        for symbol in self.symbols:
-            self.strange.look(rules[symbol])
-        specs = [spec_of(rules[symbol]) for symbol in self.symbols]
+        kept = {item.symbol for item in self.book.carried.items.values()}
+        if missing and (not rules or kept.intersection(missing)):
+            raise BrokerUnavailable(f"broker {self.name}: {self._not_traded(missing)}")
+        if missing and missing != self.missing:
+            logger.error("miss.symbols broker=%s reason=%s", self.name, ascii(self._not_traded(missing)))
+        self.missing = missing
+        for rule in rules.values():
+            self.strange.look(rule)
+        specs = [spec_of(rules[symbol]) for symbol in self.symbols if symbol in rules]
         for spec in specs:
             if spec.currency_profit != self.book.currency:
                 raise BrokerUnavailable(
@@ -361,6 +376,9 @@ class BinanceBroker:
         self.rules.clear()
         self.rules.update(rules)
         return specs
+
+    def _not_traded(self, symbols: Sequence[str]) -> str:
+        return f"{self.server} does not trade {', '.join(symbols)}: correct `symbols`"
 
     @contextmanager
     def _unavailable(self) -> Iterator[None]:

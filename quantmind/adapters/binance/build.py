@@ -125,7 +125,7 @@ def build(
     rules: dict[str, Rules] = {}
 
     async def ask_prices(symbols: Sequence[str]) -> list[tuple[str, Decimal, Decimal]]:
-        return await venue.prices(symbols)
+        return await venue.prices([symbol for symbol in symbols if symbol in rules])
 
     feed = MarketFeed(
         hosts.streams,
@@ -183,7 +183,7 @@ def build(
     # A request may have been signed as late as its caller would still wait for it.
     window_s = ORDER_S + config.recv_window_ms / 1000 + SPARE_S
     desk = Desk(name, book, venue, keeper, checks, sent, wall, window_s)
-    finder = Finder(name, book, venue, desk, sent, lambda: config.symbols, window_s)
+    finder = Finder(name, book, venue, desk, sent, lambda: broker.followed, window_s)
     user = UserStream(dialect, strange, attempts, line_settings=lines)
     broker = BinanceBroker(
         name=name,

@@ -85,27 +85,30 @@ class _Examination:
 
     async def _read_symbols(self) -> None:
         self.specs = await self.broker.read_rules()
+        if self.broker.missing:
+            words = f"{self.broker.server} does not trade {', '.join(self.broker.missing)}: correct `symbols`"
+            self.found.append(Finding("symbols", "fail", words))
         await self.broker.read_prices()
         self.found += [_symbol(spec, self.broker.rules[spec.name]) for spec in self.specs]
 
     async def _read_account(self) -> None:
         broker = self.broker
-        for each in await broker.venue.differences(broker.symbols):
+        for each in await broker.venue.differences(broker.followed):
             self.found.append(Finding("setting", "warn", f"{each.words}: it is changed when the gateway starts"))
         broker.book.trades({spec.name: spec for spec in self.specs})
-        await broker.venue.snapshot(broker.book, broker.symbols)
+        await broker.venue.snapshot(broker.book, broker.followed)
 
     async def _open_streams(self) -> None:
         await self.broker.user.opened()
         await self.broker.feed.opened()
 
     async def _see_ticks(self) -> None:
-        missing = set(self.broker.symbols)
+        missing = set(self.broker.followed)
         with trio.move_on_after(self.ticks_within_s):
             while missing:
                 missing -= {quote.symbol for quote in self.broker.feed.merger.take()}
                 await trio.sleep(LOOK_EVERY_S)
-        for symbol in self.broker.symbols:
+        for symbol in self.broker.followed:
             late = symbol in missing
             words = f"no tick within {self.ticks_within_s:g} s: is its market quiet?" if late else "ticks come"
             self.found.append(Finding(f"{symbol} prices", "warn" if late else "ok", words))

@@ -348,6 +348,13 @@ EXCHANGE: Final = (
     ),
     _counter("exchange_account_reads", f"{_X}.reads", "How often the whole account was read.", "broker"),
     _gauge(
+        "exchange_symbols_missing",
+        f"{_X}.symbols_missing",
+        "Symbols of the configuration that the exchange does not trade.",
+        "broker",
+        read=length,
+    ),
+    _gauge(
         "exchange_settings_unset",
         f"{_X}.settings_unset",
         "Settings that could not be changed while positions or orders are open.",

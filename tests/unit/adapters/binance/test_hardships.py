@@ -337,3 +337,43 @@ async def test_what_was_proved_to_reduce_turns_nothing_round(tmp_path: Path) -> 
         outcome = await desk.broker.place(approved(sell, reduces=True), new_tag())
         assert isinstance(outcome, Refused)
         assert await desk.position() is None
+
+
+@KINDS
+async def test_a_symbol_that_is_not_traded_stops_no_other(kind: str, tmp_path: Path) -> None:
+    """A wrong name, or a coin that was taken off the list: it is told, and what else the account has goes on."""
+    async with opened(kind, tmp_path, symbols=(BTC, "NONEUSDT")) as desk:
+        assert desk.broker.snapshot()["symbols_missing"] == ["NONEUSDT"]
+        await desk.buy("0.02", sl=D(59000))
+        assert await stopped(desk, D(59000))
+        outcome = await desk.place(Open(ORIGIN, "c", "NONEUSDT", D(1), Side.BUY))
+        assert isinstance(outcome, Refused)
+        assert "NONEUSDT is not followed" in outcome.comment
+        desk.sim.quote(BTC, "60002", "60003")
+
+        async def told():
+            return {quote.symbol for quote in (await desk.broker.poll()).quotes} == {BTC}
+
+        await desk.until(told)
+        await trio.sleep(3.5)  # nothing is heard of it, and its watchdog asks for no price of it
+        assert await stopped(desk, D(59000))
+
+
+@KINDS
+async def test_a_symbol_with_a_position_does_not_just_vanish(kind: str, tmp_path: Path) -> None:
+    """Its position would count for nothing all at once: the account is not read until somebody has seen to it."""
+    async with opened(kind, tmp_path) as desk:
+        await desk.buy("0.02")
+        desk.down()
+        desk.sim.engine.symbols.pop(BTC)
+        desk.config["symbols"] = (BTC, "ETHUSDT")
+        with pytest.raises(BrokerUnavailable, match="does not trade BTCUSDT: correct `symbols`"):
+            await desk.up()
+
+
+async def test_nothing_that_is_traded_is_no_account(tmp_path: Path) -> None:
+    """Then the configuration is wrong, and nothing else."""
+    with pytest.raises(ExceptionGroup) as caught:
+        async with opened("spot", tmp_path, symbols=("NONEUSDT", "OTHERUSDT")):
+            raise AssertionError
+    assert caught.group_contains(BrokerUnavailable, match="does not trade NONEUSDT, OTHERUSDT: correct")
