@@ -88,6 +88,8 @@ class Book(abc.ABC):
     walks: dict[Slot, Walk] = attrs.field(factory=dict, init=False)
     synced: bool = attrs.field(default=False, init=False)
     """Whether a snapshot was read since the stream began."""
+    begun: int = attrs.field(default=0, init=False)
+    """How often it began anew. A reading of the account that was begun before counts for nothing."""
     overrun: bool = attrs.field(default=False, init=False)
     """Whether the account has to be read anew, since events came that can't be taken in as they came."""
     cash: Decimal = attrs.field(default=NOUGHT, init=False)
@@ -110,6 +112,7 @@ class Book(abc.ABC):
 
     def begin_stream(self) -> None:
         """From now on everything is told; a snapshot has to be read."""
+        self.begun += 1
         self.synced = False
         self.overrun = False
         self._early.clear()

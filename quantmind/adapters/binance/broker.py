@@ -320,7 +320,8 @@ class BinanceBroker:
                     await self.book.news()
             if self.book.unsettled() is None:
                 return
-            self.book.begin_stream()
+            if self.book.synced:  # else it is about to be read, and who does that must not be made to begin again
+                self.book.begin_stream()
         why = self.book.unsettled()
         raise BrokerUnavailable(f"broker {self.name}: the account does not add up: {why}")
 

@@ -111,6 +111,7 @@ class FuturesVenue:
     async def snapshot(self, book: Book, symbols: Sequence[str]) -> None:
         """Read account, positions, open orders and the newest trades, and put them into the book."""
         assert isinstance(book, FuturesBook)
+        begun = book.begun
         orders: list[Order] = []
         fills: dict[str, list[Fill]] = {}
         for symbol in symbols:
@@ -124,7 +125,8 @@ class FuturesVenue:
             book.login = number("account", alias)  # the exchange has a name for it, and no number
         account: FuturesAccount = futures_wire.account(await self._signed(_ACCOUNT, {}, 5))
         holdings = futures_wire.holdings(await self._signed(_RISK, {}, 5))
-        book.install(attrs.evolve(account, holdings=holdings), orders, fills, symbols)
+        if book.begun == begun:
+            book.install(attrs.evolve(account, holdings=holdings), orders, fills, symbols)
 
     async def prices(self, symbols: Sequence[str]) -> list[tuple[str, Decimal, Decimal]]:
         """Best bid and ask of each symbol."""

@@ -76,6 +76,7 @@ class SpotVenue:
     async def snapshot(self, book: Book, symbols: Sequence[str]) -> None:
         """Read account, open orders and the newest trades, and put them into the book."""
         assert isinstance(book, SpotBook)
+        begun = book.begun
         orders: list[Order] = []
         fills: dict[str, list[Fill]] = {}
         for symbol in symbols:
@@ -85,7 +86,8 @@ class SpotVenue:
             )
             fills[symbol] = await self._named(book, symbol, trades)
         account = spot_wire.account(await self._signed("account", {"omitZeroBalances": True}, _W_ACCOUNT))
-        book.install(account, orders, fills, symbols)
+        if book.begun == begun:
+            book.install(account, orders, fills, symbols)
 
     async def prices(self, symbols: Sequence[str]) -> list[tuple[str, Decimal, Decimal]]:
         """Best bid and ask of each symbol."""

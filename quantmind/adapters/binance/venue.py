@@ -109,7 +109,9 @@ class Venue(Protocol):
         ...
 
     async def snapshot(self, book: Book, symbols: Sequence[str]) -> None:
-        """Read the account and put it into the book."""
+        """Read the account and put it into the book, unless that has begun anew meanwhile: what was told in between
+        may be missing.
+        """
         ...
 
     async def prices(self, symbols: Sequence[str]) -> list[tuple[str, Decimal, Decimal]]:
