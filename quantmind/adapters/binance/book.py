@@ -389,7 +389,7 @@ class Book(abc.ABC):
             return
         self.wishes.traded(slot, deal, mark_of(fill))
         if self.walks[slot].is_flat:
-            self.wishes.closed(slot)
+            self.wishes.closed(slot, mark_of(fill))
 
     # What was open before the first trade that the exchange tells: its number and its mean price are carried.
     def _lot_before(self, slot: Slot, amount: Decimal) -> Lot:

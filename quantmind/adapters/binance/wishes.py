@@ -28,6 +28,8 @@ class Wishes:
     file: CarriedFile
     _handed_on: dict[Slot, Carried] = attrs.field(factory=dict, init=False)
     """By the slot: the wishes that its position takes over."""
+    _over: set[int] = attrs.field(factory=set, init=False)
+    """Positions in the file that were closed since they were written down there."""
 
     def of_order(self, ticket: int) -> Carried | None:
         """What is wanted of a waiting order."""
@@ -75,9 +77,12 @@ class Wishes:
         if item is not None and item.waits:
             self.file.keep(drop=(ticket,), whatever=True)
 
-    def closed(self, slot: Slot) -> None:
-        """Its position is closed: what was handed on to it is over with it."""
+    def closed(self, slot: Slot, mark: tuple[int, int]) -> None:
+        """Its position is closed by a trade, and what is wanted of it is over with it. What opens next is another one."""
         self._handed_on.pop(slot, None)
+        known = self.file.position(*slot)
+        if known is not None and mark > known.last:
+            self._over.add(known.ticket)
 
     def traded(self, slot: Slot, deal: Deal, mark: tuple[int, int]) -> None:
         """A trade has changed a position; `mark` is where it stands among others, and each counts once.
@@ -110,8 +115,10 @@ class Wishes:
                 continue
             lot = walk.lot
             open_tickets.add(lot.ticket)
-            before = self.file.items.get(lot.ticket) or self.file.position(*slot)
+            before = self.file.items.get(lot.ticket) or self._before(slot)
             stops = wish or before or Carried(lot.ticket, *slot)
+            if wish is None and stops.amount * lot.amount < 0:
+                stops = Carried(lot.ticket, *slot)  # it was turned, and by which trade the exchange tells no more
             moved = "" if before is None or before.ticket != lot.ticket else before.moved
             kept.append(
                 Carried(
@@ -143,5 +150,11 @@ class Wishes:
                 dropped.append(ticket)
             elif not item.waits:  # its position is closed, and the rest of the order waits
                 kept.append(attrs.evolve(item, waits=True, amount=NOUGHT, cost=NOUGHT))
+        self._over.clear()
         still = [item for item in kept if item.ticket not in dropped]
         self.file.keep(*still, drop=tuple(dropped), whatever=True)
+
+    # The same position under another number: what its first order is called is not told any more.
+    def _before(self, slot: Slot) -> Carried | None:
+        known = self.file.position(*slot)
+        return None if known is None or known.ticket in self._over else known

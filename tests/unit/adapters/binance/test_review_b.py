@@ -2,12 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import attrs
+import pytest
 import trio
+from binance_accounts import futures, order, traded
 from binance_desk import BTC, KINDS, D, opened
+
+from quantmind.adapters.binance.carried import Carried
+from quantmind.adapters.binance.futures_book import FuturesBook
+from quantmind.adapters.binance.names import Role, client_id, tag_number
+from quantmind.adapters.binance.records import Balance, BalancesSaid, Fill, FuturesAccount, Holding
+
+SLOT = (BTC, "BOTH")
+
+
+def filled(tag: str, amount: str, trade: int, role: Role = Role.ORDER) -> Fill:
+    """A trade at 100, as a reading of the account tells it."""
+    said = traded(order(tag, amount), trade, at=10 * trade).fill
+    assert said is not None
+    return attrs.evolve(said, client_id=client_id(role, tag))
+
+
+def read(book: FuturesBook, held: str, fills: Sequence[Fill] = (), price: str = "100", side: str = "BOTH") -> None:
+    """The account is read: it has 1000 USDT and holds so much."""
+    holdings = [Holding(BTC, side, D(held), D(price))] if D(held) else []
+    book.begin_stream()
+    book.install(FuturesAccount([Balance("USDT", D(1000))], holdings, D(0), D(1000)), [], {BTC: fills}, [BTC])
+
+
+def bought(book: FuturesBook, sl: str = "90") -> None:
+    """One coin, with a stop that is wanted."""
+    read(book, "0")
+    book.wishes.order(Carried(tag_number("a"), *SLOT, tag="a", by="a", sl=D(sl), waits=True))
+    book.take(traded(order("a", "1"), 1, at=10))
+    book.take(BalancesSaid([Balance("USDT", D(1000))], 10, [Holding(BTC, "BOTH", D(1), D(100))], "ORDER"))
 
 
 @KINDS
@@ -36,3 +69,35 @@ async def test_what_is_told_while_a_reading_begins_anew_is_not_lost(kind: str, t
         assert position is not None
         assert position.volume == D("0.03")
         assert [deal.volume for deal in await desk.broker.deals(0)] == [D("0.01"), D("0.02")]
+
+
+@pytest.mark.parametrize("again", ["1", "-1"])
+def test_what_was_opened_in_a_gap_has_no_stops_of_what_was_closed_in_it(again: str) -> None:
+    """A position that was closed while nobody looked takes its stops along; the next one is another."""
+    book = futures()
+    bought(book)
+    fills = [filled("a", "1", 1), filled("c", "-1", 2, Role.CLOSE), filled("d", again, 3)]
+    read(book, again, fills)
+    wish = book.wish(SLOT)
+    assert wish is not None
+    assert (wish.ticket, wish.sl) == (tag_number("d"), D(0))
+
+
+def test_the_rest_of_an_order_that_fills_in_a_gap_has_its_stops() -> None:
+    """Though what it had opened before was closed in the same gap."""
+    book = futures()
+    bought(book)
+    read(book, "1", [filled("a", "1", 1), filled("c", "-1", 2, Role.CLOSE), filled("a", "1", 3)])
+    wish = book.wish(SLOT)
+    assert wish is not None
+    assert wish.sl == D(90)
+
+
+def test_a_position_that_was_turned_long_ago_has_no_stops_of_the_other_side() -> None:
+    """The exchange tells the trade that turned it no more."""
+    book = futures()
+    bought(book)
+    read(book, "-1")
+    wish = book.wish(SLOT)
+    assert wish is not None
+    assert wish.sl == D(0)
