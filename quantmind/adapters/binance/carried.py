@@ -121,7 +121,8 @@ class CarriedFile:
         """Keep what is as it is now, forget what is gone.
 
         Args:
-            whatever: it has happened already, so it is remembered though it can't be written; `fault` says so.
+            whatever: it has happened already, so it is remembered though it can't be written; `fault` says so, and it
+                is tried again with whatever is to be kept next.
 
         Raises:
             CarriedFileError: nothing was changed.
@@ -134,13 +135,15 @@ class CarriedFile:
             self._items[item.ticket] = item
         while len(self._items) > MOST:
             del self._items[next(iter(self._items))]
-        if self._items == before:
+        told = self.fault
+        if self._items == before and told is None:
             return
         try:
             self._write()
         except CarriedFileError as error:
             if whatever:
-                logger.error("fail.positions reason=%s", ascii(str(error)))
+                if told is None:
+                    logger.error("fail.positions reason=%s", ascii(str(error)))
                 return
             self._items = before
             raise

@@ -13,7 +13,7 @@ import trio
 from binance_accounts import futures, order, traded
 from binance_desk import BTC, KINDS, D, opened
 
-from quantmind.adapters.binance.carried import Carried
+from quantmind.adapters.binance.carried import Carried, CarriedFile
 from quantmind.adapters.binance.futures_book import FuturesBook
 from quantmind.adapters.binance.names import Role, client_id, tag_number
 from quantmind.adapters.binance.records import Balance, BalancesSaid, Fill, FuturesAccount, Holding
@@ -101,3 +101,15 @@ def test_a_position_that_was_turned_long_ago_has_no_stops_of_the_other_side() ->
     wish = book.wish(SLOT)
     assert wish is not None
     assert wish.sl == D(0)
+
+
+def test_what_could_not_be_written_down_is_written_as_soon_as_it_can_be(tmp_path: Path) -> None:
+    """Though nothing has changed since: a restart would forget it."""
+    folder = tmp_path / "away"
+    file = CarriedFile.open(folder / "positions")
+    file.keep(Carried(1, *SLOT), whatever=True)
+    assert file.fault is not None
+    folder.mkdir()
+    file.keep(Carried(1, *SLOT), whatever=True)
+    assert file.fault is None
+    assert CarriedFile.open(folder / "positions").items == file.items
