@@ -316,6 +316,7 @@ class Book(abc.ABC):
         """What snapshots share: open orders, and each symbol's trades from what was open before them."""
         self.orders.begin(orders, symbols)
         held = self._held()
+        unknown = [slot for slot in self.walks if self.carried.position(*slot) is None]
         traded: dict[Slot, list[Fill]] = defaultdict(list)
         paid: dict[str, list[Fill]] = defaultdict(list)
         for fill in itertools.chain.from_iterable(fills.values()):
@@ -332,7 +333,18 @@ class Book(abc.ABC):
         for event in early:
             self._apply(event)
         self._carry()
+        for slot in unknown:
+            self._adopt(slot)
         self._news.ring()
+
+    # A position of which nothing was written down: the file is lost, or its symbol was not followed for a while.
+    def _adopt(self, slot: Slot) -> None:
+        wish, exits = self.wish(slot), self.exits(slot)
+        if wish is None or wish.sl or wish.tp or not exits.orders:
+            return
+        names = [name_of(order.client_id) for order in exits.orders]
+        by = next((name.tag for name in names if name is not None), "")
+        self.wishes.adopt(wish.ticket, exits.sl, exits.tp, by)
 
     def _go_through(self, slot: Slot, walk: Walk, held: Decimal, trades: Sequence[Fill]) -> None:
         known = self.carried.position(*slot)

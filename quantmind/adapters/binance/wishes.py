@@ -67,9 +67,10 @@ class Wishes:
             before = item.doubt
             self.file.keep(attrs.evolve(item, sl=before.sl, tp=before.tp, by=before.by, doubt=None), whatever=True)
 
-    def adopt(self, ticket: int, sl: Decimal, tp: Decimal) -> None:
-        """Somebody else has set these stops at the exchange, and they are what is wanted from now on."""
-        self.file.keep(attrs.evolve(self.file.items[ticket], sl=sl, tp=tp), whatever=True)
+    def adopt(self, ticket: int, sl: Decimal, tp: Decimal, by: str = "") -> None:
+        """These stops are at the exchange, and are what is wanted from now on; `by` empty: somebody else has set them."""
+        item = self.file.items[ticket]
+        self.file.keep(attrs.evolve(item, sl=sl, tp=tp, by=by or item.by), whatever=True)
 
     def forget(self, ticket: int) -> None:
         """An order has surely not been placed."""

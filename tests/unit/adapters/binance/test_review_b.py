@@ -11,12 +11,14 @@ import attrs
 import pytest
 import trio
 from binance_accounts import futures, order, traded
-from binance_desk import BTC, KINDS, D, opened
+from binance_desk import BTC, KINDS, D, opened, stopped
+from conformance.desk import ORIGIN
 
 from quantmind.adapters.binance.carried import Carried, CarriedFile
 from quantmind.adapters.binance.futures_book import FuturesBook
 from quantmind.adapters.binance.names import Role, client_id, tag_number
 from quantmind.adapters.binance.records import Balance, BalancesSaid, Fill, FuturesAccount, Holding
+from quantmind.domain.orders import Modify
 
 SLOT = (BTC, "BOTH")
 
@@ -113,3 +115,25 @@ def test_what_could_not_be_written_down_is_written_as_soon_as_it_can_be(tmp_path
     file.keep(Carried(1, *SLOT), whatever=True)
     assert file.fault is None
     assert CarriedFile.open(folder / "positions").items == file.items
+
+
+@KINDS
+async def test_a_stop_at_the_exchange_stays_though_the_file_is_lost(kind: str, tmp_path: Path) -> None:
+    """What protects a position is taken back for nothing less than somebody's wish."""
+    async with opened(kind, tmp_path) as desk:
+        placed = await desk.buy("0.01", sl=D(58000), tp=D(63000))
+        assert await stopped(desk, D(58000))
+        desk.down()
+        await trio.sleep(0.1)
+        (tmp_path / "positions").unlink()
+        await desk.up()
+        await trio.sleep(1)
+        position = await desk.position()
+        assert position is not None
+        assert (position.sl, position.tp) == (D(58000), D(63000))
+        await desk.place(Modify(ORIGIN, "c", placed.ticket, new_sl=D(0)))
+        await desk.broker.reread()
+        await trio.sleep(0.5)
+        position = await desk.position()
+        assert position is not None
+        assert (position.sl, position.tp) == (None, D(63000))
