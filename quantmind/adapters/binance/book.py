@@ -314,6 +314,7 @@ class Book(abc.ABC):
 
     def _begin(self, orders: Iterable[Order], fills: Mapping[str, Sequence[Fill]], symbols: Iterable[str]) -> None:
         """What snapshots share: open orders, and each symbol's trades from what was open before them."""
+        self.carried.belongs_to(self.login)
         self.orders.begin(orders, symbols)
         held = self._held()
         unknown = [slot for slot in self.walks if self.carried.position(*slot) is None]

@@ -69,6 +69,12 @@ class Carried:
         return client_id(Role.ORDER, self.tag, self.moved)
 
 
+@attrs.frozen
+class _Kept:
+    account: int
+    items: list[Carried]
+
+
 class CarriedFileError(Exception):
     """The file can't be read or written; says why."""
 
@@ -82,6 +88,8 @@ class CarriedFile:
     """
 
     path: Path | None
+    account: int = attrs.field(default=0, init=False)
+    """Whose they are; 0: it was not said yet."""
     _items: dict[int, Carried] = attrs.field(factory=dict, init=False)
     fault: str | None = attrs.field(default=None, init=False)
     """Why it could not be written last; None: it was."""
@@ -99,11 +107,14 @@ class CarriedFile:
         except OSError as exc:
             raise CarriedFileError(f"{path} can't be read ({exc.strerror})") from exc
         try:
-            items = msgspec.json.decode(raw, type=list[Carried])
+            kept = msgspec.json.decode(raw, type=_Kept | list[Carried])  # once it was a list
         except msgspec.MsgspecError as exc:
             raise CarriedFileError(
                 f"{path} is damaged ({exc}): look at what stops are in force at the exchange, then move the file away"
             ) from exc
+        if isinstance(kept, _Kept):
+            opened.account = kept.account
+        items = kept.items if isinstance(kept, _Kept) else kept
         opened._items = {item.ticket: item for item in items}
         return opened
 
@@ -116,6 +127,16 @@ class CarriedFile:
         """The open position of a symbol."""
         found = (item for item in self._items.values() if (item.symbol, item.key) == (symbol, key) and not item.waits)
         return next(found, None)
+
+    def belongs_to(self, account: int) -> None:
+        """This account is traded now. What is kept of another one says nothing of it, and is forgotten."""
+        if account == self.account:
+            return
+        before, self.account = self.account, account
+        if before and self._items:
+            logger.error("change.account file=%s before=%d now=%d", self.path, before, account)
+            self._items.clear()
+        self._surely_write()
 
     def keep(self, *items: Carried, drop: tuple[int, ...] = (), whatever: bool = False) -> None:
         """Keep what is as it is now, forget what is gone.
@@ -135,24 +156,31 @@ class CarriedFile:
             self._items[item.ticket] = item
         while len(self._items) > MOST:
             del self._items[next(iter(self._items))]
-        told = self.fault
-        if self._items == before and told is None:
+        if self._items == before and self.fault is None:
+            return
+        if whatever:
+            self._surely_write()
             return
         try:
             self._write()
-        except CarriedFileError as error:
-            if whatever:
-                if told is None:
-                    logger.error("fail.positions reason=%s", ascii(str(error)))
-                return
+        except CarriedFileError:
             self._items = before
             raise
+
+    # Or say once that it could not be done.
+    def _surely_write(self) -> None:
+        told = self.fault
+        try:
+            self._write()
+        except CarriedFileError as error:
+            if told is None:
+                logger.error("fail.positions reason=%s", ascii(str(error)))
 
     # As with what is sent, it is there once it is written, whatever becomes of this process.
     def _write(self) -> None:
         if self.path is None:
             return
-        plain: Any = list(self._items.values())
+        plain: Any = _Kept(self.account, list(self._items.values()))
         temporary = self.path.with_name(self.path.name + ".new")
         try:
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600)

@@ -137,3 +137,17 @@ async def test_a_stop_at_the_exchange_stays_though_the_file_is_lost(kind: str, t
         position = await desk.position()
         assert position is not None
         assert (position.sl, position.tp) == (None, D(63000))
+
+
+def test_another_account_has_no_stops_of_the_one_before(tmp_path: Path) -> None:
+    """Whoever begins on a test network and goes on with money must not find its stops on what he holds."""
+    before = futures(tmp_path / "positions")
+    before.login = 5
+    bought(before)
+    for login, stop in ((5, "90"), (6, "0")):
+        after = futures(tmp_path / "positions")
+        after.login = login
+        read(after, "1", price="80")
+        wish = after.wish(SLOT)
+        assert wish is not None
+        assert wish.sl == D(stop)
