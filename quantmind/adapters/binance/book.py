@@ -310,6 +310,11 @@ class Book(abc.ABC):
     def _is_exit(self, order: Order, slot: Slot) -> bool:
         """Whether an open order of this symbol is a stop of this position."""
 
+    def _price_held(self, slot: Slot) -> Decimal:
+        """The mean price of what is held, as the exchange says it; 0: it does not."""
+        del slot
+        return NOUGHT
+
     # --- inside ------------------------------------------------------------------------------------------------------
 
     def _begin(self, orders: Iterable[Order], fills: Mapping[str, Sequence[Fill]], symbols: Iterable[str]) -> None:
@@ -350,9 +355,13 @@ class Book(abc.ABC):
     def _go_through(self, slot: Slot, walk: Walk, held: Decimal, trades: Sequence[Fill]) -> None:
         known = self.carried.position(*slot)
         change = sum((walk.amount_of(fill) for fill in trades), NOUGHT)
-        walk.begin(self._lot_before(slot, held - change))
+        before = self._lot_before(slot, held - change)
+        walk.begin(before)
         for fill in trades:
             self._note(slot, walk.take(fill), fill)
+        price = self._price_held(slot)
+        if before.amount and price and walk.lot.amount == held:
+            walk.lot = attrs.evolve(walk.lot, cost=abs(held) * price)
         if known is not None and known.ticket == walk.lot.ticket:
             self._keep_cost(walk, known, trades)
 

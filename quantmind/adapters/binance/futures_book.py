@@ -73,6 +73,9 @@ class FuturesBook(Book):
     def _held(self) -> Mapping[Slot, Decimal]:
         return {slot: self.holdings[slot].amount if slot in self.holdings else NOUGHT for slot in self.walks}
 
+    def _price_held(self, slot: Slot) -> Decimal:
+        return self.holdings[slot].entry_price if slot in self.holdings else NOUGHT
+
     def _take_balances(self, said: BalancesSaid) -> None:
         for each in said.holdings:
             slot = (each.symbol, each.position_side)

@@ -151,3 +151,15 @@ def test_another_account_has_no_stops_of_the_one_before(tmp_path: Path) -> None:
         wish = after.wish(SLOT)
         assert wish is not None
         assert wish.sl == D(stop)
+
+
+def test_a_position_whose_trades_are_told_no_more_cost_what_the_exchange_says() -> None:
+    """Futures tell the trades of seven days: an older loss is part of the equity all the same."""
+    book = futures()
+    read(book, "2", price="140")
+    sample = book.sample(0.0)
+    (position,) = sample.positions
+    assert (position.price_open, position.profit) == (D(140), D(-80))
+    assert sample.account.equity == D(920)
+    read(book, "3", [filled("b", "1", 1)], price="126.66666667")
+    assert book.sample(0.0).account.equity == D(920)
