@@ -20,7 +20,18 @@ from quantmind.adapters.binance.carried import Carried, CarriedFile
 from quantmind.adapters.binance.names import Role, name_of, number, number_of
 from quantmind.adapters.binance.orders_kept import OrdersKept
 from quantmind.adapters.binance.records import NOUGHT, Balance, BalancesSaid, Fill, Order, OrderSaid
-from quantmind.adapters.binance.walk import MOST_DEALS, Lot, Walk, deals_of, in_order, mark_of, side_of, told_of
+from quantmind.adapters.binance.walk import (
+    MOST_DEALS,
+    Left,
+    Lot,
+    Walk,
+    deals_of,
+    in_order,
+    left_by_no_trade,
+    mark_of,
+    side_of,
+    told_of,
+)
 from quantmind.adapters.binance.wishes import Slot, Wishes
 from quantmind.domain.accounts import Account, Deal, PendingOrder, Position, Sample
 from quantmind.domain.orders import OrderType, Side
@@ -354,25 +365,33 @@ class Book(abc.ABC):
 
     def _go_through(self, slot: Slot, walk: Walk, held: Decimal, trades: Sequence[Fill]) -> None:
         known = self.carried.position(*slot)
-        change = sum((walk.amount_of(fill) for fill in trades), NOUGHT)
-        before = self._lot_before(slot, held - change)
+        changes = [walk.amount_of(fill) for fill in trades]
+        then = Left(held - sum(changes, NOUGHT), [NOUGHT] * len(changes))
+        if walk.base:
+            old = 0 if known is None else sum(mark_of(fill) <= known.last for fill in trades)
+            then = left_by_no_trade(held, changes, old, NOUGHT if known is None else known.amount)
+        before = self._lot_before(slot, then.begin)
         walk.begin(before)
-        for fill in trades:
-            self._note(slot, walk.take(fill), fill)
+        for fill, lost in zip(trades, then.gone, strict=True):
+            deal = walk.take(fill)
+            walk.lose(lost)
+            self._note(slot, deal, fill)
         price = self._price_held(slot)
         if before.amount and price and walk.lot.amount == held:
             walk.lot = attrs.evolve(walk.lot, cost=abs(held) * price)
         if known is not None and known.ticket == walk.lot.ticket:
-            self._keep_cost(walk, known, trades)
+            self._keep_cost(walk, known, trades, then)
 
     # What was paid for a position of which the exchange does not tell all trades any more is what was carried, and the
     # trades since. Reckoned from the mean price and the oldest trade that is told it would be another each time.
-    def _keep_cost(self, walk: Walk, known: Carried, trades: Sequence[Fill]) -> None:
+    def _keep_cost(self, walk: Walk, known: Carried, trades: Sequence[Fill], then: Left) -> None:
         since = Walk(walk.symbol, walk.key, walk.step, walk.charge, base=walk.base)
         since.begin(Lot(known.ticket, known.tag, known.time_msc, known.amount, known.cost))
-        for fill in trades:
+        since.lose(then.first)
+        for fill, lost in zip(trades, then.gone, strict=True):
             if mark_of(fill) > known.last:
                 since.take(fill)
+                since.lose(lost)
         if (since.lot.ticket, since.lot.amount) == (walk.lot.ticket, walk.lot.amount):
             walk.lot = since.lot
             walk.last = max(walk.last, known.last)

@@ -6,8 +6,9 @@ or reversed, and on spot what it made, is found by going through the trades in o
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -126,6 +127,12 @@ class Walk:
         self.deals.append(deal)
         return deal
 
+    def lose(self, amount: Decimal) -> None:
+        """So much has left it by no trade: it was withdrawn, or sold and paid where nobody follows it."""
+        if 0 < amount <= self.lot.amount:
+            part = _share(self.lot.cost, amount, self.lot.amount)
+            self.lot = attrs.evolve(self.lot, amount=self.lot.amount - amount, cost=self.lot.cost - part)
+
     # --- inside ------------------------------------------------------------------------------------------------
 
     def _trade(self, fill: Fill) -> Deal:
@@ -204,6 +211,44 @@ class Walk:
             return Entry.INOUT, profit
         self.lot = attrs.evolve(before, amount=left, cost=before.cost - part)
         return Entry.OUT, profit
+
+
+@attrs.frozen
+class Left:
+    """What there was before some trades, and what has left after each of them by no trade; `first` of it after the last
+    one that was known before.
+    """
+
+    begin: Decimal
+    gone: Sequence[Decimal]
+    first: Decimal = NOUGHT
+
+
+def left_by_no_trade(held: Decimal, changes: Sequence[Decimal], old: int = 0, known: Decimal = NOUGHT) -> Left:
+    """Coins are never owed: where less is held than trades come to, the rest was withdrawn, or sold and paid elsewhere.
+
+    It was so as early as it can have been, after the `old` first changes that had come to `known`.
+    """
+    if not known:
+        return Left(*_never_short(held, changes))
+    begin, gone = _never_short(known, changes[:old])
+    more, later = _never_short(held, [known, *changes[old:]])
+    first = later[0]
+    if not gone:
+        return Left(begin + more - first, later[1:], first)
+    return Left(begin + more, [*gone[:-1], gone[-1] + first, *later[1:]], first)
+
+
+def _never_short(held: Decimal, changes: Sequence[Decimal]) -> tuple[Decimal, list[Decimal]]:
+    levels = list(itertools.accumulate(changes, initial=NOUGHT))
+    begin = max(held - levels[-1], -min(levels))
+    lowest = list(itertools.accumulate(reversed(levels[1:]), min))[::-1]
+    taken, left = NOUGHT, begin + levels[-1] - held
+    gone: list[Decimal] = []
+    for least in lowest:
+        gone.append(min(left - taken, begin + least - taken))
+        taken += gone[-1]
+    return begin, gone
 
 
 def in_order(fills: Iterable[Fill]) -> list[Fill]:

@@ -68,7 +68,7 @@ class Wishes:
             self.file.keep(attrs.evolve(item, sl=before.sl, tp=before.tp, by=before.by, doubt=None), whatever=True)
 
     def adopt(self, ticket: int, sl: Decimal, tp: Decimal, by: str = "") -> None:
-        """These stops are at the exchange, and are what is wanted from now on; `by` empty: somebody else has set them."""
+        """These stops are at the exchange, and wanted from now on; `by` empty: somebody else has set them."""
         item = self.file.items[ticket]
         self.file.keep(attrs.evolve(item, sl=sl, tp=tp, by=by or item.by), whatever=True)
 
@@ -79,10 +79,13 @@ class Wishes:
             self.file.keep(drop=(ticket,), whatever=True)
 
     def closed(self, slot: Slot, mark: tuple[int, int]) -> None:
-        """Its position is closed by a trade, and what is wanted of it is over with it. What opens next is another one."""
+        """Its position is closed by, or right after, a trade, and what is wanted of it is over with it.
+
+        What opens next is another one.
+        """
         self._handed_on.pop(slot, None)
         known = self.file.position(*slot)
-        if known is not None and mark > known.last:
+        if known is not None and mark >= known.last:
             self._over.add(known.ticket)
 
     def traded(self, slot: Slot, deal: Deal, mark: tuple[int, int]) -> None:

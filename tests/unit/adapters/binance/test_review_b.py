@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -10,14 +11,19 @@ from unittest.mock import patch
 import attrs
 import pytest
 import trio
-from binance_accounts import futures, order, traded
+from binance_accounts import futures, order, spot, traded
 from binance_desk import BTC, KINDS, D, opened, stopped
 from conformance.desk import ORIGIN
+from hypothesis import given
+from hypothesis import strategies as st
 
 from quantmind.adapters.binance.carried import Carried, CarriedFile
 from quantmind.adapters.binance.futures_book import FuturesBook
 from quantmind.adapters.binance.names import Role, client_id, tag_number
-from quantmind.adapters.binance.records import Balance, BalancesSaid, Fill, FuturesAccount, Holding
+from quantmind.adapters.binance.records import Balance, BalancesSaid, Fill, FuturesAccount, Holding, SpotAccount
+from quantmind.adapters.binance.spot_book import SpotBook
+from quantmind.adapters.binance.walk import left_by_no_trade
+from quantmind.domain.accounts import Entry
 from quantmind.domain.orders import Modify
 
 SLOT = (BTC, "BOTH")
@@ -163,3 +169,55 @@ def test_a_position_whose_trades_are_told_no_more_cost_what_the_exchange_says() 
     assert sample.account.equity == D(920)
     read(book, "3", [filled("b", "1", 1)], price="126.66666667")
     assert book.sample(0.0).account.equity == D(920)
+
+
+def read_spot(book: SpotBook, held: str, fills: Sequence[Fill] = ()) -> None:
+    """The account is read: so many coins are there."""
+    book.begin_stream()
+    account = SpotAccount(5, True, [Balance("USDT", D(1000)), Balance("BTC", D(held))], 1)
+    book.install(account, [], {BTC: fills}, [BTC])
+
+
+def test_coins_that_are_withdrawn_make_nothing_and_take_no_stop_along() -> None:
+    """What has left a position by no trade was never a short one, and what is left of it is protected as before."""
+    book, bought = spot(), [filled("a", "1", 1), filled("b", "1", 2)]
+    read_spot(book, "0")
+    book.wishes.order(Carried(tag_number("a"), *SLOT, tag="a", by="a", sl=D(90), waits=True))
+    read_spot(book, "2", bought)
+    read_spot(book, "0.7", bought)
+    assert [(deal.entry, deal.profit) for deal in book.deals(0)] == [(Entry.IN, D(0))] * 2
+    wish = book.wish(SLOT)
+    assert wish is not None
+    assert (wish.ticket, wish.sl, wish.amount, wish.cost) == (tag_number("a"), D(90), D("0.7"), D(70))
+    assert book.unsettled() is None
+
+
+def test_coins_that_are_all_withdrawn_take_their_position_along() -> None:
+    """What is bought afterwards is another one, whenever it is read."""
+    book = spot()
+    read_spot(book, "0")
+    book.wishes.order(Carried(tag_number("a"), *SLOT, tag="a", by="a", sl=D(90), waits=True))
+    read_spot(book, "1", [filled("a", "1", 1)])
+    for _ in range(2):
+        read_spot(book, "1", [filled("a", "1", 1), filled("c", "-1", 2), filled("b", "2", 3)])
+        wish = book.wish(SLOT)
+        assert wish is not None
+        assert (wish.ticket, wish.sl, wish.amount) == (tag_number("b"), D(0), D(1))
+
+
+@given(
+    changes=st.lists(st.decimals(-5, 5, places=1), max_size=8),
+    old=st.integers(0, 8),
+    known=st.decimals(0, 20, places=1),
+    held=st.decimals(0, 20, places=1),
+)
+def test_coins_are_never_owed(changes: list[Decimal], old: int, known: Decimal, held: Decimal) -> None:
+    """Whatever is held and was traded: no position is below 0 at any time, and in the end it is what is held."""
+    then = left_by_no_trade(held, changes, min(old, len(changes)), known)
+    level = then.begin
+    assert level >= 0
+    for change, lost in zip(changes, then.gone, strict=True):
+        level += change
+        assert 0 <= lost <= level
+        level -= lost
+    assert level == held
