@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
-from decimal import Decimal
+from decimal import Decimal, localcontext
+from typing import ParamSpec, TypeVar
 
 import attrs
 
@@ -12,7 +14,7 @@ from quantmind.adapters.binance.book import Book, level_of
 from quantmind.adapters.binance.carried import Carried
 from quantmind.adapters.binance.names import Role, client_id
 from quantmind.adapters.binance.records import NOUGHT, Order
-from quantmind.adapters.binance.rules import Rules
+from quantmind.adapters.binance.rules import EXACT, Rules
 from quantmind.adapters.binance.venue import Kind, New, as_changed
 from quantmind.adapters.binance.wishes import Slot
 from quantmind.domain.orders import Close, Filling, Modify, Open, OrderType, Refused, Side
@@ -22,6 +24,19 @@ from quantmind.domain.symbols import SymbolSpec, TradeMode
 LEAST_GTD_S = 600
 """An order's end is at least so far away (futures: goodTillDate, New Order)."""
 _KINDS = {OrderType.MARKET: Kind.MARKET, OrderType.LIMIT: Kind.LIMIT, OrderType.STOP: Kind.STOP}
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+# What somebody asks for may have more digits than usual reckoning holds, which would raise.
+def _exactly(check: Callable[_P, _T]) -> Callable[_P, _T]:
+    @functools.wraps(check)
+    def checked(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        with localcontext(EXACT):
+            return check(*args, **kwargs)
+
+    return checked
 
 
 @attrs.define(eq=False)
@@ -45,6 +60,7 @@ class Checks:
     type_of: Callable[[Kind], str]
     hedges: Callable[[], bool] = lambda: False
 
+    @_exactly
     def open(self, asked: Open, tag: str, *, reduces: bool) -> New | Refused:
         """The order that is to be placed.
 
@@ -99,6 +115,7 @@ class Checks:
         sl, tp = asked.sl or NOUGHT, asked.tp or NOUGHT
         return self._not_offered(spec.name, sl, tp) or self._wrong_stops(spec, new.side, sl, tp, at) or new
 
+    @_exactly
     def close(self, asked: Close, slot: Slot | None) -> Decimal | Refused:
         """The volume that is to be closed: of a whole position as much as one market order may be of."""
         if slot is None:
@@ -124,6 +141,7 @@ class Checks:
             )
         return asked.volume
 
+    @_exactly
     def stops(self, asked: Modify, slot: Slot, before: Carried, sl: Decimal, tp: Decimal) -> Refused | None:
         """Why the stops of a position can't be these."""
         if asked.new_price is not None or asked.new_expiration is not None:
@@ -136,6 +154,7 @@ class Checks:
         wrong = self._not_offered(slot[0], sl, tp)
         return wrong or self._wrong_stops(self.book.specs[slot[0]], position.side, sl, tp, None)
 
+    @_exactly
     def change(self, asked: Modify, order: Order, wish: Carried) -> tuple[Decimal, int, Decimal, Decimal] | Refused:
         """Price, end (Unix milliseconds), stop loss and take profit that a waiting order is to have."""
         strange = self._not_ours(order)
@@ -243,6 +262,12 @@ class Checks:
             if not level.is_finite() or level < 0 or not spec.on_price_grid(level):
                 return Refused(
                     int(Retcode.INVALID_STOPS), f"the {what} {level} is not a multiple of {spec.tick_size} above 0"
+                )
+            rules = self.rules[spec.name]
+            if level < rules.min_price or 0 < rules.max_price < level:
+                bounds = f"{rules.min_price} to {rules.max_price or 'any'}"
+                return Refused(
+                    int(Retcode.INVALID_STOPS), f"the {what} {level} is beyond what {spec.name} takes: {bounds}"
                 )
             if out is not None and (out - level) * sign <= 0:
                 word = "below" if sign > 0 else "above"

@@ -185,3 +185,41 @@ async def test_a_large_position_beyond_its_stop_is_closed_in_parts(kind: str, tm
             return await desk.position() is None
 
         await desk.until(is_flat)
+
+
+HUGE = D("9E+31")
+"""The largest that the protocol lets through."""
+
+
+@KINDS
+async def test_numbers_that_are_too_large_are_refused(kind: str, tmp_path: Path) -> None:
+    """A number that has too many digits to be reckoned with is one that nobody trades, and breaks nothing."""
+    async with opened(kind, tmp_path) as desk:
+        placed = await desk.buy("0.01", sl=D(58000))
+        waits = await desk.buy("0.01", price=D(59000))
+        asked: list[Any] = [
+            Open(ORIGIN, "c", BTC, HUGE, Side.BUY),
+            Open(ORIGIN, "c", BTC, D("0.01"), Side.BUY, sl=HUGE),
+            Open(ORIGIN, "c", BTC, D("0.01"), Side.BUY, tp=HUGE),
+            Open(ORIGIN, "c", BTC, D("0.01"), Side.BUY, OrderType.LIMIT, price=HUGE),
+            Open(ORIGIN, "c", BTC, D("0.01"), Side.BUY, OrderType.STOP, price=HUGE),
+            Open(ORIGIN, "c", BTC, D("0.01"), Side.BUY, price=HUGE, deviation=10),
+            Close(ORIGIN, "c", BTC, placed.ticket, volume=HUGE),
+            Modify(ORIGIN, "c", placed.ticket, new_sl=HUGE),
+            Modify(ORIGIN, "c", placed.ticket, new_tp=HUGE),
+            Modify(ORIGIN, "c", waits.ticket, new_price=HUGE),
+            Modify(ORIGIN, "c", waits.ticket, new_sl=HUGE),
+            Modify(ORIGIN, "c", waits.ticket, new_tp=HUGE),
+        ]
+        for proposal in asked:
+            assert isinstance(await desk.place(proposal), Refused), proposal
+
+
+@KINDS
+async def test_a_stop_that_the_exchange_would_refuse_is_refused_before(kind: str, tmp_path: Path) -> None:
+    """A take profit above the symbol's largest price would leave a position that is open already without any stop."""
+    async with opened(kind, tmp_path) as desk:
+        said = await desk.buy("0.01", sl=D(58000), tp=D(2_000_000))
+        assert isinstance(said, Refused)
+        assert "1000000" in said.comment
+        assert await desk.position() is None
