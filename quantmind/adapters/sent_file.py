@@ -30,7 +30,7 @@ class Sent:
     """One request. `at` is when it went out, Unix seconds; `done` when its answer came, None: it has not.
 
     `what` is the request as it was asked for, `answer` what the terminal said of it. `began` is of a clock that only
-    runs on: when it went out, or when a file that had it was read.
+    runs on: when it went out; None: another process has sent it.
     """
 
     tag: str
@@ -38,7 +38,7 @@ class Sent:
     what: Mapping[str, Any]
     done: float | None = None
     answer: Mapping[str, Any] = attrs.field(factory=dict)
-    began: float = attrs.field(default=0.0, eq=False)
+    began: float | None = attrs.field(default=None, eq=False)
 
 
 class SentFileError(Exception):
@@ -64,8 +64,12 @@ class SentFile:
     """From when on it has everything, Unix seconds: of what was sent earlier it knows nothing."""
     _began: float = attrs.field(init=False)
     _by_tag: dict[str, Sent] = attrs.field(factory=dict, init=False)
+    _is_new: bool = attrs.field(default=True, init=False)
+    """Nobody has begun it before."""
     _descriptor: int | None = attrs.field(default=None, init=False)
     _size: int = attrs.field(default=0, init=False)
+    _most: int = attrs.field(default=REWRITE_BYTES, init=False)
+    """With more bytes it is written anew."""
 
     @since.default
     def _from_now_on(self) -> float:
@@ -103,12 +107,16 @@ class SentFile:
         return tuple(self._by_tag.values())
 
     def age_of(self, one: Sent) -> float:
-        """How long ago it went out at least, in seconds, though the clock was set back since."""
-        return _elapsed(self.clock() - one.at, self.steady() - one.began)
+        """How long ago it went out at least, in seconds, though the clock was set since."""
+        if one.began is not None:
+            return self.steady() - one.began
+        return _elapsed(self.clock() - one.at, self.steady() - self._began)
 
     def whole_for(self) -> float:
         """How long it has everything at least, in seconds."""
-        return _elapsed(self.clock() - self.since, self.steady() - self._began)
+        here = self.steady() - self._began
+        whole = _elapsed(self.clock() - self.since, here)
+        return min(whole, here) if self._is_new else whole
 
     def going(self, tag: str, what: Mapping[str, Any], *, whatever: bool = False) -> None:
         """A request goes out now.
@@ -155,11 +163,11 @@ class SentFile:
             try:
                 said = json.loads(line)
                 if "since" in said:
-                    self.since = float(said["since"])
+                    self.since, self._is_new = float(said["since"]), False
                     continue
                 tag = str(said["tag"])
                 if "what" in said:
-                    self._by_tag[tag] = Sent(tag, float(said["at"]), dict(said["what"]), began=self._began)
+                    self._by_tag[tag] = Sent(tag, float(said["at"]), dict(said["what"]))
                 elif tag in self._by_tag:
                     one = self._by_tag[tag]
                     self._by_tag[tag] = attrs.evolve(one, done=float(said["done"]), answer=dict(said["answer"]))
@@ -186,6 +194,7 @@ class SentFile:
         temporary.replace(path)
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0))
         self._size = len(lines)
+        self._most = max(REWRITE_BYTES, 2 * len(lines))
 
     # Not synced: it outlives this process once it is written, and a machine that lost its power is no longer sending.
     def _write(self, said: Mapping[str, Any]) -> None:
@@ -193,7 +202,7 @@ class SentFile:
             return
         line = b"\n" + json.dumps(said).encode() + b"\n"
         try:
-            if self._size + len(line) > REWRITE_BYTES or self._descriptor is None:
+            if self._size + len(line) > self._most or self._descriptor is None:
                 self._rewrite(self.path)
             assert self._descriptor is not None
             _write_all(self._descriptor, line)

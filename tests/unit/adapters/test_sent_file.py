@@ -87,6 +87,18 @@ def test_it_does_not_grow_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     again.close()
 
 
+def test_a_large_file_is_not_written_anew_for_each_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it keeps may be larger than the size at which it is written anew; each time takes long, and holds up all."""
+    monkeypatch.setattr("quantmind.adapters.sent_file.REWRITE_BYTES", 20_000)
+    synced: list[int] = []
+    monkeypatch.setattr("quantmind.adapters.sent_file.os.fsync", synced.append)
+    opened = SentFile.open(tmp_path / "sent", Wall())
+    for number in range(3000):
+        opened.going(f"t{number}", {"number": number})
+    opened.close()
+    assert len(synced) < 10
+
+
 def test_more_than_it_keeps_is_not_called_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of what was dropped it knows nothing, and says so."""
     monkeypatch.setattr("quantmind.adapters.sent_file.MOST", 10)
@@ -122,6 +134,25 @@ def test_a_clock_that_was_set_back(tmp_path: Path) -> None:
     assert one is not None
     steady.now += 7
     assert again.age_of(one) == 7
+    again.close()
+
+
+def test_a_clock_that_was_set_forward(tmp_path: Path) -> None:
+    """What this process has sent is not older by that, nor is a file older that it began."""
+    wall, steady = Wall(), Wall()
+    opened = SentFile.open(tmp_path / "sent", wall, steady)
+    opened.going("a", {})
+    wall.now += 86_400
+    steady.now += 5
+    one = opened.get("a")
+    assert one is not None
+    opened.answered("a", {"pending": True})
+    assert (opened.age_of(one), opened.age_of(opened.requests[0]), opened.whole_for()) == (5, 5, 5)
+    opened.close()
+    again = SentFile.open(tmp_path / "sent", wall, steady)
+    one = again.get("a")
+    assert one is not None
+    assert (again.age_of(one), again.whole_for()) == (86_400, 86_400)
     again.close()
 
 
