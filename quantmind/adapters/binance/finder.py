@@ -16,19 +16,21 @@ import attrs
 from quantmind.adapters.binance.book import Book, level_of
 from quantmind.adapters.binance.desk import Desk
 from quantmind.adapters.binance.errors import BinanceError
-from quantmind.adapters.binance.names import Role, client_id, name_of, tag_number
+from quantmind.adapters.binance.names import Role, client_id, name_of, number_of, tag_number
 from quantmind.adapters.binance.outcomes import (
     NEVER,
     cancelled,
     changed_nothing,
     changed_of,
     kept,
+    of_history,
     placed_of,
     read,
     stops_changed,
 )
 from quantmind.adapters.binance.records import Life, Order
 from quantmind.adapters.binance.venue import Venue
+from quantmind.adapters.binance.walk import side_of
 from quantmind.adapters.binance.wishes import Slot
 from quantmind.adapters.sent_file import Sent, SentFile
 from quantmind.domain.orders import Absent, Placed, Refused
@@ -36,6 +38,8 @@ from quantmind.errors import BrokerUnavailable
 
 SPARE_S: Final = 1.0
 """Beyond recvWindow, for a clock that is a little off and a request that is in the exchange's hands already."""
+HISTORY_S: Final = 3600.0
+"""An order that was over for so long, and whose trades the account does not tell, had them before what it tells."""
 
 Found = Placed | Absent | None
 
@@ -231,19 +235,41 @@ class Finder:
         return cancelled(int(what["ticket"]), order.quantity - order.filled)
 
     async def _placed(self, order: Order, slot: Slot) -> Placed:
-        return placed_of(self.book, await self._now(order), slot)
+        now = await self._now(order)
+        return self._of_history(now, slot) if self._is_history(now) else placed_of(self.book, now, slot)
 
     async def _changed(self, order: Order, slot: Slot, what: Mapping[str, Any]) -> Placed:
-        return changed_of(self.book, await self._now(order), slot, int(what.get("deals", 0)))
+        now = await self._now(order)
+        if self._is_history(now):
+            return self._of_history(now, slot)
+        return changed_of(self.book, now, slot, int(what.get("deals", 0)))
 
     # An order as it is now, with its trades in the book.
     async def _now(self, order: Order) -> Order:
+        if self._is_history(order):
+            return order
         self.book.answered(order)
         current: Order | None = order
         if order.conditional and order.life is Life.TRIGGERED:
             current = await self.venue.look_again(order)
         current = current or order
-        if current.filled:
+        if current.filled and not self._is_history(current):
             self.book.answered(current)
             await self.desk.learn_fills(current)
         return current
+
+    # No trade has handed on the stops that were wanted of it.
+    def _of_history(self, order: Order, slot: Slot) -> Placed:
+        wish, position = self.book.wishes.of_order(number_of(order)), self.book.wish(slot)
+        if wish is None or not wish.waits or position is None or position.sl or position.tp:
+            return of_history(self.book, order)
+        if side_of(self.book.walks[slot].lot.amount) is order.side:
+            self.book.wishes.inherit(position.ticket, wish)
+            self.book.poke()
+        return of_history(self.book, order)
+
+    # Its trades are in what was held when the account was read; taken in once more they would change the position.
+    def _is_history(self, order: Order) -> bool:
+        is_over = order.life in (Life.FILLED, Life.ENDED) and order.filled > 0
+        age_s = self.desk.clock() - order.updated_msc / 1000
+        return is_over and age_s > HISTORY_S and self.book.told_of(order) < order.filled

@@ -73,6 +73,19 @@ def _placed(book: Book, order: Order, slot: Slot, deals: Sequence[Deal]) -> Plac
     )
 
 
+def of_history(book: Book, order: Order) -> Placed:
+    """What an order came to that was filled so long ago that its trades are told no more: by what it says of itself."""
+    ticket, average = number_of(order), order.average
+    return Placed(
+        retcode=int(Retcode.DONE_PARTIAL if order.filled < order.quantity else Retcode.DONE),
+        order=ticket,
+        ticket=ticket,
+        price=None if average is None else average.quantize(book.specs[order.symbol].point.scaleb(-5)),
+        volume=order.filled,
+        comment="It was filled; the exchange tells its trades no more",
+    )
+
+
 def changed_of(book: Book, order: Order, slot: Slot, known: int) -> Placed:
     """What a change of a waiting order has come to: it waits, for what of it is not filled, or as `placed_of`.
 

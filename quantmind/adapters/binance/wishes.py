@@ -72,6 +72,11 @@ class Wishes:
         item = self.file.items[ticket]
         self.file.keep(attrs.evolve(item, sl=sl, tp=tp, by=by or item.by), whatever=True)
 
+    def inherit(self, ticket: int, wish: Carried) -> None:
+        """An open position without stops gets those of an order that has filled, and of whose trades nobody told."""
+        item = attrs.evolve(self.file.items[ticket], sl=wish.sl, tp=wish.tp, by=wish.by or wish.tag)
+        self.file.keep(item, drop=(wish.ticket,), whatever=True)
+
     def forget(self, ticket: int) -> None:
         """An order has surely not been placed."""
         item = self.file.items.get(ticket)

@@ -13,10 +13,11 @@ from binance_desk import BTC, KINDS, D, opened, stopped
 from conformance.binance_subject import symbols
 from conformance.desk import ORIGIN, new_tag
 
-from quantmind.adapters.binance import spot_wire
+from quantmind.adapters.binance import finder, futures_wire, spot_wire
 from quantmind.adapters.binance.budget import Budget, Limit
 from quantmind.adapters.binance.errors import NotSent, Refusal
 from quantmind.adapters.binance.futures_venue import FuturesVenue
+from quantmind.adapters.binance.spot_venue import SpotVenue
 from quantmind.domain.orders import Close, Modify, Open, OrderType, Placed, Refused, Side, Unknown
 from quantmind.errors import BrokerUnavailable
 from quantmind.testing.binance.futures_engine import FuturesEngine
@@ -223,3 +224,56 @@ async def test_a_stop_that_the_exchange_would_refuse_is_refused_before(kind: str
         assert isinstance(said, Refused)
         assert "1000000" in said.comment
         assert await desk.position() is None
+
+
+WIRES: Any = {"spot": spot_wire, "futures": futures_wire}
+
+
+@KINDS
+async def test_an_order_whose_trades_are_told_no_more_is_found(kind: str, tmp_path: Path) -> None:
+    """It filled while nobody was there, too long ago: what it says of itself counts, and its position gets its stop."""
+    async with opened(kind, tmp_path) as desk:
+        tag = new_tag()
+        await desk.buy("0.01", tag, price=D(59000), sl=D(57000))
+        desk.down()
+        desk.sim.quote(BTC, "58999", "59000")
+        with patch.object(WIRES[kind], "trades", lambda body: []), patch.object(finder, "HISTORY_S", 0.0):
+            await desk.up()
+            found = await desk.broker.find(tag)
+            assert isinstance(found, Placed)
+            assert (found.volume, found.price, found.pending) == (D("0.01"), D(59000), False)
+            with trio.fail_after(0.9):
+                position = await desk.position()
+            assert position is not None
+            assert position.volume == D("0.01")
+            assert await desk.until(lambda: stopped(desk, D(57000)))
+
+
+async def test_an_old_trade_that_is_asked_for_does_not_touch_the_position(tmp_path: Path) -> None:
+    """It is in what is held already; taken in once more it would have closed the position, and with it its stop."""
+    async with opened("spot", tmp_path) as desk:
+        first = await desk.buy("0.01")
+        tag = new_tag()
+        await desk.place(Close(ORIGIN, "c", BTC, first.ticket), tag)
+        before = desk.broker.book.deals(0)[-1].time_msc
+        await trio.sleep(0.01)
+        await desk.buy("0.01", sl=D(57000))
+        assert await desk.until(lambda: stopped(desk, D(57000)))
+        desk.down()
+        sent = (tmp_path / "sent").read_text().splitlines()
+        (tmp_path / "sent").write_text("\n".join(line for line in sent if f'"{tag}", "done"' not in line))
+        real = SpotVenue.snapshot
+
+        async def snapshot(venue: Any, book: Any, names: Any) -> None:
+            trades = spot_wire.trades
+            with patch.object(spot_wire, "trades", lambda body: [t for t in trades(body) if t.time_msc > before]):
+                await real(venue, book, names)
+
+        with patch.object(SpotVenue, "snapshot", snapshot), patch.object(finder, "HISTORY_S", 0.0):
+            await desk.up()
+            found = await desk.broker.find(tag)
+            assert await stopped(desk, D(57000))
+            await trio.sleep(1)
+            assert await stopped(desk, D(57000))
+        assert isinstance(found, Placed)
+        assert found.volume == D("0.01")
