@@ -112,6 +112,8 @@ class Finder:
             self.sent.answered(tag, {"absent": True})
             if what.get("kind") == "order":
                 self.book.wishes.forget(tag_number(tag))
+            elif what.get("kind") == "move":
+                self._keeps_its_name(what)
             return Absent()
         if sent.done is None and not found.pending:
             self.sent.answered(tag, kept(found))
@@ -167,6 +169,12 @@ class Finder:
         if wish is not None:
             self.book.wishes.order(self.book.from_now(wish, Decimal(what["sl"]), Decimal(what["tp"])), whatever=True)
         return await self._changed(order, slot, what)
+
+    # What is wanted of the order was written down under the name that it was about to have.
+    def _keeps_its_name(self, what: Mapping[str, Any]) -> None:
+        wish, old = self.book.wishes.of_order(int(what["ticket"])), name_of(what["old"])
+        if wish is not None and wish.tag and old is not None and wish.order_id == what["new"]:
+            self.book.wishes.order(attrs.evolve(wish, moved=old.by), whatever=True)
 
     def _may_be_of_another(self, move: Sent) -> bool:
         return any(each.tag != move.tag for each in self._of_same_order(move.what, "move", "cancel"))

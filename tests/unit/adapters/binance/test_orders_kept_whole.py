@@ -18,7 +18,7 @@ from quantmind.adapters.binance.budget import Budget, Limit
 from quantmind.adapters.binance.errors import NotSent, Refusal
 from quantmind.adapters.binance.futures_venue import FuturesVenue
 from quantmind.adapters.binance.spot_venue import SpotVenue
-from quantmind.domain.orders import Close, Modify, Open, OrderType, Placed, Refused, Side, Unknown
+from quantmind.domain.orders import Absent, Cancel, Close, Modify, Open, OrderType, Placed, Refused, Side, Unknown
 from quantmind.errors import BrokerUnavailable
 from quantmind.testing.binance.futures_engine import FuturesEngine
 from quantmind.testing.binance.spot_engine import SpotEngine
@@ -277,3 +277,21 @@ async def test_an_old_trade_that_is_asked_for_does_not_touch_the_position(tmp_pa
             assert await stopped(desk, D(57000))
         assert isinstance(found, Placed)
         assert found.volume == D("0.01")
+
+
+@KINDS
+async def test_a_move_that_never_arrived_leaves_the_name_of_its_order(kind: str, tmp_path: Path) -> None:
+    """Once it is known to be absent, what is wanted of the order goes with it as it is, and ends when it ends."""
+    async with opened(kind, tmp_path) as desk:
+        placed = await desk.place(
+            Open(ORIGIN, "c", BTC, D("0.01"), Side.BUY, OrderType.LIMIT, price=D(59000), sl=D(57000))
+        )
+        await desk.place(Modify(ORIGIN, "c", placed.ticket, new_price=D(58900)))
+        desk.sim.faults.lose = "request"
+        tag = new_tag()
+        assert isinstance(await desk.place(Modify(ORIGIN, "c", placed.ticket, new_price=D(58500)), tag), Unknown)
+        desk.sim.faults.lose = None
+        assert isinstance(await desk.until(lambda: desk.broker.find(tag)), Absent)
+        assert isinstance(await desk.place(Cancel(ORIGIN, "c", placed.ticket)), Placed)
+        await desk.broker.sample()
+        assert desk.broker.book.carried.items == {}
