@@ -143,7 +143,7 @@ class Desk:
             else:
                 self._going(tag, what, whatever=reduces)
                 outcome, doubt = await self._send(new, slot), None
-        except (NotSent, Refusal):
+        except (NotSent, Refusal, SentFileError):
             self.book.wishes.forget(tag_number(tag))
             raise
         if isinstance(outcome, Placed) and not outcome.pending:

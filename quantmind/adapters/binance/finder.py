@@ -122,6 +122,9 @@ class Finder:
     # By another process that kept no file, or one whose file is lost: its symbol is not known.
     async def _find_unwritten(self, tag: str) -> Found:
         for symbol in self.symbols():
+            waits = self._waits_as(symbol, client_id(Role.ORDER, tag))
+            if waits is not None:
+                return await self._placed(waits, (symbol, waits.position_side))
             for role in (Role.ORDER, Role.CLOSE):
                 said = client_id(role, tag)
                 for conditional in (False, True):
@@ -135,7 +138,7 @@ class Finder:
     async def _find_order(self, what: Mapping[str, Any]) -> Placed | None:
         order = await self.venue.look(what["symbol"], what["id"], conditional=bool(what["conditional"]))
         if order is None or (order.life is Life.ENDED and not order.filled):
-            order = self._moved_since(what) or await self._look_moved(what) or order
+            order = self._waits_as(what["symbol"], what["id"]) or await self._look_moved(what) or order
         return None if order is None else await self._placed(order, (what["symbol"], what["key"]))
 
     async def _look_moved(self, what: Mapping[str, Any]) -> Order | None:
@@ -145,10 +148,10 @@ class Finder:
             return None
         return await self.venue.look(what["symbol"], wish.order_id, conditional=bool(what["conditional"]))
 
-    # An order that was moved has another name since.
-    def _moved_since(self, what: Mapping[str, Any]) -> Order | None:
-        of_symbol = (order for order in self.book.orders if order.symbol == what["symbol"])
-        return next((order for order in of_symbol if order.client_id.startswith(what["id"])), None)
+    # An order that was moved has another name since, which begins as its first one.
+    def _waits_as(self, symbol: str, said: str) -> Order | None:
+        of_symbol = (order for order in self.book.orders if order.symbol == symbol)
+        return next((order for order in of_symbol if order.client_id.startswith(said)), None)
 
     async def _find_moved(self, what: Mapping[str, Any], sent: Sent) -> Placed | None:
         symbol, slot = what["symbol"], (what["symbol"], what["key"])

@@ -295,3 +295,30 @@ async def test_a_move_that_never_arrived_leaves_the_name_of_its_order(kind: str,
         assert isinstance(await desk.place(Cancel(ORIGIN, "c", placed.ticket)), Placed)
         await desk.broker.sample()
         assert desk.broker.book.carried.items == {}
+
+
+@KINDS
+async def test_an_order_that_was_moved_is_found_without_the_file(kind: str, tmp_path: Path) -> None:
+    """The file of what was sent is lost; the name that the order has now begins as the one that it had at first."""
+    async with opened(kind, tmp_path) as desk:
+        tag = new_tag()
+        placed = await desk.place(Open(ORIGIN, "c", BTC, D("0.01"), Side.BUY, OrderType.STOP, price=D(61000)), tag)
+        assert isinstance(await desk.place(Modify(ORIGIN, "c", placed.ticket, new_price=D(61500))), Placed)
+        desk.down()
+        (tmp_path / "sent").unlink()
+        await desk.up()
+        found = await desk.broker.find(tag)
+        assert isinstance(found, Placed)
+        assert found.pending
+
+
+@KINDS
+async def test_an_order_that_can_not_be_written_down_leaves_no_wish(kind: str, tmp_path: Path) -> None:
+    """It was never sent, so nothing is wanted of it."""
+    async with opened(kind, tmp_path) as desk:
+        sent = desk.broker.desk.sent
+        sent.path = tmp_path / "none" / "sent"
+        sent.close()
+        with pytest.raises(BrokerUnavailable, match="nothing was sent"):
+            await desk.buy("0.01", price=D(59000), sl=D(58000))
+        assert desk.broker.book.carried.items == {}
