@@ -41,6 +41,7 @@ IDLE_S: Final = 20.0
 LONGEST_WORDS: Final = 1000
 """Characters of what the exchange says that are kept."""
 
+_NO_SUCH_PATH: Final = 404
 _IS_ERROR: Final = re.compile(rb'\s*\{\s*"code"\s*:\s*-')
 """An error that came with a 200."""
 _KEY: Final = re.compile(r"[!-~]+")
@@ -296,6 +297,8 @@ class Api:
             said = _Said()
         code = said.code if isinstance(said.code, int) else 0
         words = self._tame(said.msg) or f"{self.where} answered {what} with HTTP {status} and without words"
+        if status == _NO_SUCH_PATH and code == 0:
+            words += "; check base_url: spot and futures have different addresses"
         if is_ban(status):
             self.budget.refused(status, code, response.headers.get("retry-after"), said.msg)
             logger.warning("pause.requests host=%s status=%d code=%d until=%s", self.where, status, code, self._until())

@@ -259,6 +259,7 @@ async def test_connection_closed_while_idle() -> None:
         (400, {"code": -2010, "msg": "Market is closed."}, -2010, "Market is closed."),
         (401, {"code": -2015, "msg": "Invalid API-key."}, -2015, "Invalid API-key."),
         (403, b"<html>Forbidden</html>", 0, "HTTP 403 and without words"),
+        (404, b"<html>Not Found</html>", 0, "HTTP 404 and without words; check base_url: spot and futures"),
         (404, b"", 0, "HTTP 404"),
         (301, b"", 0, "HTTP 301"),
         (400, {"code": "-1", "msg": 7}, 0, "HTTP 400"),
