@@ -17,7 +17,7 @@ from quantmind.adapters.binance.records import NOUGHT, Order
 from quantmind.adapters.binance.rules import EXACT, Rules
 from quantmind.adapters.binance.venue import Kind, New, as_changed
 from quantmind.adapters.binance.wishes import Slot
-from quantmind.domain.orders import Close, Filling, Modify, Open, OrderType, Refused, Side
+from quantmind.domain.orders import Close, Filling, Modify, Open, OrderType, Proposal, Refused, Side
 from quantmind.domain.retcodes import Retcode
 from quantmind.domain.symbols import SymbolSpec, TradeMode
 
@@ -181,6 +181,16 @@ class Checks:
         if filtered is not None:
             return filtered
         return self._wrong_stops(spec, order.side, sl, tp, price) or (price, expires_msc, sl, tp)
+
+    def with_way_out(self, refused: Refused, asked: Proposal) -> Refused:
+        """A refusal by the exchange; one of a market order that is worth too little says how much would be enough."""
+        if not isinstance(asked, Open) or asked.side is None or "notional" not in refused.comment.lower():
+            return refused
+        price = self.book.price_out(asked.symbol, asked.side.opposite)
+        least = None if price is None else filters.least_at(self.rules[asked.symbol], price)
+        if least is None:
+            return refused
+        return attrs.evolve(refused, comment=f"{refused.comment}; at {price:f} use {least.normalize():f} or more"[:400])
 
     def key_of(self, side: Side) -> str:
         """The position side of an order that opens."""

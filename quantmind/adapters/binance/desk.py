@@ -73,7 +73,7 @@ class Desk:
         except (SentFileError, CarriedFileError) as error:
             raise BrokerUnavailable(f"broker {self.name}: {error}; nothing was sent") from None
         except Refusal as refusal:
-            outcome = refused(refusal)
+            outcome = self.checks.with_way_out(refused(refusal), order.proposal)
         except OutcomeUnknown as error:
             return Unknown(str(error))
         if not isinstance(outcome, Unknown) and self.sent.get(tag) is not None:

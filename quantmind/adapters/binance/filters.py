@@ -110,6 +110,15 @@ def at_market(rules: Rules, quantity: Decimal) -> Decimal:
     return part if part and part >= both.least else quantity
 
 
+def least_at(rules: Rules, price: Decimal) -> Decimal | None:
+    """The smallest quantity that is worth enough in a market order at this price; None: any is, or none."""
+    with localcontext(EXACT):
+        worth = max((each.least for each in rules.notionals if each.least_at_market), default=NOUGHT)
+        lot = _both(rules.lot, rules.market_lot)
+        unit = lot.step or _unit(rules.quantity_digits)
+        return _nearest(NOUGHT, max(worth / price, lot.least), lot.most, unit) if worth and price > 0 else None
+
+
 # --- the symbol, and the form of the order ---------------------------------------------------------------------------
 
 

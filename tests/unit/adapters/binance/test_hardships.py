@@ -23,6 +23,7 @@ from quantmind.domain.orders import Absent, Cancel, Close, Modify, Open, OrderTy
 from quantmind.errors import BrokerUnavailable
 from quantmind.testing.binance import exchange
 from quantmind.testing.binance.faults import Held
+from quantmind.testing.binance.futures_engine import FuturesEngine
 from quantmind.testing.binance.spot_engine import SpotEngine
 
 VENUE: dict[str, Any] = {"spot": SpotVenue, "futures": FuturesVenue}
@@ -377,3 +378,16 @@ async def test_nothing_that_is_traded_is_no_account(tmp_path: Path) -> None:
         async with opened("spot", tmp_path, symbols=("NONEUSDT", "OTHERUSDT")):
             raise AssertionError
     assert caught.group_contains(BrokerUnavailable, match="does not trade NONEUSDT, OTHERUSDT: correct")
+
+
+@KINDS
+async def test_a_market_order_that_is_worth_too_little_says_how_much_is_enough(kind: str, tmp_path: Path) -> None:
+    """The exchange goes by a price of its own, and names neither it nor an amount."""
+    engine = (SpotEngine if kind == "spot" else FuturesEngine)(balances={"USDT": D(1_000_000)})
+    async with opened(kind, tmp_path, engine=engine) as desk:
+        step = desk.broker.rules[BTC].lot.step
+        outcome = await desk.buy(f"{step:f}")
+        assert isinstance(outcome, Refused)
+        enough = D(outcome.comment.rpartition("use ")[2].split()[0])
+        assert isinstance(await desk.buy(f"{enough:f}"), Placed)
+        assert isinstance(await desk.buy(f"{enough - step:f}"), Refused)
