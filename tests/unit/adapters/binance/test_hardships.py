@@ -188,7 +188,7 @@ async def test_how_old_a_move_is_counts_from_when_it_goes_out(kind: str, tmp_pat
     """It waited for the stops of its symbol before that."""
     async with opened(kind, tmp_path) as desk, trio.open_nursery() as nursery:
         placed = await desk.buy(price=D(59000))
-        desk.sim.faults.lose, desk.sim.faults.late_s = "late", 0.25
+        desk.sim.faults.lose, desk.sim.faults.late_s = "late", 0.1
         tag, said = new_tag(), trio.Event()
 
         async def move():
