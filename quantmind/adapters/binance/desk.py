@@ -240,27 +240,37 @@ class Desk:
             return Refused(int(Retcode.POSITION_CLOSED), f"there is no position or waiting order {asked.ticket}")
         return await self._change_order(asked, tag, order.symbol)
 
+    # One change after the other: what is wanted while another one is under way would be taken for that one's.
     async def _change_stops(self, asked: Modify, tag: str, slot: Slot) -> Outcome:
+        said: Placed | Refused | Doubt = Doubt("it was given up")
+        try:
+            async with self.keeper.lock(slot[0]):
+                said = await self._change_stops_locked(asked, tag, slot)
+        finally:
+            if isinstance(said, Doubt):
+                self.book.poke()  # whoever keeps them goes on with it
+        return Unknown(said.reason) if isinstance(said, Doubt) else said
+
+    async def _change_stops_locked(self, asked: Modify, tag: str, slot: Slot) -> Placed | Refused | Doubt:
         before = self.book.wish(slot)
-        assert before is not None
+        if before is None or before.ticket != asked.ticket:
+            return Refused(int(Retcode.POSITION_CLOSED), f"the position {asked.ticket} is not open any more")
         sl = before.sl if asked.new_sl is None else asked.new_sl
         tp = before.tp if asked.new_tp is None else asked.new_tp
         wrong = self.checks.stops(asked, slot, before, sl, tp)
         if wrong is not None:
             return wrong
+        # Only now: how old a request is counts from when it goes out.
         self._going(
             tag,
             {"kind": "stops", "symbol": slot[0], "key": slot[1], "ticket": asked.ticket, "sl": str(sl), "tp": str(tp)},
         )
         self.book.wishes.position(asked.ticket, sl, tp, tag, self.clock() + self.window_s)
-        said = await self.keeper.keep(slot)
+        said = await self.keeper.keep_locked(slot)
         if isinstance(said, Refused):
             self.book.wishes.undone(asked.ticket)
-            await self.keeper.keep(slot)
-            return said
-        if isinstance(said, Doubt):
-            return Unknown(said.reason)
-        return stops_changed(asked.ticket, sl, tp)
+            await self.keeper.keep_locked(slot)
+        return stops_changed(asked.ticket, sl, tp) if said is None else said
 
     async def _change_order(self, asked: Modify, tag: str, symbol: str) -> Outcome:
         async with self.keeper.lock(symbol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -226,6 +227,7 @@ async def test_a_stop_that_the_exchange_would_refuse_is_refused_before(kind: str
         assert await desk.position() is None
 
 
+VENUE: Any = {"spot": SpotVenue, "futures": FuturesVenue}
 WIRES: Any = {"spot": spot_wire, "futures": futures_wire}
 
 
@@ -322,3 +324,30 @@ async def test_an_order_that_can_not_be_written_down_leaves_no_wish(kind: str, t
         with pytest.raises(BrokerUnavailable, match="nothing was sent"):
             await desk.buy("0.01", price=D(59000), sl=D(58000))
         assert desk.broker.book.carried.items == {}
+
+
+@KINDS
+async def test_a_refused_change_of_stops_is_not_wanted_after_it(kind: str, tmp_path: Path) -> None:
+    """Another change was under way as it was asked for; the stops are as that one made them, and stay so."""
+    async with opened(kind, tmp_path) as desk, trio.open_nursery() as nursery:
+        placed = await desk.buy("0.01", sl=D(57000))
+        real, said = VENUE[kind].set_stops, {}
+
+        async def set_stops(venue: Any, stops: Any) -> Any:
+            if stops.sl == D(59000):
+                raise Refusal(-2021, "Order would immediately trigger.")
+            await trio.sleep(0.3)
+            return await real(venue, stops)
+
+        async def change(level: Decimal) -> None:
+            said[level] = await desk.place(Modify(ORIGIN, "c", placed.ticket, new_sl=level))
+
+        with patch.object(VENUE[kind], "set_stops", set_stops):
+            nursery.start_soon(change, D(58000))
+            await trio.sleep(0.1)
+            await change(D(59000))
+            assert isinstance(said[D(59000)], Refused)
+            assert isinstance(said[D(58000)], Placed)
+            wanted = [(item.sl, item.doubt) for item in desk.broker.book.carried.items.values()]
+            assert wanted == [(D(58000), None)]
+        assert await stopped(desk, D(58000))
