@@ -284,6 +284,10 @@ class Desk:
             if isinstance(checked, Refused):
                 return checked
             price, expires_msc, sl, tp = checked
+            if (sl or tp) and not wish.tag:
+                return Refused(
+                    int(Retcode.INVALID_STOPS), "the order was not placed by this gateway, which keeps no stops for it"
+                )
             name = name_of(order.client_id)
             moves = (price, expires_msc) != (level_of(order), order.expires_msc)
             said = client_id(Role.ORDER, tag) if name is None else client_id(name.role, name.tag, tag)
@@ -313,10 +317,6 @@ class Desk:
             if wish.tag:
                 wish = attrs.evolve(self.book.from_now(wish, sl, tp), by=tag, moved=_moved_by(moved.client_id))
                 self.book.wishes.order(wish, whatever=moves)
-            elif sl or tp:
-                return Refused(
-                    int(Retcode.INVALID_STOPS), "the order was not placed by this gateway, which keeps no stops for it"
-                )
             if moves:
                 self.book.answered(moved)
         slot = (order.symbol, order.position_side)

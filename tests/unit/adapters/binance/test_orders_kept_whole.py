@@ -351,3 +351,18 @@ async def test_a_refused_change_of_stops_is_not_wanted_after_it(kind: str, tmp_p
             wanted = [(item.sl, item.doubt) for item in desk.broker.book.carried.items.values()]
             assert wanted == [(D(58000), None)]
         assert await stopped(desk, D(58000))
+
+
+@KINDS
+async def test_another_s_order_is_not_moved_where_its_stops_are_refused(kind: str, tmp_path: Path) -> None:
+    """What is told as refused has changed nothing."""
+    async with opened(kind, tmp_path) as desk:
+        params = {"symbol": BTC, "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "price": "59000"}
+        path = "/api/v3/order" if kind == "spot" else "/fapi/v1/order"
+        desk.sim.engine.handle("POST", path, params | {"quantity": "0.01"})
+        await trio.sleep(0.2)
+        (order,) = (await desk.broker.sample()).orders
+        said = await desk.place(Modify(ORIGIN, "c", order.ticket, new_price=D(58000), new_sl=D(57000)))
+        assert isinstance(said, Refused)
+        await trio.sleep(0.2)
+        assert (await desk.broker.sample()).orders == [order]
