@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from decimal import Decimal, localcontext
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
 from typing import ParamSpec, TypeVar
 
 import attrs
@@ -243,7 +243,10 @@ class Checks:
         if new.kind is not Kind.MARKET or asked.deviation is None or not _is_price(asked.price):
             return new
         assert asked.price is not None
-        worst = spec.round_price(asked.price + asked.deviation * spec.point * new.side.sign)
+        worst = asked.price + asked.deviation * spec.point * new.side.sign
+        # The last tick that is not beyond it: a tick may be several points.
+        ticks = (worst / spec.tick_size).to_integral_value(ROUND_FLOOR if new.side is Side.BUY else ROUND_CEILING)
+        worst = (ticks * spec.tick_size).quantize(spec.point)
         return attrs.evolve(new, kind=Kind.LIMIT, price=worst, at_once=True)
 
     def _wrong_end(self, expiration: float | None) -> Refused | None:

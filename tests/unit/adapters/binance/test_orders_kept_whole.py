@@ -366,3 +366,18 @@ async def test_another_s_order_is_not_moved_where_its_stops_are_refused(kind: st
         assert isinstance(said, Refused)
         await trio.sleep(0.2)
         assert (await desk.broker.sample()).orders == [order]
+
+
+@KINDS
+@pytest.mark.parametrize(("side", "quoted"), [(Side.BUY, ("60000", "60000.5")), (Side.SELL, ("59999.5", "60000"))])
+async def test_no_price_is_worse_than_the_deviation_allows(
+    kind: str, side: Side, quoted: tuple[str, str], tmp_path: Path
+) -> None:
+    """Where a tick is several points the worst price is the last tick within it, and not the nearest one."""
+    rows = [attrs.evolve(each, tick=D("0.5")) for each in symbols()]
+    engine = (SpotEngine if kind == "spot" else FuturesEngine)(rows, balances={"USDT": D(1_000_000), "BTC": D(1)})
+    async with opened(kind, tmp_path, engine=engine) as desk:
+        desk.sim.quote(BTC, *quoted)
+        await trio.sleep(0.1)
+        said = await desk.place(Open(ORIGIN, "c", BTC, D("0.01"), side, price=D(60000), deviation=3))
+        assert isinstance(said, Refused)
