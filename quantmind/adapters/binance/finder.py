@@ -166,7 +166,10 @@ class Finder:
             order = await self.venue.look(symbol, what["old"], conditional=bool(what["conditional"]))
             if order is not None and order.status == "CANCELED" and self.sent.age_of(sent) > self.window_s:
                 # It was taken back and not placed anew, unless another request of ours has done that.
-                return None if self._may_be_of_another(sent) else await self._changed(order, slot, what)
+                if self._may_be_of_another(sent):
+                    return None
+                self._keeps_its_name(what)
+                return await self._changed(order, slot, what)
             if order is None or level_of(order) != Decimal(what["price"]) or order.expires_msc != what["expires_msc"]:
                 return None
         if wish is not None:

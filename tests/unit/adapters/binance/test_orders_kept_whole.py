@@ -381,3 +381,23 @@ async def test_no_price_is_worse_than_the_deviation_allows(
         await trio.sleep(0.1)
         said = await desk.place(Open(ORIGIN, "c", BTC, D("0.01"), side, price=D(60000), deviation=3))
         assert isinstance(said, Refused)
+
+
+async def test_nothing_is_wanted_of_an_order_that_a_change_has_ended(tmp_path: Path) -> None:
+    """It was taken back, and what should have come in its place never arrived."""
+    async with opened("futures", tmp_path) as desk:
+        stop = Open(ORIGIN, "c", BTC, D("0.01"), Side.BUY, OrderType.STOP, price=D(61000), sl=D(57000))
+        placed = await desk.place(stop)
+
+        async def place(venue: Any, new: Any) -> Any:
+            await trio.lowlevel.checkpoint()
+            raise NotSent("no connection")
+
+        tag = new_tag()
+        with patch.object(FuturesVenue, "place", place):
+            said = await desk.place(Modify(ORIGIN, "c", placed.ticket, new_price=D(61500)), tag)
+        assert isinstance(said, Unknown)
+        found = await desk.until(lambda: desk.broker.find(tag))
+        assert found.ended is not None
+        await desk.broker.sample()
+        assert desk.broker.book.carried.items == {}
