@@ -29,6 +29,7 @@ from quantmind.adapters.binance.walk import (
     in_order,
     left_by_no_trade,
     mark_of,
+    openers_of,
     side_of,
     told_of,
 )
@@ -259,7 +260,8 @@ class Book(abc.ABC):
         """The deals made at or after a time, oldest first."""
         found = [deal for walk in self.walks.values() for deal in walk.deals if deal.time_msc >= since_msc]
         found.sort(key=lambda deal: deal.time_msc)
-        return [self._signed(deal) for deal in found[-MOST_DEALS:]]
+        openers = openers_of(self.walks.values())
+        return [self._signed(deal, openers) for deal in found[-MOST_DEALS:]]
 
     def deals_of(self, order_number: int) -> Sequence[Deal]:
         """Those of one order, oldest first."""
@@ -480,11 +482,12 @@ class Book(abc.ABC):
             return name.role is Role.ORDER
         return not any(self._is_exit(order, slot) for slot in self.walks if slot[0] == order.symbol)
 
-    def _signed(self, deal: Deal) -> Deal:
-        magic, comment = self.origin(deal.tag) if deal.tag else (0, "")
-        if not deal.tag:  # of a stop: whose position it was
+    def _signed(self, deal: Deal, openers: Mapping[int, str]) -> Deal:
+        tag = deal.tag
+        if not tag:  # of a stop: whose position it was, or is
             opened = self.carried.items.get(deal.position)
-            magic, comment = self.origin(opened.tag) if opened is not None and opened.tag else (0, "")
+            tag = openers.get(deal.position, "") if opened is None else opened.tag
+        magic, comment = self.origin(tag) if tag else (0, "")
         return attrs.evolve(deal, magic=magic, comment=comment)
 
     def _carry(self) -> None:

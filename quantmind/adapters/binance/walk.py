@@ -280,6 +280,17 @@ def deals_of(walks: Iterable[Walk], order_number: int) -> list[Deal]:
     return [deal for walk in walks for deal in walk.deals if deal.order == order_number]
 
 
+def openers_of(walks: Iterable[Walk]) -> dict[int, str]:
+    """By position: the tag of the order that opened it, or turned it last."""
+    openers: dict[int, str] = {}
+    for deal in itertools.chain.from_iterable(walk.deals for walk in walks):
+        if deal.entry is Entry.INOUT:
+            openers[deal.position] = deal.tag
+        elif deal.entry is Entry.IN:
+            openers.setdefault(deal.position, deal.tag)
+    return openers
+
+
 def dealt(walks: Iterable[Walk], order_number: int) -> Decimal:
     """The volume of them."""
     return sum((deal.volume for deal in deals_of(walks, order_number)), NOUGHT)

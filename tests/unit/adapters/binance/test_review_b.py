@@ -23,7 +23,7 @@ from quantmind.adapters.binance.names import Role, client_id, tag_number
 from quantmind.adapters.binance.records import Balance, BalancesSaid, Fill, FuturesAccount, Holding, SpotAccount
 from quantmind.adapters.binance.spot_book import SpotBook
 from quantmind.adapters.binance.walk import left_by_no_trade
-from quantmind.domain.accounts import Entry
+from quantmind.domain.accounts import Cause, Entry
 from quantmind.domain.orders import Modify
 
 SLOT = (BTC, "BOTH")
@@ -221,3 +221,12 @@ def test_coins_are_never_owed(changes: list[Decimal], old: int, known: Decimal, 
         assert 0 <= lost <= level
         level -= lost
     assert level == held
+
+
+def test_a_stop_s_deal_is_its_trader_s_also_when_the_position_is_closed_by_it() -> None:
+    """With the magic number and the comment of the order that opened it."""
+    book = futures()
+    fills = [filled("a", "2", 1), filled("c", "1", 2), filled("a", "-3", 3, Role.STOP_LOSS)]
+    read(book, "0", fills)
+    told = [(deal.cause, deal.magic, deal.comment) for deal in book.deals(0)]
+    assert told == [(Cause.CLIENT, 7, "of a"), (Cause.CLIENT, 7, "of c"), (Cause.SL, 7, "of a")]
