@@ -6,7 +6,7 @@ now would bring (Binance's own equity goes by the mark price); its margin is rec
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 import attrs
@@ -20,6 +20,7 @@ from quantmind.domain.accounts import Account, Position
 from quantmind.domain.orders import Side
 from quantmind.domain.symbols import SymbolSpec
 
+KEYS = ("BOTH", "LONG", "SHORT")
 _CONVERTED = "ORDER"
 """The reason of an event whose change of the wallet comes from trades, which are told, too."""
 
@@ -37,13 +38,12 @@ class FuturesBook(Book):
     """Margin assets that are held and count for nothing here."""
 
     def trades(self, specs: Mapping[str, SymbolSpec]) -> None:
-        """These are the symbols; `hedges` is as the account is."""
+        """These are the symbols. Whatever the position mode is now, it may be changed by hand."""
         self.specs = dict(specs)
-        keys = ("LONG", "SHORT") if self.hedges else ("BOTH",)
         self.walks = {
             (name, key): self.walks.get((name, key)) or Walk(name, key, spec.volume_step, self._charge)
             for name, spec in specs.items()
-            for key in keys
+            for key in KEYS
         }
 
     def install(
@@ -61,6 +61,7 @@ class FuturesBook(Book):
         self.other_wallets = tuple(
             sorted(each.asset for each in account.balances if each.free and each.asset != self.currency)
         )
+        self._see_mode(account.holdings)
         self._begin(orders, fills, symbols)
 
     @property
@@ -82,12 +83,19 @@ class FuturesBook(Book):
             known = self.holdings.get(slot)
             if known is None or said.event_msc >= known.updated_msc:
                 self.holdings[slot] = attrs.evolve(each, updated_msc=said.event_msc)
+        self._see_mode(said.holdings)
         wallet = balance_of(said.balances, self.currency)
         if wallet is None or said.event_msc < self.cash_msc:
             return
         before, self.cash, self.cash_msc = self.cash, wallet.free, said.event_msc
         if said.reason != _CONVERTED:
             self.expected_cash += self.cash - before
+
+    # The mode can't be changed while anything is open.
+    def _see_mode(self, holdings: Iterable[Holding]) -> None:
+        for each in holdings:
+            if each.amount:
+                self.hedges = each.position_side != "BOTH"
 
     def _cash_of(self, fill: Fill) -> Decimal:
         return fill.realized - self._charge(fill)

@@ -230,3 +230,14 @@ def test_a_stop_s_deal_is_its_trader_s_also_when_the_position_is_closed_by_it() 
     read(book, "0", fills)
     told = [(deal.cause, deal.magic, deal.comment) for deal in book.deals(0)]
     assert told == [(Cause.CLIENT, 7, "of a"), (Cause.CLIENT, 7, "of c"), (Cause.SL, 7, "of a")]
+
+
+def test_a_position_is_seen_though_the_position_mode_was_changed_by_hand() -> None:
+    """While nothing was open anybody can change it in the exchange's application, and trade there."""
+    book = futures()
+    read(book, "0")
+    read(book, "2", price="140", side="LONG")
+    account = book.sample(0.0).account
+    assert (account.equity, account.margin_mode) == (D(920), "hedging")
+    book.take(BalancesSaid([Balance("USDT", D(920))], 50, [Holding(BTC, "LONG", D(0), D(0))], "ORDER"))
+    assert book.unsettled() is not None
