@@ -98,6 +98,8 @@ class Book(abc.ABC):
     specs: dict[str, SymbolSpec] = attrs.field(factory=dict, init=False)
     orders: OrdersKept = attrs.field(factory=OrdersKept, init=False)
     walks: dict[Slot, Walk] = attrs.field(factory=dict, init=False)
+    leverages: dict[str, int] = attrs.field(factory=dict, init=False)
+    """Futures: by symbol."""
     synced: bool = attrs.field(default=False, init=False)
     """Whether a snapshot was read since the stream began."""
     begun: int = attrs.field(default=0, init=False)
@@ -141,6 +143,10 @@ class Book(abc.ABC):
         self._apply(event)
         self._carry()
         self._news.ring()
+
+    def levered(self, symbol: str, leverage: int) -> None:
+        """A symbol has another leverage (futures), be it by somebody's hand."""
+        self.leverages[symbol] = leverage
 
     def answered(self, order: Order, fills: Iterable[Fill] = ()) -> None:
         """Take in the answer to a request of ours; what it told is told by the stream once more."""

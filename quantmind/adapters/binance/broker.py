@@ -25,7 +25,7 @@ from quantmind.adapters.binance.finder import Finder
 from quantmind.adapters.binance.http import Api
 from quantmind.adapters.binance.keeper import StopKeeper
 from quantmind.adapters.binance.market_feed import MarketFeed
-from quantmind.adapters.binance.records import BalancesSaid, OrderSaid, UserEvent
+from quantmind.adapters.binance.records import BalancesSaid, LeverageSaid, OrderSaid, UserEvent
 from quantmind.adapters.binance.refusals import words_of
 from quantmind.adapters.binance.rules import Rules, spec_of
 from quantmind.adapters.binance.strange import Strange
@@ -273,6 +273,8 @@ class BinanceBroker:
 
     def said(self, event: UserEvent) -> None:
         """It has said something."""
+        if isinstance(event, LeverageSaid):
+            self.book.levered(event.symbol, event.leverage)
         if isinstance(event, OrderSaid | BalancesSaid):
             self.book.take(event)
             self.on_event()

@@ -31,7 +31,6 @@ class FuturesBook(Book):
 
     hedges: bool = False
     """Whether it is in hedge mode."""
-    leverages: dict[str, int] = attrs.field(factory=dict, init=False)
     holdings: dict[Slot, Holding] = attrs.field(factory=dict, init=False)
     cash_msc: int = attrs.field(default=0, init=False)
     other_wallets: tuple[str, ...] = attrs.field(default=(), init=False)

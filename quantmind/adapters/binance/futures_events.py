@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
+from msgspec import Meta
 
 from quantmind.adapters.binance.faults import (
     Id,
@@ -25,6 +26,7 @@ from quantmind.adapters.binance.records import (
     Ended,
     Fill,
     Holding,
+    LeverageSaid,
     Order,
     OrderSaid,
     OtherSaid,
@@ -33,7 +35,6 @@ from quantmind.adapters.binance.records import (
 
 KNOWN: Final = frozenset(
     {
-        "ACCOUNT_CONFIG_UPDATE",
         "CONDITIONAL_ORDER_TRIGGER_REJECT",
         "GRID_UPDATE",
         "MARGIN_CALL",
@@ -141,9 +142,19 @@ class _AccountEvent(msgspec.Struct):
     a: _Account
 
 
+class _Leverage(msgspec.Struct, rename={"symbol": "s", "leverage": "l"}):
+    symbol: Name
+    leverage: Annotated[int, Meta(ge=1, le=1000)]
+
+
+class _ConfigEvent(msgspec.Struct):
+    ac: _Leverage | None = None
+
+
 _head: Final = msgspec.json.Decoder(_Head)
 _order: Final = msgspec.json.Decoder(_OrderEvent)
 _account: Final = msgspec.json.Decoder(_AccountEvent)
+_config: Final = msgspec.json.Decoder(_ConfigEvent)
 
 
 def user_event(body: bytes) -> UserEvent:
@@ -162,6 +173,9 @@ def user_event(body: bytes) -> UserEvent:
             return algo_said(inner)
         case "ACCOUNT_UPDATE":
             return _balances_said(decoded(_account, inner, head.e))
+        case "ACCOUNT_CONFIG_UPDATE" as kind:
+            said = decoded(_config, inner, head.e).ac
+            return OtherSaid(kind, known=True) if said is None else LeverageSaid(said.symbol, said.leverage)
         case "listenKeyExpired":
             return Ended("the listen key has expired")
         case kind:

@@ -193,6 +193,14 @@ class BalancesSaid:
 
 
 @attrs.frozen
+class LeverageSaid:
+    """Futures: a symbol has another leverage."""
+
+    symbol: str
+    leverage: int
+
+
+@attrs.frozen
 class Ended:
     """The stream says nothing more: its key expired, or its subscription was ended."""
 
@@ -207,4 +215,4 @@ class OtherSaid:
     known: bool
 
 
-UserEvent = OrderSaid | BalancesSaid | Ended | OtherSaid
+UserEvent = OrderSaid | BalancesSaid | LeverageSaid | Ended | OtherSaid

@@ -241,3 +241,12 @@ def test_a_position_is_seen_though_the_position_mode_was_changed_by_hand() -> No
     assert (account.equity, account.margin_mode) == (D(920), "hedging")
     book.take(BalancesSaid([Balance("USDT", D(920))], 50, [Holding(BTC, "LONG", D(0), D(0))], "ORDER"))
     assert book.unsettled() is not None
+
+
+async def test_margin_goes_by_a_leverage_that_was_changed_by_hand(tmp_path: Path) -> None:
+    """Its trader has changed it in the exchange's application while the gateway runs."""
+    async with opened("futures", tmp_path, leverage=10) as desk:
+        await desk.buy("1")
+        assert (await desk.broker.sample()).account.margin == D(6000)
+        desk.sim.engine.handle("POST", "/fapi/v1/leverage", {"symbol": BTC, "leverage": "2"})
+        assert (await desk.broker.sample()).account.margin == D(30000)
