@@ -208,6 +208,7 @@ class BinanceBroker:
         await self._settled()
         if self.feed.lost is not None:
             await self._ask_prices()
+            await self._settled()  # that took a while
         return attrs.evolve(self.book.sample(taken_at), unprotected=self.keeper.unprotected())
 
     async def deals(self, since_msc: int) -> Sequence[Deal]:
