@@ -99,5 +99,5 @@ def number_of(order: Order) -> int:
 
 
 def deal_number(fill: Fill) -> int:
-    """The gateway's number of a trade."""
-    return number("deal", fill.symbol, fill.trade_id)
+    """The gateway's number of a trade. One of ours with another of ours is two, of one number at the exchange."""
+    return number("deal", fill.symbol, fill.trade_id, fill.order_id)

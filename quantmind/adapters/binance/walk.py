@@ -68,7 +68,7 @@ class Walk:
     """By the exchange's ids of orders: how much of each the trades that were taken are."""
     last: tuple[int, int] = attrs.field(default=(0, 0), init=False)
     """Time and id of the newest trade that was taken."""
-    _taken: dict[tuple[str, int], None] = attrs.field(factory=dict, init=False)
+    _taken: dict[tuple[str, int, int], None] = attrs.field(factory=dict, init=False)
     """Trades that were taken, in order; those that are older than a deal which is kept no more are forgotten."""
 
     @property
@@ -106,7 +106,7 @@ class Walk:
 
     def take(self, fill: Fill) -> Deal | None:
         """Go on by one trade. None: it was taken already, or it is none of these and makes no open position smaller."""
-        key = (fill.symbol, fill.trade_id)
+        key = (fill.symbol, fill.trade_id, fill.order_id)  # of a trade with oneself there are two
         if key in self._taken or not (self.trades(fill) or self.pays(fill)):
             return None
         self._taken[key] = None
@@ -173,7 +173,7 @@ class Walk:
         if was_flat:
             return None
         return Deal(
-            ticket=number("fee", fill.symbol, fill.trade_id),
+            ticket=number("fee", fill.symbol, fill.trade_id, fill.order_id),
             order=0,
             position=before.ticket,
             symbol=self.symbol,

@@ -17,8 +17,10 @@ from conformance.desk import ORIGIN
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quantmind.adapters.binance.broker import BinanceBroker
 from quantmind.adapters.binance.carried import Carried, CarriedFile
 from quantmind.adapters.binance.futures_book import FuturesBook
+from quantmind.adapters.binance.market_feed import MarketFeed
 from quantmind.adapters.binance.names import Role, client_id, tag_number
 from quantmind.adapters.binance.records import Balance, BalancesSaid, Fill, FuturesAccount, Holding, SpotAccount
 from quantmind.adapters.binance.spot_book import SpotBook
@@ -250,3 +252,42 @@ async def test_margin_goes_by_a_leverage_that_was_changed_by_hand(tmp_path: Path
         assert (await desk.broker.sample()).account.margin == D(6000)
         desk.sim.engine.handle("POST", "/fapi/v1/leverage", {"symbol": BTC, "leverage": "2"})
         assert (await desk.broker.sample()).account.margin == D(30000)
+
+
+def test_a_trade_with_oneself_is_two() -> None:
+    """Where the account lets its own orders meet, both have one number at the exchange."""
+    for hedges in (False, True):
+        book = futures(hedges=hedges)
+        sides = ("LONG", "SHORT") if hedges else ("BOTH", "BOTH")
+        buy, sell = (
+            attrs.evolve(filled(tag, way, 1), position_side=side)
+            for tag, way, side in zip("ab", ("1", "-1"), sides, strict=True)
+        )
+        held = [Holding(BTC, "LONG", D(1), D(100)), Holding(BTC, "SHORT", D(-1), D(100))] if hedges else []
+        book.begin_stream()
+        book.install(FuturesAccount([Balance("USDT", D(1000))], held, D(0), D(1000)), [], {BTC: [buy, sell]}, [BTC])
+        assert book.unsettled() is None
+        assert len({deal.ticket for deal in book.deals(0)}) == 2
+
+
+@KINDS
+async def test_what_happens_while_prices_are_asked_for_is_in_the_sample(kind: str, tmp_path: Path) -> None:
+    """An account that has to be read anew meanwhile is not told as it was."""
+    path = "/api/v3/order" if kind == "spot" else "/fapi/v1/order"
+    by_hand = {"symbol": BTC, "side": "BUY", "type": "MARKET", "quantity": "0.02"}
+    async with opened(kind, tmp_path) as desk:
+        await desk.buy("0.01")
+        broker = desk.broker
+        ask = broker.read_prices
+
+        async def asked() -> None:
+            await ask()
+            broker.book.begin_stream()
+            desk.sim.engine.handle("POST", path, by_hand)
+
+        with (
+            patch.object(MarketFeed, "lost", "gone"),
+            patch.object(BinanceBroker, "read_prices", lambda _: asked()),
+        ):
+            (position,) = (await broker.sample()).positions
+        assert position.volume == D("0.03")
