@@ -68,6 +68,11 @@ class Carried:
         """The client order id of the order."""
         return client_id(Role.ORDER, self.tag, self.moved)
 
+    @property
+    def stops_tag(self) -> str:
+        """What its stops are called by; where no request of ours has anything to do with it, its number."""
+        return self.by or self.tag or f"{self.ticket:x}"
+
 
 @attrs.frozen
 class _Kept:

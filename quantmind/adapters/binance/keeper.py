@@ -127,7 +127,7 @@ class StopKeeper:
         if wrong is None:
             return None
         dropping, stops = wrong
-        return await self._change(dropping, attrs.evolve(stops, tag="" if wish is None else wish.by or wish.tag))
+        return await self._change(dropping, attrs.evolve(stops, tag="" if wish is None else wish.stops_tag))
 
     async def free(self, slot: Slot) -> None:
         """Take back the stops of a position where they lock what it consists of; whoever asks holds the lock.
@@ -230,10 +230,10 @@ class StopKeeper:
     # nothing.
     def _is_set_off(self, slot: Slot) -> bool:
         wish = self.book.wish(slot)
-        if wish is None or not (wish.by or wish.tag):
+        if wish is None:
             return False
         for role in (Role.STOP_LOSS, Role.TAKE_PROFIT):
-            order = self.book.orders.named(slot[0], client_id(role, wish.by or wish.tag))
+            order = self.book.orders.named(slot[0], client_id(role, wish.stops_tag))
             if order is not None and order.life is Life.TRIGGERED:
                 began = self._set_off.setdefault((slot[0], order.order_id), trio.current_time())
                 while len(self._set_off) > MOST_SET_OFF:
@@ -303,7 +303,7 @@ class StopKeeper:
                 position.side.opposite,
                 Kind.MARKET,
                 at_market(self.rules[slot[0]], position.volume),
-                client_id(role, wish.by or wish.tag),
+                client_id(role, wish.stops_tag),
                 reduces=True,
                 position_side=slot[1],
             )
