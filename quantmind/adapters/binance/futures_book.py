@@ -65,8 +65,9 @@ class FuturesBook(Book):
 
     @property
     def not_counted(self) -> tuple[str, ...]:
-        """See `other_wallets`."""
-        return self.other_wallets
+        """Wallets of other assets, and symbols of which a position is open and that are not followed."""
+        strange = {symbol for (symbol, _), held in self.holdings.items() if held.amount and symbol not in self.specs}
+        return (*self.other_wallets, *sorted(strange))
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
