@@ -162,6 +162,8 @@ class Book(abc.ABC):
         """Why it is not to be believed yet, or None: what is told fits together."""
         if not self.synced:
             return "the account has not been read since its stream began"
+        if self.overrun:
+            return "the account has to be read anew, since events came that can't be taken in as they came"
         if self.cash != self.expected_cash:
             return f"the wallet has {self.cash} {self.currency}, and by its trades it has {self.expected_cash}"
         for key, order in list(self._owed.items()):
@@ -307,7 +309,7 @@ class Book(abc.ABC):
     @property
     @abc.abstractmethod
     def not_counted(self) -> tuple[str, ...]:
-        """Assets that are held and count for nothing here."""
+        """Assets, and positions of other symbols, that are held and count for nothing here."""
 
     # --- for the two kinds -------------------------------------------------------------------------------------------
 

@@ -319,7 +319,7 @@ class BinanceBroker:
             if not self.book.synced or self.book.overrun:
                 await self._read()
             with trio.move_on_after(SETTLES_S):
-                while self.book.synced and self.book.unsettled() is not None:
+                while self.book.synced and not self.book.overrun and self.book.unsettled() is not None:
                     await self.book.news()
             if self.book.unsettled() is None:
                 return

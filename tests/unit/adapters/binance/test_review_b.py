@@ -17,6 +17,7 @@ from conformance.desk import ORIGIN
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quantmind.adapters.binance.book import MOST_EARLY
 from quantmind.adapters.binance.broker import BinanceBroker
 from quantmind.adapters.binance.carried import Carried, CarriedFile
 from quantmind.adapters.binance.futures_book import FuturesBook
@@ -291,3 +292,40 @@ async def test_what_happens_while_prices_are_asked_for_is_in_the_sample(kind: st
         ):
             (position,) = (await broker.sample()).positions
         assert position.volume == D("0.03")
+
+
+async def test_a_stop_that_was_set_and_taken_back_by_hand_breaks_nothing(tmp_path: Path) -> None:
+    """Of a position that was opened by hand there is no request whose name a stop could have."""
+    async with opened("futures", tmp_path) as desk:
+        handle = desk.sim.engine.handle
+        handle("POST", "/fapi/v1/order", {"symbol": BTC, "side": "BUY", "type": "MARKET", "quantity": "0.02"})
+        asked = {"symbol": BTC, "side": "SELL", "algoType": "CONDITIONAL", "type": "STOP_MARKET"}
+        asked |= {"triggerPrice": "58000", "closePosition": "true"}
+        made = handle("POST", "/fapi/v1/algoOrder", asked)
+        assert await desk.until(lambda: stopped(desk, D(58000)))
+        await trio.sleep(0.5)
+        handle("DELETE", "/fapi/v1/algoOrder", {"algoId": str(made["algoId"])})
+        await trio.sleep(1)
+        assert await stopped(desk, D(58000))
+
+
+def test_an_account_of_which_events_were_dropped_is_not_believed() -> None:
+    """More came while it was read than are kept: it is read once more before anything is told of it."""
+    book = futures()
+    book.begin_stream()
+    funding = BalancesSaid([Balance("USDT", D(999))], 5, (), "FUNDING_FEE")
+    for _ in range(MOST_EARLY + 1):
+        book.take(funding)
+    book.install(FuturesAccount([Balance("USDT", D(1000))], [], D(0), D(1000)), [], {}, [BTC])
+    assert book.unsettled() is not None
+
+
+def test_positions_that_are_not_followed_are_named() -> None:
+    """They gain and lose, and are part of no equity: whoever looks at the status learns of them."""
+    book = futures()
+    book.begin_stream()
+    holdings = [Holding("DOGEUSDT", "BOTH", D(5), D(1)), Holding(BTC, "BOTH", D(1), D(100))]
+    book.install(
+        FuturesAccount([Balance("USDT", D(1000)), Balance("BNB", D(1))], holdings, D(0), D(1000)), [], {}, [BTC]
+    )
+    assert book.not_counted == ("BNB", "DOGEUSDT")
