@@ -19,7 +19,16 @@ import attrs
 from quantmind.adapters.binance.carried import Carried, CarriedFile
 from quantmind.adapters.binance.names import Role, name_of, number, number_of
 from quantmind.adapters.binance.orders_kept import OrdersKept
-from quantmind.adapters.binance.records import NOUGHT, Balance, BalancesSaid, Fill, Order, OrderSaid
+from quantmind.adapters.binance.records import (
+    NOUGHT,
+    Balance,
+    BalancesSaid,
+    Fill,
+    FuturesAccount,
+    Order,
+    OrderSaid,
+    SpotAccount,
+)
 from quantmind.adapters.binance.walk import (
     MOST_DEALS,
     Left,
@@ -311,11 +320,20 @@ class Book(abc.ABC):
     def not_counted(self) -> tuple[str, ...]:
         """Assets, and positions of other symbols, that are held and count for nothing here."""
 
+    def fits(self, account: SpotAccount | FuturesAccount) -> bool:
+        """Whether cash and positions are what the exchange says when it is asked."""
+        cash, held = self._said(account)
+        return (cash, held) == (self.cash, dict(self._held()))
+
     # --- for the two kinds -------------------------------------------------------------------------------------------
 
     @abc.abstractmethod
     def _held(self) -> Mapping[Slot, Decimal]:
         """What wallets or positions say of each symbol, below 0 for a short position."""
+
+    @abc.abstractmethod
+    def _said(self, account: SpotAccount | FuturesAccount) -> tuple[Decimal, dict[Slot, Decimal]]:
+        """Cash, and what is held of each symbol, of an account as the exchange says it."""
 
     @abc.abstractmethod
     def _account(self, positions: Sequence[Position]) -> Account: ...

@@ -53,6 +53,9 @@ GAP_S: Final = 2.0
 """So long the market's streams may be away, while they are connected anew, before it is told."""
 BEGINS_WITHIN_S: Final = 2.0
 CLOCK_LOOK_S: Final = 5.0
+CHECK_S: Final = 60.0
+"""So often the exchange is asked what the account has: a stream may be open, answer pings and tell nothing."""
+TELLS_WITHIN_S: Final = 3.0
 
 
 @attrs.define(eq=False)
@@ -135,6 +138,7 @@ class BinanceBroker:
                     nursery.start_soon(self.user.run)
                     nursery.start_soon(self.keeper.run)
                     nursery.start_soon(self._keep_time)
+                    nursery.start_soon(self._check_stream)
                     if self.dead_man_s:
                         nursery.start_soon(self._keep_alive)
                 self._scope = None
@@ -399,6 +403,29 @@ class BinanceBroker:
                 except BinanceError as error:
                     logger.warning("fail.clock broker=%s reason=%s", self.name, ascii(str(error)))
             await trio.sleep(CLOCK_LOOK_S)
+
+    async def _check_stream(self) -> None:
+        while True:
+            await trio.sleep(CHECK_S)
+            try:
+                silent = await self._is_silent()
+            except BinanceError as error:
+                logger.warning("fail.check broker=%s reason=%s", self.name, ascii(str(error)))
+                continue
+            if silent:
+                logger.error("fail.silent broker=%s", self.name)
+                self.user.restart("it does not tell what happens to the account")
+
+    # Twice, since what is told may be on its way.
+    async def _is_silent(self) -> bool:
+        told = self.user.events
+        for _ in range(2):
+            if self.user.lost is not None or self.book.unsettled() is not None:
+                return False
+            if self.book.fits(await self.venue.account()):
+                return False
+            await trio.sleep(TELLS_WITHIN_S)
+        return self.user.events == told and self.book.unsettled() is None
 
     async def _keep_alive(self) -> None:
         while True:

@@ -13,7 +13,7 @@ import attrs
 
 from quantmind.adapters.binance.book import Book, balance_of
 from quantmind.adapters.binance.names import Role, name_of
-from quantmind.adapters.binance.records import NOUGHT, BalancesSaid, Fill, FuturesAccount, Holding, Order
+from quantmind.adapters.binance.records import NOUGHT, BalancesSaid, Fill, FuturesAccount, Holding, Order, SpotAccount
 from quantmind.adapters.binance.walk import Walk
 from quantmind.adapters.binance.wishes import Slot
 from quantmind.domain.accounts import Account, Position
@@ -73,6 +73,13 @@ class FuturesBook(Book):
 
     def _held(self) -> Mapping[Slot, Decimal]:
         return {slot: self.holdings[slot].amount if slot in self.holdings else NOUGHT for slot in self.walks}
+
+    def _said(self, account: SpotAccount | FuturesAccount) -> tuple[Decimal, dict[Slot, Decimal]]:
+        assert isinstance(account, FuturesAccount)
+        amounts = {(each.symbol, each.position_side): each.amount for each in account.holdings}
+        wallet = balance_of(account.balances, self.currency)
+        held = {slot: amounts.get(slot, NOUGHT) for slot in self.walks}
+        return NOUGHT if wallet is None else wallet.free, held
 
     def _price_held(self, slot: Slot) -> Decimal:
         return self.holdings[slot].entry_price if slot in self.holdings else NOUGHT

@@ -123,10 +123,14 @@ class FuturesVenue:
         if not book.login:
             alias, _ = futures_wire.balances(await self._signed("/fapi/v3/balance", {}, 5))
             book.login = number("account", alias)  # the exchange has a name for it, and no number
-        account: FuturesAccount = futures_wire.account(await self._signed(_ACCOUNT, {}, 5))
-        holdings = futures_wire.holdings(await self._signed(_RISK, {}, 5))
+        account = await self.account()
         if book.begun == begun:
-            book.install(attrs.evolve(account, holdings=holdings), orders, fills, symbols)
+            book.install(account, orders, fills, symbols)
+
+    async def account(self) -> FuturesAccount:
+        """Wallets and positions as they are now."""
+        account = futures_wire.account(await self._signed(_ACCOUNT, {}, 5))
+        return attrs.evolve(account, holdings=futures_wire.holdings(await self._signed(_RISK, {}, 5)))
 
     async def prices(self, symbols: Sequence[str]) -> list[tuple[str, Decimal, Decimal]]:
         """Best bid and ask of each symbol."""

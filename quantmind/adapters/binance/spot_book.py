@@ -13,7 +13,15 @@ import attrs
 
 from quantmind.adapters.binance.book import CENTS, Book, balance_of
 from quantmind.adapters.binance.names import Role, name_of
-from quantmind.adapters.binance.records import NOUGHT, Balance, BalancesSaid, Fill, Order, SpotAccount
+from quantmind.adapters.binance.records import (
+    NOUGHT,
+    Balance,
+    BalancesSaid,
+    Fill,
+    FuturesAccount,
+    Order,
+    SpotAccount,
+)
 from quantmind.adapters.binance.walk import Walk
 from quantmind.adapters.binance.wishes import Slot
 from quantmind.domain.accounts import Account, Position
@@ -59,6 +67,11 @@ class SpotBook(Book):
 
     def _held(self) -> Mapping[Slot, Decimal]:
         return {slot: self._total(self.specs[slot[0]].currency_base) for slot in self.walks}
+
+    def _said(self, account: SpotAccount | FuturesAccount) -> tuple[Decimal, dict[Slot, Decimal]]:
+        totals = {each.asset: each.total for each in account.balances}
+        held = {slot: totals.get(self.specs[slot[0]].currency_base, NOUGHT) for slot in self.walks}
+        return totals.get(self.currency, NOUGHT), held
 
     def _total(self, asset: str) -> Decimal:
         balance = self.balances.get(asset)

@@ -16,7 +16,7 @@ from quantmind.adapters.binance.book import Book, Exits
 from quantmind.adapters.binance.errors import OutcomeUnknown, Refusal
 from quantmind.adapters.binance.exchange_info import exchange_info
 from quantmind.adapters.binance.names import Role, client_id
-from quantmind.adapters.binance.records import Fill, Life, Order
+from quantmind.adapters.binance.records import Fill, Life, Order, SpotAccount
 from quantmind.adapters.binance.refusals import is_unknown
 from quantmind.adapters.binance.rules import Rules
 from quantmind.adapters.binance.spot_book import SpotBook
@@ -85,9 +85,13 @@ class SpotVenue:
                 await self._signed("myTrades", {"symbol": symbol, "limit": MOST_TRADES}, _W_TRADES)
             )
             fills[symbol] = await self._named(book, symbol, trades)
-        account = spot_wire.account(await self._signed("account", {"omitZeroBalances": True}, _W_ACCOUNT))
+        account = await self.account()
         if book.begun == begun:
             book.install(account, orders, fills, symbols)
+
+    async def account(self) -> SpotAccount:
+        """Balances as they are now."""
+        return spot_wire.account(await self._signed("account", {"omitZeroBalances": True}, _W_ACCOUNT))
 
     async def prices(self, symbols: Sequence[str]) -> list[tuple[str, Decimal, Decimal]]:
         """Best bid and ask of each symbol."""

@@ -16,7 +16,7 @@ import trio
 
 from quantmind.adapters.binance.book import Book, Exits
 from quantmind.adapters.binance.errors import BinanceError, NotSent, OutcomeUnknown, Refusal
-from quantmind.adapters.binance.records import Fill, Life, Order
+from quantmind.adapters.binance.records import Fill, FuturesAccount, Life, Order, SpotAccount
 from quantmind.adapters.binance.refusals import says_absent
 from quantmind.adapters.binance.rules import Rules
 from quantmind.adapters.binance.wishes import Slot
@@ -112,6 +112,10 @@ class Venue(Protocol):
         """Read the account and put it into the book, unless that has begun anew meanwhile: what was told in between
         may be missing.
         """
+        ...
+
+    async def account(self) -> SpotAccount | FuturesAccount:
+        """What there is now, without what was traded."""
         ...
 
     async def prices(self, symbols: Sequence[str]) -> list[tuple[str, Decimal, Decimal]]:

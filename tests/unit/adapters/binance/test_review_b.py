@@ -17,6 +17,7 @@ from conformance.desk import ORIGIN
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quantmind.adapters.binance import broker
 from quantmind.adapters.binance.book import MOST_EARLY
 from quantmind.adapters.binance.broker import BinanceBroker
 from quantmind.adapters.binance.carried import Carried, CarriedFile
@@ -28,6 +29,7 @@ from quantmind.adapters.binance.spot_book import SpotBook
 from quantmind.adapters.binance.walk import left_by_no_trade
 from quantmind.domain.accounts import Cause, Entry
 from quantmind.domain.orders import Modify
+from quantmind.errors import BrokerUnavailable
 
 SLOT = (BTC, "BOTH")
 
@@ -278,19 +280,18 @@ async def test_what_happens_while_prices_are_asked_for_is_in_the_sample(kind: st
     by_hand = {"symbol": BTC, "side": "BUY", "type": "MARKET", "quantity": "0.02"}
     async with opened(kind, tmp_path) as desk:
         await desk.buy("0.01")
-        broker = desk.broker
-        ask = broker.read_prices
+        ask = desk.broker.read_prices
 
         async def asked() -> None:
             await ask()
-            broker.book.begin_stream()
+            desk.broker.book.begin_stream()
             desk.sim.engine.handle("POST", path, by_hand)
 
         with (
             patch.object(MarketFeed, "lost", "gone"),
             patch.object(BinanceBroker, "read_prices", lambda _: asked()),
         ):
-            (position,) = (await broker.sample()).positions
+            (position,) = (await desk.broker.sample()).positions
         assert position.volume == D("0.03")
 
 
@@ -329,3 +330,27 @@ def test_positions_that_are_not_followed_are_named() -> None:
         FuturesAccount([Balance("USDT", D(1000)), Balance("BNB", D(1))], holdings, D(0), D(1000)), [], {}, [BTC]
     )
     assert book.not_counted == ("BNB", "DOGEUSDT")
+
+
+@KINDS
+async def test_an_account_s_stream_that_tells_nothing_is_noticed(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is open and answers pings, and what somebody does to the account is not told: it is connected anew."""
+    monkeypatch.setattr(broker, "CHECK_S", 0.3)
+    monkeypatch.setattr(broker, "TELLS_WITHIN_S", 0.2)
+    path = "/api/v3/order" if kind == "spot" else "/fapi/v1/order"
+    by_hand = {"symbol": BTC, "side": "BUY", "type": "MARKET", "quantity": "0.02"}
+    async with opened(kind, tmp_path) as desk:
+        desk.sim.faults.events_lost = True
+        desk.sim.engine.handle("POST", path, by_hand)
+        await trio.sleep(0.2)
+        assert await desk.position() is None
+
+        async def seen() -> bool:
+            try:
+                return await desk.position() is not None
+            except BrokerUnavailable:  # it is being connected anew
+                return False
+
+        assert await desk.until(seen)
