@@ -101,7 +101,7 @@ class StopKeeper:
             try:
                 kept = await self.keep_locked(slot)
             finally:
-                if kept is _GIVEN_UP:
+                if kept is not None:
                     self.book.poke()  # whoever keeps them goes on with it
             return kept
 

@@ -354,3 +354,24 @@ async def test_an_account_s_stream_that_tells_nothing_is_noticed(
                 return False
 
         assert await desk.until(seen)
+
+
+@KINDS
+async def test_a_stop_that_the_market_goes_through_while_it_is_placed_is_made_up_for_at_once(
+    kind: str, tmp_path: Path
+) -> None:
+    """It is refused, and nothing else will be told of the position that makes anybody look at it again."""
+    async with opened(kind, tmp_path) as desk:
+        venue = type(desk.broker.venue)
+        real: Any = venue.set_stops
+
+        async def set_stops(self: Any, stops: Any) -> Any:
+            desk.sim.quote(BTC, "57900", "57901")
+            await trio.sleep(0.1)  # it is told
+            return await real(self, stops)
+
+        with patch.object(venue, "set_stops", set_stops):
+            await desk.buy("0.03", sl=D(58000))
+        await trio.sleep(1)
+        assert await desk.position() is None
+        assert (await desk.broker.deals(0))[-1].cause is Cause.SL
