@@ -57,6 +57,9 @@ CHECK_S: Final = 60.0
 """So often the exchange is asked what the account has: a stream may be open, answer pings and tell nothing."""
 TELLS_WITHIN_S: Final = 3.0
 
+Seed = tuple[Decimal, Decimal, int]
+"""Bid and ask as they were asked for, and when: Unix milliseconds of the exchange, not later than it was."""
+
 
 @attrs.define(eq=False)
 class BinanceBroker:
@@ -65,7 +68,7 @@ class BinanceBroker:
     Args:
         server: where the exchange is, for people.
         symbols: those that are to be followed; what the exchange does not trade of them is left out, and told.
-        seeds: first prices by symbol, until the stream has said one; the book reads them, too.
+        seeds: what was asked for by symbol, see `price_of`; the book reads them, too.
         strange: words of the exchange that are new to us.
         measure: measures the exchange's clock. Raises BinanceError.
         dead_man_s: so long without word of us until the exchange takes back all orders; 0: never.
@@ -85,7 +88,7 @@ class BinanceBroker:
     feed: MarketFeed
     user: UserStream
     rules: dict[str, Rules]
-    seeds: dict[str, tuple[Decimal, Decimal]]
+    seeds: dict[str, Seed]
     strange: Strange
     measure: Callable[[], Awaitable[None]]
     dead_man_s: float = 0.0
@@ -354,8 +357,9 @@ class BinanceBroker:
 
     async def read_prices(self) -> None:
         """Read bid and ask of each symbol, for as long as no stream tells them. Raises BinanceError."""
+        at_msc = self.clock.now_ms()
         for symbol, bid, ask in await self.venue.prices(self.followed):
-            self.seeds[symbol] = (bid, ask)
+            self.seeds[symbol] = (bid, ask, at_msc)
 
     async def read_rules(self) -> list[SymbolSpec]:
         """Read the exchange's rules of the symbols. One that it does not trade is left out, and logged.
@@ -437,13 +441,13 @@ class BinanceBroker:
             await trio.sleep(self.dead_man_s / 3)
 
 
-def price_of(feed: MarketFeed, seeds: Mapping[str, tuple[Decimal, Decimal]]) -> Callable[[str], Any]:
-    """Bid and ask of a symbol: the stream's, or those that were read at the start."""
+def price_of(feed: MarketFeed, seeds: Mapping[str, Seed]) -> Callable[[str], Any]:
+    """Bid and ask of a symbol: the stream's, or those that were asked for, if they are newer."""
 
     def prices(symbol: str) -> tuple[Decimal, Decimal] | None:
-        last = feed.merger.last(symbol)
-        if last is None or feed.lost is not None:
-            return seeds.get(symbol)
-        return Decimal(repr(last.bid)), Decimal(repr(last.ask))
+        last, seed = feed.merger.last(symbol), seeds.get(symbol)
+        if seed is not None and (last is None or seed[2] > last.time_msc):
+            return seed[:2]
+        return None if last is None else (Decimal(repr(last.bid)), Decimal(repr(last.ask)))
 
     return prices

@@ -14,7 +14,7 @@ import trio
 
 from quantmind.adapters.binance.asking import ANSWERS_WITHIN_S, Asking
 from quantmind.adapters.binance.book import Book
-from quantmind.adapters.binance.broker import BinanceBroker, price_of
+from quantmind.adapters.binance.broker import BinanceBroker, Seed, price_of
 from quantmind.adapters.binance.budget import FUTURES, SPOT, Budget
 from quantmind.adapters.binance.carried import CarriedFile, CarriedFileError
 from quantmind.adapters.binance.checks import Checks
@@ -121,7 +121,7 @@ def build(
         await in_time(api.measure(path), ANSWERS_WITHIN_S, " what time it is")
 
     asking, strange, attempts = Asking(api, measure), Strange(), Attempts()
-    seeds: dict[str, tuple[Decimal, Decimal]] = {}
+    seeds: dict[str, Seed] = {}
     rules: dict[str, Rules] = {}
 
     async def ask_prices(symbols: Sequence[str]) -> list[tuple[str, Decimal, Decimal]]:
