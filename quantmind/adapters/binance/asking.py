@@ -46,10 +46,19 @@ class Asking:
             raise
 
     async def trade(
-        self, method: str, path: str, params: Mapping[str, Any], *, counts: bool = True, reserve: bool = True
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, Any],
+        *,
+        counts: bool = True,
+        reserve: bool = True,
+        weight: int = 1,
     ) -> bytes:
-        """A request that changes orders or the account; `counts`: it is one of the orders that are limited."""
-        return await self._ask(method, path, params, signed=True, weight=1, order=counts, reserve=reserve)
+        """A request that changes orders or the account; `counts`: it is one of the orders that are limited, `reserve`:
+        it may use those that are kept for closing.
+        """
+        return await self._ask(method, path, params, signed=True, weight=weight, order=counts, reserve=reserve)
 
     def limits(self, rate_limits: Iterable[Limit]) -> None:
         """What the exchange says of its limits."""

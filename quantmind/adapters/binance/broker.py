@@ -30,7 +30,7 @@ from quantmind.adapters.binance.refusals import words_of
 from quantmind.adapters.binance.rules import Rules, spec_of
 from quantmind.adapters.binance.strange import Strange
 from quantmind.adapters.binance.user_stream import UserStream
-from quantmind.adapters.binance.venue import Venue
+from quantmind.adapters.binance.venue import Venue, in_time
 from quantmind.domain.accounts import Deal, Sample
 from quantmind.domain.orders import Absent, Outcome, Placed
 from quantmind.domain.risk.approval import Approved
@@ -434,8 +434,7 @@ class BinanceBroker:
     async def _keep_alive(self) -> None:
         while True:
             try:
-                with trio.move_on_after(self.dead_man_s / 3):
-                    await self.venue.arm(self.dead_man_s)
+                await in_time(self.venue.arm(self.dead_man_s), self.dead_man_s / 3)
             except BinanceError as error:
                 logger.warning("fail.dead_man broker=%s reason=%s", self.name, ascii(str(error)))
             await trio.sleep(self.dead_man_s / 3)

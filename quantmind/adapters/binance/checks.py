@@ -93,7 +93,7 @@ class Checks:
             client_id=client_id(Role.ORDER, tag),
             price=asked.price if kind is Kind.LIMIT else None,
             trigger=asked.price if kind is Kind.STOP else None,
-            reduces=reduces and self.shorts and not self.hedges(),
+            reduces=reduces and not self.hedges(),
             position_side=self.key_of(asked.side),
         )
         new = self._within_deviation(new, asked, spec)

@@ -12,11 +12,12 @@ from decimal import Decimal
 from typing import Any, Final
 
 import attrs
+import trio
 
 from quantmind.adapters.binance import futures_algo, futures_wire, market_wire
 from quantmind.adapters.binance.asking import Asking
 from quantmind.adapters.binance.book import Book, Exits
-from quantmind.adapters.binance.errors import Refusal
+from quantmind.adapters.binance.errors import BinanceError, Refusal
 from quantmind.adapters.binance.exchange_info import exchange_info
 from quantmind.adapters.binance.futures_book import FuturesBook
 from quantmind.adapters.binance.names import Role, client_id, number
@@ -28,12 +29,15 @@ from quantmind.adapters.binance.venue import Difference, Kind, New, Stops, moved
 logger: Final = logging.getLogger("quantmind.binance")
 
 MOST_TRADES: Final = 1000
+ARMS_AT_ONCE: Final = 4
+"""Of the requests that arm the dead man's switch, one for each symbol: orders must not wait for a connection."""
 TYPES: Final = {Kind.MARKET: "MARKET", Kind.LIMIT: "LIMIT", Kind.STOP: "STOP_MARKET"}
 _NO_CHANGE: Final = frozenset({-4046, -4059})
 """Margin type, position mode: it is so already."""
 _MODE: Final = "/fapi/v1/positionSide/dual"
 _MODES: Final = {True: "hedge", False: "one_way"}
 _ACCOUNT: Final = "/fapi/v3/account"
+_COUNTDOWN: Final = "/fapi/v1/countdownCancelAll"
 _RISK: Final = "/fapi/v3/positionRisk"
 
 
@@ -241,10 +245,26 @@ class FuturesVenue:
         return [await taken_back(self, order) for order in exits.orders]
 
     async def arm(self, seconds: float) -> None:
-        """POST countdownCancelAll for each symbol that is followed: all its orders are taken back when time is over."""
-        for symbol in self.book.specs:
+        """POST countdownCancelAll for each symbol that is followed: all its orders are taken back when time is over.
+
+        One that fails is raised when all others have been told.
+        """
+        failed: list[BinanceError] = []
+        turns = trio.CapacityLimiter(ARMS_AT_ONCE)
+
+        async def one(symbol: str) -> None:
             params = {"symbol": symbol, "countdownTime": int(seconds * 1000)}
-            await self.asking.trade("POST", "/fapi/v1/countdownCancelAll", params, counts=False, reserve=True)
+            async with turns:
+                try:
+                    await self.asking.trade("POST", _COUNTDOWN, params, counts=False, reserve=False, weight=10)
+                except BinanceError as error:
+                    failed.append(error)
+
+        async with trio.open_nursery() as nursery:
+            for symbol in self.book.specs:
+                nursery.start_soon(one, symbol)
+        if failed:
+            raise failed[0]
 
     # --- inside ------------------------------------------------------------------------------------------------------
 

@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
+import pytest
 import trio
-from binance_desk import BTC, KINDS, D, opened
+from binance_desk import BTC, KINDS, D, Desk, opened
 from conformance.desk import ORIGIN
 
-from quantmind.domain.orders import Modify, Placed
+from quantmind.adapters.binance.asking import Asking
+from quantmind.adapters.binance.budget import Limit
+from quantmind.adapters.binance.errors import NotSent, Refusal
+from quantmind.adapters.binance.futures_venue import FuturesVenue
+from quantmind.domain.orders import Close, Modify, Placed
+from quantmind.errors import BrokerUnavailable
+
+
+def few_orders(desk: Desk, count: int) -> None:
+    desk.broker.api.budget.set_limits([Limit("ORDERS", "DAY", 1, count)])
+
+
+@KINDS
+async def test_opening_leaves_room_for_closing(kind: str, tmp_path: Path) -> None:
+    """Orders that open leave a tenth of those that may be placed to what closes."""
+    async with opened(kind, tmp_path) as desk:
+        few_orders(desk, 10)
+        placed = [await desk.buy() for _ in range(5)]
+        assert all(isinstance(each, Placed) for each in placed)
+        with pytest.raises(BrokerUnavailable, match="nothing was sent"):
+            for _ in range(10):
+                await desk.buy()
+        closed = await desk.place(Close(ORIGIN, "c", BTC, placed[0].ticket))
+        assert isinstance(closed, Placed), closed
 
 
 @KINDS
@@ -38,3 +65,48 @@ async def test_without_streams_stops_are_judged_by_the_last_price(tmp_path: Path
             line.lost = "for a moment"
         said = await desk.place(Modify(ORIGIN, "c", held.ticket, new_sl=D(69000)))
         assert isinstance(said, Placed), said
+
+
+async def test_the_dead_man_switch_of_one_symbol_leaves_others_alone(tmp_path: Path) -> None:
+    """One that the exchange refuses, or is slow about, does not keep the switch of another one from being told."""
+    async with opened("futures", tmp_path, symbols=("ETHUSDT", BTC)) as desk:
+        real, armed = Asking.trade, []
+
+        async def trade(asking: Asking, method: str, path: str, params: Mapping[str, Any], **how: Any) -> bytes:
+            if params["symbol"] == "ETHUSDT":
+                raise Refusal(-1121, "Invalid symbol.")
+            armed.append(params["symbol"])
+            return await real(asking, method, path, params, **how)
+
+        with patch.object(Asking, "trade", trade):
+            with pytest.raises(Refusal):
+                await desk.broker.venue.arm(60)
+            assert armed == [BTC]
+
+
+async def test_a_dead_man_switch_that_is_not_told_in_time_is_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Though nothing is refused: the exchange may be about to take back all orders."""
+
+    async def slow(venue: FuturesVenue, seconds: float) -> None:
+        await trio.sleep_forever()
+
+    with patch.object(FuturesVenue, "arm", slow):
+        async with opened("futures", tmp_path) as desk:
+            desk.broker.dead_man_s = 0.3
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(desk.broker._keep_alive)
+                await trio.sleep(0.3)
+                nursery.cancel_scope.cancel()
+    assert "fail.dead_man" in caplog.text
+
+
+async def test_the_dead_man_switch_leaves_weight_to_orders(tmp_path: Path) -> None:
+    """It costs ten for each symbol, and what is kept for orders is not used for it."""
+    async with opened("futures", tmp_path) as desk:
+        desk.broker.api.budget.set_limits([Limit("REQUEST_WEIGHT", "DAY", 1, 100)])
+        with pytest.raises(NotSent):
+            for _ in range(10):
+                await desk.broker.venue.arm(60)
+        assert isinstance(await desk.buy(), Placed)
