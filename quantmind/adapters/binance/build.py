@@ -40,6 +40,7 @@ from quantmind.adapters.binance.venue import Venue, in_time
 from quantmind.adapters.guarded import Deadlines
 from quantmind.adapters.sent_file import SentFile, SentFileError
 from quantmind.config.brokers import BinanceBrokerConfig
+from quantmind.net.errors import NetError
 
 CURRENCY: Final = "USDT"
 KEEP_SENT_S: Final = 400 * 86_400.0
@@ -100,7 +101,8 @@ def build(
         line_settings: for tests: other times of its lines.
 
     Raises:
-        ValueError: the configuration contradicts itself, or a file of the state folder can't be used.
+        ValueError: the configuration contradicts itself, or a file of the state folder or that of QUANTMIND_CA can't
+            be used.
         StartError: the key's file can't be used.
     """
     name = config.name if name is None else name
@@ -114,7 +116,10 @@ def build(
     clock = ServerClock(wall, monotonic)
     budget = Budget(FUTURES if is_futures else SPOT, clock.now)
     signer = _signer(config)
-    api = Api(hosts.rest, signer, clock, budget, config.recv_window_ms)
+    try:
+        api = Api(hosts.rest, signer, clock, budget, config.recv_window_ms)
+    except NetError as error:
+        raise ValueError(str(error)) from None
 
     async def measure() -> None:
         path = "/fapi/v1/time" if is_futures else "/api/v3/time"

@@ -21,6 +21,7 @@ from quantmind.errors import BrokerUnavailable, StartError
 TICKS_WITHIN_S: Final = 10.0
 STEP_WITHIN_S: Final = 15.0
 """The requests about one thing, or the opening of the streams."""
+STREAMS: Final = "streams"
 CLOSES_WITHIN_S: Final = 1.0
 LOOK_EVERY_S: Final = 0.1
 OFF_MS: Final = 1000.0
@@ -63,8 +64,8 @@ class _Examination:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.broker.feed.run)
             nursery.start_soon(self.broker.user.run)
-            if await self._answered("streams", self._open_streams):
-                self.found.append(Finding("streams", "ok", "that of the account and those of the market are open"))
+            if await self._answered(STREAMS, self._open_streams):
+                self.found.append(Finding(STREAMS, "ok", "that of the account and those of the market are open"))
                 await self._see_ticks()
             nursery.cancel_scope.cancel()
         return self.found
@@ -75,7 +76,8 @@ class _Examination:
             with trio.fail_after(STEP_WITHIN_S):
                 await ask()
         except trio.TooSlowError:
-            why = f"no answer within {STEP_WITHIN_S:g} s"
+            lost = (self.broker.user.lost or self.broker.feed.lost) if what == STREAMS else None
+            why = lost or f"no answer within {STEP_WITHIN_S:g} s"
         except (BinanceError, BrokerUnavailable) as error:
             why = words_of(error) if isinstance(error, BinanceError) else str(error)
         else:

@@ -105,6 +105,10 @@ class Api:
         budget: what may still be sent.
         recv_window_ms: so long after its time a request is still carried out.
         tls: whom to trust; None: the authorities of the system, or those of QUANTMIND_CA.
+
+    Raises:
+        ValueError: the base URL or the key is none.
+        NetError: the file of QUANTMIND_CA can't be used.
     """
 
     base_url: httpx.URL = attrs.field(converter=_checked)
@@ -123,6 +127,8 @@ class Api:
         if self.signer is not None and _KEY.fullmatch(self.signer.key) is None:
             raise ValueError("the API key is empty or has characters that no key has; copy it once more")
         logging.getLogger("httpx").addFilter(_without_urls)
+        if self.tls is None and self.base_url.scheme == "https":
+            self.tls = client_context()  # read once: whoever lets connections go must not fail for a file
         self._pool = _Pool(self._made())
 
     async def __aenter__(self) -> Self:
@@ -231,9 +237,8 @@ class Api:
     # --- what goes out -----------------------------------------------------------------------------------------------
 
     def _made(self) -> httpx.AsyncClient:
-        secure = self.base_url.scheme == "https"
         return httpx.AsyncClient(
-            verify=(self.tls or client_context()) if secure else False,
+            verify=self.tls if self.tls is not None else False,
             trust_env=False,
             follow_redirects=False,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),

@@ -10,14 +10,24 @@ from unittest.mock import patch
 import pytest
 import trio
 from binance_desk import BTC, KINDS, D, Desk, opened
+from certificates import Authority, needs_openssl
+from conformance.binance_subject import account_at
 from conformance.desk import ORIGIN
 
+from quantmind.adapters.binance import examine as examine_module
 from quantmind.adapters.binance.asking import Asking
-from quantmind.adapters.binance.budget import Limit
+from quantmind.adapters.binance.budget import SPOT, Budget, Limit
+from quantmind.adapters.binance.build import build
+from quantmind.adapters.binance.clock import ServerClock
 from quantmind.adapters.binance.errors import NotSent, Refusal
+from quantmind.adapters.binance.examine import examine
 from quantmind.adapters.binance.futures_venue import FuturesVenue
+from quantmind.adapters.binance.http import Api
+from quantmind.config.brokers import BinanceBrokerConfig
+from quantmind.config.secret import Secret
 from quantmind.domain.orders import Close, Modify, Placed
 from quantmind.errors import BrokerUnavailable
+from quantmind.testing.binance import simulator
 
 
 def few_orders(desk: Desk, count: int) -> None:
@@ -110,3 +120,41 @@ async def test_the_dead_man_switch_leaves_weight_to_orders(tmp_path: Path) -> No
             for _ in range(10):
                 await desk.broker.venue.arm(60)
         assert isinstance(await desk.buy(), Placed)
+
+
+@KINDS
+async def test_the_doctor_says_why_streams_do_not_open(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not that nothing answers: REST does, and the trouble is on the way to the streams."""
+    monkeypatch.setattr(examine_module, "STEP_WITHIN_S", 2.0)
+    async with opened(kind, tmp_path) as desk:
+        monkeypatch.setattr(simulator, "_refusal", lambda *_: 403)
+        found = await examine(account_at(desk.sim, kind, name="c", symbols=(BTC,)))
+    assert (found[-1].what, found[-1].state) == ("streams", "fail")
+    assert "HTTP status 403" in found[-1].detail
+
+
+async def test_an_authority_s_file_that_can_t_be_read_is_a_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a gateway that begins with it names its broker, too."""
+    monkeypatch.setenv("QUANTMIND_CA", str(tmp_path / "none.pem"))
+    keys = {"api_key": Secret("key"), "api_secret": Secret("secret")}
+    config = BinanceBrokerConfig(name="c", symbols=(BTC,), **keys)
+    (found,) = await examine(config)
+    assert found.state == "fail"
+    assert "none.pem" in found.detail
+    with pytest.raises(ValueError, match=r"none\.pem"):
+        build(config)
+
+
+@needs_openssl
+async def test_letting_go_fails_for_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The authority's file is read once: it may be away when connections are let go."""
+    authority = Authority.make(tmp_path)
+    monkeypatch.setenv("QUANTMIND_CA", str(authority.file))
+    clock = ServerClock()
+    api = Api("https://localhost:1", None, clock, Budget(SPOT, clock.now))
+    authority.file.unlink()
+    await api.aclose()
