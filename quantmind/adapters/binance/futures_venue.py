@@ -191,9 +191,16 @@ class FuturesVenue:
         return futures_wire.order(await self.asking.trade("DELETE", "/fapi/v1/order", params, counts=False))
 
     async def look(self, symbol: str, client_id: str, *, conditional: bool) -> Order | None:
-        """GET /fapi/v1/order or algoOrder by its client order id."""
+        """GET /fapi/v1/order or algoOrder by its client order id.
+
+        Under load the exchange denies conditional orders that are there, so those that are open are looked through.
+        """
         if conditional:
-            return await self._look_conditional({"clientAlgoId": client_id})
+            known = await self._look_conditional({"clientAlgoId": client_id})
+            if known is not None:
+                return known
+            body = await self._signed("/fapi/v1/openAlgoOrders", {"symbol": symbol}, 1, reserve=True)
+            return next((each for each in futures_algo.algo_orders(body) if each.client_id == client_id), None)
         return await self._look({"symbol": symbol, "origClientOrderId": client_id})
 
     async def look_again(self, order: Order) -> Order | None:

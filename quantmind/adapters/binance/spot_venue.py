@@ -17,7 +17,6 @@ from quantmind.adapters.binance.errors import OutcomeUnknown, Refusal
 from quantmind.adapters.binance.exchange_info import exchange_info
 from quantmind.adapters.binance.names import Role, client_id
 from quantmind.adapters.binance.records import Fill, Life, Order, SpotAccount
-from quantmind.adapters.binance.refusals import is_unknown
 from quantmind.adapters.binance.rules import Rules
 from quantmind.adapters.binance.spot_book import SpotBook
 from quantmind.adapters.binance.venue import Difference, Kind, New, Stops, moved_in_two, placed_as_it_was, taken_back
@@ -26,6 +25,8 @@ from quantmind.domain.orders import Side
 _INVALID_SYMBOL: Final = -1121
 _HALF_DONE: Final = 409
 """The status of a cancelReplace of which one half was done, and the other was not (spot docs)."""
+_FAILED: Final = -2022
+"""The code of a cancelReplace of which neither half was done."""
 MOST_TRADES: Final = 1000
 """In one answer of myTrades and allOrders."""
 TYPES: Final = {Kind.MARKET: "MARKET", Kind.LIMIT: "LIMIT", Kind.STOP: "STOP_LOSS"}
@@ -138,13 +139,13 @@ class SpotVenue:
             body = await self.asking.trade("POST", "/api/v3/order/cancelReplace", params, reserve=new.goes_first)
         except Refusal as refusal:
             half = spot_wire.half_replaced(refusal.data) if refusal.status == _HALF_DONE else None
-            if half is None:
-                raise
-            if is_unknown(refusal.status, half.code):
-                raise OutcomeUnknown(f"the order was taken back, and of the one in its place is said: {half}") from None
-            told = Refusal(half.code, half.said, refusal.status)
-            told.restored = await placed_as_it_was(self, order, new, order.quantity, half)
-            raise told from None
+            if half is not None:
+                told = Refusal(half.code, half.said, refusal.status)
+                told.restored = await placed_as_it_was(self, order, new, order.quantity, half)
+                raise told from None
+            if refusal.status == _HALF_DONE or (refusal.code == _FAILED and not spot_wire.is_untouched(refusal.data)):
+                raise OutcomeUnknown(f"nobody can say what was done of it: {refusal}") from None
+            raise
         return spot_wire.replaced(body)
 
     async def cancel(self, order: Order) -> Order | None:

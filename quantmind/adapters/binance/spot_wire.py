@@ -25,6 +25,7 @@ from quantmind.adapters.binance.faults import (
     side_of,
 )
 from quantmind.adapters.binance.records import NOUGHT, Balance, Fill, Order, SpotAccount
+from quantmind.adapters.binance.refusals import UNKNOWN_CODES
 from quantmind.adapters.binance.spot_events import user_event
 from quantmind.adapters.binance.ws_wire import WsReply, ws_reply
 from quantmind.domain.orders import Side
@@ -34,6 +35,7 @@ __all__ = [
     "WsReply",
     "account",
     "half_replaced",
+    "is_untouched",
     "open_order_lists",
     "order",
     "order_list",
@@ -153,6 +155,11 @@ class _Half(msgspec.Struct, rename="camel"):
     new_order_response: msgspec.Raw = msgspec.Raw(b"null")
 
 
+class _Failed(msgspec.Struct, rename="camel"):
+    cancel_result: str
+    cancel_response: _Why
+
+
 _account: Final = msgspec.json.Decoder(_Account)
 _order: Final = msgspec.json.Decoder(_Order)
 _orders: Final = msgspec.json.Decoder(list[_Order])
@@ -162,6 +169,7 @@ _trades: Final = msgspec.json.Decoder(list[_Trade])
 _replaced: Final = msgspec.json.Decoder(_Replaced)
 _half: Final = msgspec.json.Decoder(_Half)
 _why: Final = msgspec.json.Decoder(_Why)
+_failed: Final = msgspec.json.Decoder(_Failed)
 
 
 # --- as records ------------------------------------------------------------------------------------------------------
@@ -259,7 +267,7 @@ def replaced(body: bytes) -> Order:
 
 def half_replaced(data: bytes) -> Refusal | None:
     """Why there is no new order, of the `data` of a cancelReplace that was half done; None: it does not say that the
-    old one was cancelled, and the new one refused.
+    old one was cancelled, and the new one surely refused.
     """
     try:
         half = _half.decode(data)
@@ -268,7 +276,16 @@ def half_replaced(data: bytes) -> Refusal | None:
         why = _why.decode(half.new_order_response)
     except NOT_JSON:
         return None
-    return Refusal(why.code, why.msg)
+    return None if why.code in UNKNOWN_CODES else Refusal(why.code, why.msg)
+
+
+def is_untouched(data: bytes) -> bool:
+    """Whether the `data` of a cancelReplace that was refused says that the old order surely waits as it did."""
+    try:
+        failed = _failed.decode(data)
+    except NOT_JSON:
+        return False
+    return failed.cancel_result == "FAILURE" and failed.cancel_response.code not in UNKNOWN_CODES
 
 
 # An answer to a new order or a cancellation has one time, that of the change. A cancellation has a client order id of

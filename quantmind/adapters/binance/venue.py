@@ -232,13 +232,22 @@ async def placed_as_it_was(venue: Venue, order: Order, new: New, left: Decimal, 
 
 
 async def taken_back(venue: Venue, order: Order) -> Order:
-    """Take back an order, and how it ended; that it was over already is no fault. Raises as `Venue.cancel` does."""
+    """Take back an order, and how it ended; that it was over already is no fault.
+
+    Raises as `Venue.cancel` does.
+
+    Raises:
+        OutcomeUnknown: also: a conditional order that the exchange has told of, and denies now. Under load its service
+            of such orders does so with some that are there, and are set off later.
+    """
     try:
         ended = await venue.cancel(order)
     except Refusal as refusal:
         if not says_absent(refusal):
             raise
         ended = await venue.look_again(order)
+        if ended is None and order.conditional:
+            raise OutcomeUnknown(f"the exchange denies the order {order.order_id} that it has told of") from None
     return ended or attrs.evolve(order, status="CANCELED")
 
 
