@@ -114,7 +114,7 @@ class Book(abc.ABC):
     begun: int = attrs.field(default=0, init=False)
     """How often it began anew. A reading of the account that was begun before counts for nothing."""
     overrun: bool = attrs.field(default=False, init=False)
-    """Whether the account has to be read anew, since events came that can't be taken in as they came."""
+    """Whether the account has to be read anew: events came that can't be taken in as they came, or some did not."""
     cash: Decimal = attrs.field(default=NOUGHT, init=False)
     """What the wallet of the account's currency holds, as it was said."""
     expected_cash: Decimal = attrs.field(default=NOUGHT, init=False)

@@ -116,6 +116,8 @@ class StopKeeper:
                 self.book.wishes.done(wish.ticket)
         else:
             self.failed += 1
+            if isinstance(kept, Refused) and kept.retcode == Retcode.CLOSE_ORDER_EXIST:
+                self.book.overrun = True  # there is one that nobody has told of
             self._why[slot] = kept.comment if isinstance(kept, Refused) else kept.reason
         return kept
 

@@ -167,6 +167,10 @@ _BY_CODE: Final[dict[int, _Verdict]] = {
     -4117: (Retcode.ORDER_CHANGED, "The stop is being set off just now; read the orders again."),
     -4118: (Retcode.CLOSE_ORDER_EXIST, _REDUCE),
     -4120: (Retcode.INVALID_ORDER, _ALGO),
+    -4130: (
+        Retcode.CLOSE_ORDER_EXIST,
+        "The position has a stop of this kind at Binance that is not known here; the account is read anew.",
+    ),
     -4131: (
         Retcode.PRICE_OFF,
         "The best price of the other side is too far from the mark price; wait, or use a limit order.",
