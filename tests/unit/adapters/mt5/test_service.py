@@ -44,7 +44,7 @@ class World:
         """A new worker, as after a kill."""
         more = {"path": str(self.folder / "terminal64.fake"), "sent_file": str(self.folder / "sent"), **settings}
         self.settings = msgspec.structs.replace(self.settings, **more)
-        self.sent = SentFile.open(self.settings.file(self.settings.sent_file), lambda: self.now)
+        self.sent = SentFile.open(self.settings.file(self.settings.sent_file), lambda: self.now, lambda: self.now)
         self.service = Service(mt5, self.settings, self.sent, lambda: self.now, lambda: self.now)
 
     def hello(self, **more: Any) -> bridge.Welcome:
