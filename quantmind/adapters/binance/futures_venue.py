@@ -77,8 +77,7 @@ class FuturesVenue:
             words = f"the position mode is {_MODES[dual]}, and {_MODES[self.hedges]} is wanted"
             found.append(Difference(words, _MODE, {"dualSidePosition": self.hedges}))
         for symbol in symbols:
-            config = futures_wire.symbol_config(await self._signed("/fapi/v1/symbolConfig", {"symbol": symbol}, 5))
-            self.book.leverages[symbol] = config.leverage
+            config = await self._config(symbol)
             if symbol in self._prepared:
                 continue
             if self.margin_type not in (None, config.margin_type):
@@ -124,6 +123,7 @@ class FuturesVenue:
             params = {"symbol": symbol, "limit": MOST_TRADES}
             trades = futures_wire.trades(await self._signed("/fapi/v1/userTrades", params, 5))
             fills[symbol] = await self._named(book, symbol, trades)
+            await self._config(symbol)
         if not book.login:
             alias, _ = futures_wire.balances(await self._signed("/fapi/v3/balance", {}, 5))
             book.login = number("account", alias)  # the exchange has a name for it, and no number
@@ -277,6 +277,11 @@ class FuturesVenue:
 
     async def _signed(self, path: str, params: dict[str, Any], weight: int, *, reserve: bool = False) -> bytes:
         return await self.asking.get(path, params, weight=weight, signed=True, reserve=reserve)
+
+    async def _config(self, symbol: str) -> futures_wire.SymbolConfig:
+        config = futures_wire.symbol_config(await self._signed("/fapi/v1/symbolConfig", {"symbol": symbol}, 5))
+        self.book.leverages[symbol] = config.leverage
+        return config
 
     async def _set(self, path: str, params: Mapping[str, Any]) -> None:
         try:
