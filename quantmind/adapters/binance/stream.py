@@ -33,6 +33,8 @@ SPREAD_S: Final = 600.0
 OPENS_WITHIN_S: Final = 10.0
 OVERLAPS_S: Final = 20.0
 """So long the first is kept beside the second at the most: a quiet symbol may say nothing for long."""
+AGAIN_S: Final = 30.0
+"""Between two replacements: one that is told at once that it will end, too, is not replaced without a pause."""
 SETTLES_S: Final = 1.5
 """So long it is kept beside it at the least: the first may be behind, and has to catch up."""
 PING_EVERY_S: Final = 15.0
@@ -136,13 +138,16 @@ class StreamLine:
         Raises:
             NotSent: it is not open, or ended meanwhile.
         """
-        live = self._live
-        if live is None or self.lost is not None:
-            raise NotSent(self.lost or "it is being connected")
-        try:
-            await live.prove()
-        except NotSent as error:
-            raise NotSent(f"{self.name}: {error}") from None
+        while True:
+            live = self._live
+            if live is None or self.lost is not None:
+                raise NotSent(self.lost or "it is being connected")
+            try:
+                return await live.prove()
+            except NotSent as error:
+                if self._live is live or self._live is None:
+                    raise NotSent(f"{self.name}: {error}") from None
+                # It was replaced meanwhile, and the other one has told the same.
 
     def snapshot(self) -> dict[str, Any]:
         """For /status."""
@@ -249,11 +254,13 @@ class StreamLine:
 
     # Until a connection breaks; on the way it is replaced by others.
     async def _keep(self, live: Live, nursery: trio.Nursery) -> Live:
-        due = trio.current_time() + self._life()
+        due, again_at = trio.current_time() + self._life(), 0.0
         while not live.over.is_set():
             with trio.move_on_at(due):
                 while not (live.ends_soon or live.over.is_set()):
                     await live.stirred.wait()
+            with trio.move_on_at(again_at):
+                await live.over.wait()
             if live.over.is_set():
                 break
             fresh = await self._try(nursery)
@@ -261,7 +268,7 @@ class StreamLine:
                 due = max(trio.current_time() + self.rng.uniform(1.0, RETRY_S[-1]), self._banned_until)
                 live.ends_soon = False
                 continue
-            live, due = fresh, trio.current_time() + self._life()
+            live, due, again_at = fresh, trio.current_time() + self._life(), trio.current_time() + AGAIN_S
         return live
 
     # False: the new one has broken.

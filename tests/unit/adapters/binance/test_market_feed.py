@@ -28,6 +28,7 @@ from quantmind.adapters.binance.market_feed import (
     MarketFeed,
 )
 from quantmind.adapters.binance.strange import Strange
+from quantmind.adapters.binance.stream import AGAIN_S
 
 BTC, ETH = "BTCUSDT", "ETHUSDT"
 
@@ -162,7 +163,7 @@ async def test_the_end_is_announced_in_a_combined_stream(autojump_clock, served,
         await (await server.caller(number)).say(said)
         with trio.fail_after(1):
             await server.caller(number + 1)
-        await trio.sleep(5)
+        await trio.sleep(AGAIN_S + 5)
     assert feed.snapshot()["lines"]["market"]["replaced"] == 2
 
 

@@ -13,6 +13,7 @@ from stream_server import open_stream_server
 from quantmind.adapters.binance.errors import NotSent, OutcomeUnknown
 from quantmind.adapters.binance.live import MOST_PINGS, PINGS_WINDOW_S, Attempts, Turns
 from quantmind.adapters.binance.stream import (
+    AGAIN_S,
     BANNED_S,
     LIFE_S,
     OPENS_WITHIN_S,
@@ -342,6 +343,48 @@ async def test_what_the_exchange_announces_is_obeyed_at_once(autojump_clock, ser
     assert old.over.is_set()
     assert heard.events == ["open"]
     assert line.replaced == 1
+
+
+async def test_announcements_that_do_not_end_are_obeyed_with_pauses(autojump_clock, served, nursery):
+    """Where each new connection is told the same at once, those that may be made are not used up."""
+    server, heard, make = served
+    line = make()
+    nursery.start_soon(line.run)
+
+    async def announce():
+        number = 0
+        while True:
+            await (await server.caller(number)).say("shutdown")
+            number += 1
+
+    nursery.start_soon(announce)
+    await trio.sleep(10 * AGAIN_S)
+    assert 5 < line.replaced < 12
+    assert heard.events == ["open"]
+
+
+async def test_a_proof_outlives_a_replacement(autojump_clock, served, nursery):
+    """Whoever waits for a pong of the first one is given that of the second: nothing is missing."""
+    server, heard, make = served
+    line = make()
+    nursery.start_soon(line.run)
+    await line.opened()
+    proven = []
+
+    async def prove(delay):
+        await trio.sleep(delay)
+        while True:
+            await line.prove()
+            proven.append(trio.current_time())
+
+    for number in range(5):
+        nursery.start_soon(prove, number * 0.07)
+    for number in range(4):
+        await (await server.caller(number)).say("shutdown")
+        await trio.sleep(AGAIN_S + 10)
+    assert line.replaced == 4
+    assert heard.events == ["open"]
+    assert len(proven) > 100
 
 
 async def test_what_the_first_had_still_to_say_is_heard(autojump_clock, served, nursery):
