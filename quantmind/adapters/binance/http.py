@@ -209,14 +209,15 @@ class Api:
             path: of the exchange's time, as /api/v3/time.
         """
         for _ in range(SAMPLES):
-            sent = self.clock.wall()
+            sent, jumps = self.clock.wall(), self.clock.jumps
             body = await self.call("GET", path, {}, reserve=True)
             received = self.clock.wall()
             try:
                 server_ms = _time.decode(body).serverTime
             except NOT_JSON:
                 raise Refusal(0, f"{self.where} answered GET {path} without a serverTime", 200) from None
-            self.clock.note(sent, received, server_ms)
+            if self.clock.jumps == jumps:  # whoever signs meanwhile notices first that a clock was set
+                self.clock.note(sent, received, server_ms)
 
     def snapshot(self) -> dict[str, Any]:
         """For /status: requests, and what came of them where it was no answer."""
