@@ -96,8 +96,15 @@ class SpotVenue:
 
     async def prices(self, symbols: Sequence[str]) -> list[tuple[str, Decimal, Decimal]]:
         """Best bid and ask of each symbol."""
-        body = await self.asking.get("/api/v3/ticker/bookTicker", {"symbols": _list(symbols)}, weight=_W_BOOK)
-        return market_wire.book_prices(body)
+        path, wanted = "/api/v3/ticker/bookTicker", set(symbols)
+        try:
+            body = await self.asking.get(path, {"symbols": _list(symbols)}, weight=_W_BOOK)
+        except Refusal as refusal:
+            if refusal.code != _INVALID_SYMBOL:
+                raise
+            # One of them was taken off the exchange. Those of all symbols cost no more.
+            body = await self.asking.get(path, {}, weight=_W_BOOK)
+        return [each for each in market_wire.book_prices(body) if each[0] in wanted]
 
     async def place(self, new: New) -> tuple[Order, Sequence[Fill]]:
         """POST /api/v3/order; the answer of a market order has its trades."""

@@ -190,3 +190,8 @@ async def test_a_clock_that_is_set_while_it_is_measured(tmp_path: Path) -> None:
     assert max(ahead) < 1
 
 
+async def test_a_symbol_that_spot_does_not_know_any_more_leaves_others_their_prices(tmp_path: Path) -> None:
+    """What is quiet is asked for together, and one that was taken off the exchange is refused with all others."""
+    async with opened("spot", tmp_path, symbols=(BTC, "ETHUSDT")) as desk:
+        rows = await desk.broker.venue.prices([BTC, "GONEUSDT"])
+        assert [row[0] for row in rows] == [BTC]
