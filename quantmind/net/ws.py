@@ -607,7 +607,7 @@ async def connect(
         try:
             await reader.opened.wait()
             if reader.value is None:
-                raise _not_opened(expected.name, reader.fault)
+                raise _not_opened(expected.name, reader.fault, "" if expected.is_gateway else path)
             connection = ClientConnection(expected, reader.value, reader)
             yield connection
             with trio.move_on_after(CLIENT_CLOSE_TIMEOUT_S):
@@ -649,9 +649,13 @@ async def _cancel_after(reader: _Reader[Any], scope: trio.CancelScope) -> None:
     scope.cancel()
 
 
-def _not_opened(name: str, fault: Exception | None) -> NetError:
+# A server may say what it was asked for: `secret` is a path that nobody may see.
+def _not_opened(name: str, fault: Exception | None, secret: str) -> NetError:
     if isinstance(fault, ConnectionRejected):
-        body = (fault.body or b"").decode(errors="replace")[:200]
+        body = (fault.body or b"").decode(errors="replace")
+        for part in (secret, secret.rpartition("/")[2]):
+            body = body.replace(part, "****") if len(part) > 1 else body
+        body = body[:200]
         said = f"{name} refused the connection with HTTP status {fault.status_code}" + (f": {body}" if body else "")
         return HandshakeRefused(fault.status_code, said)
     return NetError(f"what answers at {name} is no WebSocket server" + (f" ({fault})" if fault is not None else ""))

@@ -28,6 +28,8 @@ from quantmind.config.brokers import BinanceBrokerConfig
 from quantmind.config.secret import Secret
 from quantmind.domain.orders import Close, Modify, Placed
 from quantmind.errors import BrokerUnavailable
+from quantmind.net.errors import HandshakeRefused
+from quantmind.net.ws import connect
 from quantmind.testing.binance import simulator
 
 
@@ -195,3 +197,22 @@ async def test_a_symbol_that_spot_does_not_know_any_more_leaves_others_their_pri
     async with opened("spot", tmp_path, symbols=(BTC, "ETHUSDT")) as desk:
         rows = await desk.broker.venue.prices([BTC, "GONEUSDT"])
         assert [row[0] for row in rows] == [BTC]
+
+
+async def test_a_refusal_of_the_account_s_stream_shows_no_listen_key(nursery: trio.Nursery) -> None:
+    """Whoever refuses a connection may say which address it was: that of futures has the listen key in it."""
+
+    async def refuse(stream: trio.SocketStream) -> None:
+        head = (await stream.receive_some(65536)).decode()
+        said = f"no such page: {head.split()[1]}".encode()
+        await stream.send_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: %d\r\n\r\n%b" % (len(said), said))
+        await stream.aclose()
+
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    nursery.start_soon(trio.serve_listeners, refuse, [listener])
+    port = listener.socket.getsockname()[1]
+    with pytest.raises(HandshakeRefused) as caught:
+        async with connect(f"ws://127.0.0.1:{port}/private/ws/aSecretListenKey", peer="Binance"):
+            pass
+    assert "404: no such page: " in str(caught.value)
+    assert "aSecretListenKey" not in str(caught.value)
