@@ -74,10 +74,15 @@ HOSTS: Final = {
 
 
 def hosts_of(config: BinanceBrokerConfig) -> Hosts:
-    """Where the account's exchange is; `base_url` stands for all of it."""
+    """Where the account's exchange is; `base_url` stands for all of it, unless it is one of the exchange's own, whose
+    streams are elsewhere.
+    """
     if config.base_url is None:
         return HOSTS[config.type, config.testnet]
     base = config.base_url.rstrip("/")
+    for (kind, _), hosts in HOSTS.items():
+        if kind == config.type and urlsplit(base)[:2] == urlsplit(hosts.rest)[:2]:
+            return hosts
     streams = "ws" + base.removeprefix("http")
     return Hosts(base, streams, f"{streams}/ws-api/v3")
 

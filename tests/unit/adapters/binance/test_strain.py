@@ -18,7 +18,7 @@ from conformance.desk import ORIGIN
 from quantmind.adapters.binance import examine as examine_module
 from quantmind.adapters.binance.asking import Asking
 from quantmind.adapters.binance.budget import SPOT, Budget, Limit
-from quantmind.adapters.binance.build import build
+from quantmind.adapters.binance.build import HOSTS, build, hosts_of
 from quantmind.adapters.binance.clock import ServerClock
 from quantmind.adapters.binance.errors import NotSent, Refusal
 from quantmind.adapters.binance.examine import examine
@@ -216,3 +216,11 @@ async def test_a_refusal_of_the_account_s_stream_shows_no_listen_key(nursery: tr
             pass
     assert "404: no such page: " in str(caught.value)
     assert "aSecretListenKey" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("kind", "testnet"), HOSTS)
+def test_an_address_of_the_exchange_itself_leaves_streams_where_they_are(kind: str, testnet: bool) -> None:
+    """They are on other hosts: an account whose `base_url` is the exchange's own would never have a stream."""
+    hosts = HOSTS[kind, testnet]
+    assert hosts_of(BinanceBrokerConfig(name="c", type=kind, base_url=f"{hosts.rest}/")) == hosts
+    assert hosts_of(BinanceBrokerConfig(name="c", type=kind, base_url="http://127.0.0.1:9")).rest != hosts.rest
