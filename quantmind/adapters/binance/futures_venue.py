@@ -7,7 +7,7 @@ such a type is refused by the exchange (-4120), and `allOpenOrders` does not tak
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ from quantmind.adapters.binance.names import Role, client_id, number
 from quantmind.adapters.binance.records import Fill, FuturesAccount, Life, Order
 from quantmind.adapters.binance.refusals import OPEN_FIRST, refused
 from quantmind.adapters.binance.rules import Rules
-from quantmind.adapters.binance.venue import Difference, Kind, New, Stops, moved_in_two, taken_back
+from quantmind.adapters.binance.venue import Difference, Kind, New, Stops, look_for_names, moved_in_two, taken_back
 
 logger: Final = logging.getLogger("quantmind.binance")
 
@@ -122,7 +122,7 @@ class FuturesVenue:
             orders += futures_algo.algo_orders(await self._signed("/fapi/v1/openAlgoOrders", {"symbol": symbol}, 1))
             params = {"symbol": symbol, "limit": MOST_TRADES}
             trades = futures_wire.trades(await self._signed("/fapi/v1/userTrades", params, 5))
-            fills[symbol] = await self._named(book, symbol, trades)
+            fills[symbol] = await self._named(book, symbol, trades, {order.client_id for order in orders})
             await self._config(symbol)
         if not book.login:
             alias, _ = futures_wire.balances(await self._signed("/fapi/v3/balance", {}, 5))
@@ -300,7 +300,9 @@ class FuturesVenue:
 
     # Trades say the number of their order, and not what it is called; one that came of a conditional order is called
     # as that one was.
-    async def _named(self, book: FuturesBook, symbol: str, trades: Sequence[Fill]) -> list[Fill]:
+    async def _named(
+        self, book: FuturesBook, symbol: str, trades: Sequence[Fill], open_ones: Collection[str]
+    ) -> list[Fill]:
         names = {each.order_id: book.client_id_of(symbol, each.order_id) for each in trades}
         if None in names.values():
             params = {"symbol": symbol, "limit": MOST_TRADES}
@@ -314,6 +316,13 @@ class FuturesVenue:
                 if order.becomes:
                     names[order.becomes] = order.client_id
                     book.became(order)
+            await look_for_names(names, book, lambda number: self._look({"symbol": symbol, "orderId": number}))
+            for said in book.wishes.waiting(symbol).difference(open_ones, names.values()):
+                old = await self._look_conditional({"clientAlgoId": said})
+                if old is not None and old.becomes:
+                    names[old.becomes] = old.client_id
+                    book.became(old)
+                    book.orders.take(old)
         return [attrs.evolve(each, client_id=names[each.order_id] or "") for each in trades]
 
     def _position_side(self, key: str) -> dict[str, str]:

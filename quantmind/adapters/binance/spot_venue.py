@@ -19,7 +19,16 @@ from quantmind.adapters.binance.names import Role, client_id
 from quantmind.adapters.binance.records import Fill, Life, Order, SpotAccount
 from quantmind.adapters.binance.rules import Rules
 from quantmind.adapters.binance.spot_book import SpotBook
-from quantmind.adapters.binance.venue import Difference, Kind, New, Stops, moved_in_two, placed_as_it_was, taken_back
+from quantmind.adapters.binance.venue import (
+    Difference,
+    Kind,
+    New,
+    Stops,
+    look_for_names,
+    moved_in_two,
+    placed_as_it_was,
+    taken_back,
+)
 from quantmind.domain.orders import Side
 
 _INVALID_SYMBOL: Final = -1121
@@ -253,6 +262,7 @@ class SpotVenue:
                 names[order.order_id] = order.client_id
                 if order.life is not Life.OPEN:
                     book.orders.take(order)
+            await look_for_names(names, book, lambda number: self._look({"symbol": symbol, "orderId": number}))
         return [attrs.evolve(each, client_id=names[each.order_id] or "") for each in trades]
 
     async def _place_stop(self, stops: Stops) -> tuple[Order, Sequence[Fill]]:

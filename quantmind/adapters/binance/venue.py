@@ -7,9 +7,9 @@ request went out it leaves the outcome unknown.
 from __future__ import annotations
 
 import enum
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import attrs
 import trio
@@ -23,6 +23,8 @@ from quantmind.adapters.binance.wishes import Slot
 from quantmind.domain.orders import Side
 
 _T = TypeVar("_T")
+MOST_LOOKS: Final = 50
+"""Orders that are looked up one by one while an account is read; the newest."""
 
 
 class Kind(enum.Enum):
@@ -229,6 +231,21 @@ async def placed_as_it_was(venue: Venue, order: Order, new: New, left: Decimal, 
         raise OutcomeUnknown(
             f"the order was taken back, and can't be placed anew ({why}) or as it was ({error})"
         ) from None
+
+
+async def look_for_names(
+    names: dict[int, str | None], book: Book, look: Callable[[int], Awaitable[Order | None]]
+) -> None:
+    """Fill in, by the exchange's ids, what orders are called that its lists of orders leave out: they are of the last
+    days, or the newest ones, and an old order may fill today.
+    """
+    unnamed = [order_id for order_id, name in names.items() if name is None]
+    for order_id in unnamed[-MOST_LOOKS:]:
+        order = await look(order_id)
+        if order is not None:
+            names[order_id] = order.client_id
+            if order.life is not Life.OPEN:
+                book.orders.take(order)
 
 
 async def taken_back(venue: Venue, order: Order) -> Order:

@@ -35,6 +35,10 @@ class Wishes:
         """What is wanted of a waiting order."""
         return self.file.items.get(ticket)
 
+    def waiting(self, symbol: str) -> set[str]:
+        """What the orders of a symbol are called that wait as far as it was told, and of which something is wanted."""
+        return {each.order_id for each in self.file.items.values() if each.waits and each.tag and each.symbol == symbol}
+
     def order(self, item: Carried, *, whatever: bool = False) -> None:
         """An order is about to be sent, or to be changed; `whatever`: it was.
 

@@ -18,13 +18,23 @@ from quantmind.testing.binance.symbols import SymbolSettings, plain
 
 Params = Mapping[str, str]
 _FUNDING_EVERY_MS: Final = 8 * 3_600_000
+_WEEK_MS: Final = 7 * 86_400_000
 _MOST: Final = 1000
 
 
-def page(rows: Iterable[Payload], params: Params, usual: int, number: str, start: str = "", time: str = "time") -> Any:
+def page(
+    rows: Iterable[Payload],
+    params: Params,
+    usual: int,
+    number: str,
+    start: str = "",
+    time: str = "time",
+    last_week_of: int | None = None,
+) -> Any:
     """Of rows from the oldest on: the first ones from a number or a time on, else the newest.
 
     Args:
+        last_week_of: the time now, where rows are of the last seven days unless it is said from when on.
         usual: how many there are where `limit` was not sent; 1000 at the most.
         number: the field that `start` is compared with.
         start: the parameter that names the lowest number; empty: there is none.
@@ -36,6 +46,9 @@ def page(rows: Iterable[Payload], params: Params, usual: int, number: str, start
     limit = integer_of(params, "limit")
     if limit is not None and not 0 < limit <= _MOST:
         raise ApiFault(400, -1130, "Data sent for parameter 'limit' is not valid.")
+    if last_week_of is not None and lowest is None and until is None:
+        since_usual = last_week_of - _WEEK_MS
+        rows = [row for row in rows if since is not None or row[time] >= since_usual]
     found = [
         row
         for row in rows
@@ -134,13 +147,13 @@ class MarketQueries:
     def _all_orders(self, params: Params) -> Any:
         symbol = symbol_of(self.book.symbols, params).name
         rows = [each.row() for each in self.book.orders.values() if each.symbol == symbol]
-        return page(rows, params, 500, "orderId", "orderId")
+        return page(rows, params, 500, "orderId", "orderId", last_week_of=self.book.now())
 
     def _trades(self, params: Params) -> Any:
         symbol, order_id = symbol_of(self.book.symbols, params).name, integer_of(params, "orderId")
         found = [each for each in self.book.trades if each.order.symbol == symbol]
         rows = [each.row() for each in found if order_id in (None, each.order.order_id)]
-        return page(rows, params, 500, "id", "fromId")
+        return page(rows, params, 500, "id", "fromId", last_week_of=None if order_id else self.book.now())
 
     def _open_algos(self, params: Params) -> list[Payload]:
         algo_id = integer_of(params, "algoId")
@@ -150,7 +163,7 @@ class MarketQueries:
     def _all_algos(self, params: Params) -> Any:
         symbol = symbol_of(self.book.symbols, params).name
         rows = [each.row() for each in self.conditionals.algos.values() if each.symbol == symbol]
-        return page(rows, params, 500, "algoId", "algoId", "createTime")
+        return page(rows, params, 500, "algoId", "algoId", "createTime", last_week_of=self.book.now())
 
     def _symbol(self, params: Params) -> str | None:
         return symbol_of(self.book.symbols, params).name if "symbol" in params else None

@@ -6,21 +6,23 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import attrs
 import pytest
 import trio
-from binance_accounts import order, spot, traded
-from binance_desk import BTC, D, Desk, opened, stopped
+from binance_accounts import futures, order, spot, traded
+from binance_desk import BTC, KINDS, D, Desk, opened, stopped
 from conformance.binance_subject import symbols
 from conformance.desk import ORIGIN, new_tag
 
 from quantmind.adapters.binance import futures_algo
 from quantmind.adapters.binance.errors import OutcomeUnknown
-from quantmind.adapters.binance.records import Balance, SpotAccount
+from quantmind.adapters.binance.records import Balance, BalancesSaid, FuturesAccount, Holding, SpotAccount
 from quantmind.adapters.binance.spot_venue import SpotVenue
 from quantmind.domain.accounts import PendingOrder
 from quantmind.domain.orders import Modify, Open, OrderType, Placed, Refused, Side, Unknown
 from quantmind.testing.binance.engine import ApiFault
 from quantmind.testing.binance.futures_conditional import Conditionals
+from quantmind.testing.binance.futures_engine import FuturesEngine
 from quantmind.testing.binance.spot_engine import SpotEngine
 from quantmind.testing.binance.spot_placing import Placing
 
@@ -204,6 +206,34 @@ async def test_a_stop_that_nobody_told_of_is_found_when_it_is_in_the_way(tmp_pat
         await desk.until(lambda: stopped(desk, D(58000)))
 
 
+@pytest.mark.parametrize("keeps_names", [True, False])
+async def test_a_stop_order_of_last_week_that_is_set_off_while_nobody_looks(keeps_names: bool, tmp_path: Path) -> None:
+    """Its position has the stop that was wanted with it, though the exchange tells of the last seven days alone."""
+    engine = FuturesEngine(symbols(), balances={"USDT": D(1_000_000)}, keeps_names=keeps_names)
+    async with opened("futures", tmp_path, engine=engine) as desk:
+        placed = await desk.place(attrs.evolve(STOP, sl=D(58000)))
+        assert isinstance(placed, Placed)
+        desk.down()
+        for algo in engine.conditionals.algos.values():
+            algo.time -= 8 * 86_400_000
+        desk.sim.quote(BTC, "61010", "61011")
+        await desk.up()
+        await desk.until(lambda: stopped(desk, D(58000)))
+
+
+@KINDS
+async def test_an_old_order_that_fills_while_nobody_looks(kind: str, tmp_path: Path) -> None:
+    """Its position has the stop that was wanted with it, though the exchange lists the newest orders alone."""
+    async with opened(kind, tmp_path) as desk:
+        assert isinstance(await desk.buy("0.02", price=D(59000), sl=D(57000)), Placed)
+        desk.down()
+        desk.sim.quote(BTC, "58999", "59000")
+        path = "/api/v3/allOrders" if kind == "spot" else "/fapi/v1/allOrders"
+        with patch.dict(desk.sim.engine._routes, {("GET", path): lambda _: []}):
+            await desk.up()
+            await desk.until(lambda: stopped(desk, D(57000)))
+
+
 def test_a_trade_with_oneself_is_two_trades_with_one_number() -> None:
     """Where a symbol does not prevent it, both orders are ours: what was sold and bought is held as before."""
     book = spot()
@@ -217,4 +247,19 @@ def test_a_trade_with_oneself_is_two_trades_with_one_number() -> None:
     book.install(account, [], {BTC: []}, [BTC])
     for event in (sold, bought, sold):
         book.take(event)
+    assert book.unsettled() is None
+
+
+def test_a_deleveraging_adds_up_at_once() -> None:
+    """Its trade is told as others are, and the wallet's change with the reason ADL."""
+    book = futures()
+    held = Holding(BTC, "BOTH", D(1), D(100))
+    bought = traded(order("buy", "1"), 1).fill
+    assert bought is not None
+    account = FuturesAccount([Balance("USDT", D(1000))], [held], D(0), D(1000), 10)
+    book.install(account, [], {BTC: [bought]}, [BTC])
+    gone = attrs.evolve(held, amount=D(0))
+    closed = attrs.evolve(order("x", "-1"), client_id="adl_autoclose")
+    book.take(BalancesSaid([Balance("USDT", D(1010))], 11, [gone], "ADL"))
+    book.take(traded(closed, 2, 11, "110", realized=D(10)))
     assert book.unsettled() is None
