@@ -21,8 +21,8 @@ from quantmind.domain.orders import Side
 from quantmind.domain.symbols import SymbolSpec
 
 KEYS = ("BOTH", "LONG", "SHORT")
-_CONVERTED = "ORDER"
-"""The reason of an event whose change of the wallet comes from trades, which are told, too."""
+_TRADED = ("ORDER", "ADL")
+"""Reasons of an event whose change of the wallet comes from trades, which are told, too; ADL: the exchange's own."""
 
 
 @attrs.define(eq=False)
@@ -95,7 +95,7 @@ class FuturesBook(Book):
         if wallet is None or said.event_msc < self.cash_msc:
             return
         before, self.cash, self.cash_msc = self.cash, wallet.free, said.event_msc
-        if said.reason != _CONVERTED:
+        if said.reason not in _TRADED:
             self.expected_cash += self.cash - before
 
     # The mode can't be changed while anything is open.

@@ -69,6 +69,7 @@ _REASONS: Final = frozenset(
         "AUTO_EXCHANGE",
         "COIN_SWAP_DEPOSIT",
         "COIN_SWAP_WITHDRAW",
+        "ADL",
     ]
 )
 _CONTRACTS: Final = frozenset(
