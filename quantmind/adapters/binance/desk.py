@@ -270,7 +270,15 @@ class Desk:
         if isinstance(said, Refused):
             self.book.wishes.undone(asked.ticket)
             await self.keeper.keep_locked(slot)
-        return stops_changed(asked.ticket, sl, tp) if said is None else said
+        if said is not None:
+            return said
+        if (sl or tp) and self.book.slot_of(asked.ticket) is None and not self._were_placed(slot, tag):
+            return Refused(int(Retcode.POSITION_CLOSED), f"position {asked.ticket} was closed before its stops changed")
+        return stops_changed(asked.ticket, sl, tp)
+
+    def _were_placed(self, slot: Slot, tag: str) -> bool:
+        roles = (Role.STOP_LOSS, Role.TAKE_PROFIT)
+        return any(self.book.orders.named(slot[0], client_id(role, tag)) is not None for role in roles)
 
     async def _change_order(self, asked: Modify, tag: str, symbol: str) -> Outcome:
         async with self.keeper.lock(symbol):

@@ -28,7 +28,8 @@ from quantmind.adapters.binance.records import Balance, BalancesSaid, Fill, Futu
 from quantmind.adapters.binance.spot_book import SpotBook
 from quantmind.adapters.binance.walk import left_by_no_trade
 from quantmind.domain.accounts import Cause, Entry
-from quantmind.domain.orders import Modify
+from quantmind.domain.orders import Modify, Refused
+from quantmind.domain.retcodes import Retcode
 from quantmind.errors import BrokerUnavailable
 
 SLOT = (BTC, "BOTH")
@@ -375,3 +376,27 @@ async def test_a_stop_that_the_market_goes_through_while_it_is_placed_is_made_up
         await trio.sleep(1)
         assert await desk.position() is None
         assert (await desk.broker.deals(0))[-1].cause is Cause.SL
+
+
+@KINDS
+async def test_stops_of_a_position_that_is_closed_before_they_change_are_not_told_as_changed(
+    kind: str, tmp_path: Path
+) -> None:
+    """The old stop is set off while the new one is asked for."""
+    async with opened(kind, tmp_path) as desk:
+        placed = await desk.buy("0.02", sl=D(58000))
+        keeper = type(desk.broker.keeper)
+        real = keeper.keep
+
+        async def keep(self: Any, slot: Any) -> Any:
+            desk.sim.quote(BTC, "57900", "57901")
+            await desk.until(flat)
+            return await real(self, slot)
+
+        async def flat() -> bool:
+            return await desk.position() is None
+
+        with patch.object(keeper, "keep", keep):
+            said = await desk.place(Modify(ORIGIN, "c", placed.ticket, new_sl=D(57000)))
+        assert isinstance(said, Refused)
+        assert said.retcode == Retcode.POSITION_CLOSED
