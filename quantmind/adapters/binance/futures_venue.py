@@ -215,7 +215,7 @@ class FuturesVenue:
 
     async def fills_of(self, order: Order) -> Sequence[Fill]:
         """Its trades."""
-        params = {"symbol": order.symbol, "orderId": order.order_id}
+        params = {"symbol": order.symbol, "orderId": order.order_id, "limit": MOST_TRADES}
         trades = futures_wire.trades(await self._signed("/fapi/v1/userTrades", params, 5, reserve=True))
         return [attrs.evolve(each, client_id=order.client_id) for each in trades]
 

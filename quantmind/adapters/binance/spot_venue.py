@@ -189,7 +189,7 @@ class SpotVenue:
 
     async def fills_of(self, order: Order) -> Sequence[Fill]:
         """Its trades."""
-        params = {"symbol": order.symbol, "orderId": order.order_id}
+        params = {"symbol": order.symbol, "orderId": order.order_id, "limit": MOST_TRADES}
         trades = spot_wire.trades(await self._signed("myTrades", params, _W_TRADES, reserve=True))
         return [attrs.evolve(each, client_id=order.client_id) for each in trades]
 

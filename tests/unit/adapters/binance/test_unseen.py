@@ -28,7 +28,7 @@ from quantmind.adapters.binance.records import Balance, BalancesSaid, Fill, Futu
 from quantmind.adapters.binance.spot_book import SpotBook
 from quantmind.adapters.binance.walk import left_by_no_trade
 from quantmind.domain.accounts import Cause, Entry
-from quantmind.domain.orders import Modify, Refused
+from quantmind.domain.orders import Modify, Open, OrderType, Refused, Side
 from quantmind.domain.retcodes import Retcode
 from quantmind.errors import BrokerUnavailable
 
@@ -400,3 +400,46 @@ async def test_stops_of_a_position_that_is_closed_before_they_change_are_not_tol
             said = await desk.place(Modify(ORIGIN, "c", placed.ticket, new_sl=D(57000)))
         assert isinstance(said, Refused)
         assert said.retcode == Retcode.POSITION_CLOSED
+
+
+@KINDS
+@pytest.mark.parametrize("kind_of", [OrderType.LIMIT, OrderType.STOP])
+async def test_an_old_order_that_fills_while_nobody_is_there_brings_its_stops(
+    kind: str, kind_of: OrderType, tmp_path: Path
+) -> None:
+    """It was placed longer ago than the exchange lists orders; it is asked for by its name."""
+    price = D(59000) if kind_of is OrderType.LIMIT else D(61000)
+    async with opened(kind, tmp_path) as desk:
+        asked = Open(ORIGIN, "c", BTC, D("0.01"), Side.BUY, kind_of, price=price, sl=D(57000))
+        placed = await desk.place(asked)
+        desk.down()
+        await trio.sleep(0.1)
+        desk.sim.quote(BTC, price - 1, price)
+        await trio.sleep(0.1)
+        venue = type(desk.broker.venue)
+        real: Any = venue._signed  # type: ignore[attr-defined]
+
+        async def signed(self: Any, path: str, *more: Any, **params: Any) -> bytes:
+            body: bytes = await real(self, path, *more, **params)
+            return b"[]" if path.rpartition("/")[2] in ("allOrders", "allAlgoOrders") else body
+
+        with patch.object(venue, "_signed", signed):
+            await desk.up()
+            await trio.sleep(0.5)
+            position = await desk.position()
+        assert position is not None
+        assert (position.ticket, position.sl) == (placed.ticket, D(57000))
+
+
+@KINDS
+async def test_all_trades_of_an_order_are_asked_for(kind: str, tmp_path: Path) -> None:
+    """One that has filled in more of them than the exchange tells unasked is no unknown outcome."""
+    async with opened(kind, tmp_path) as desk:
+        await desk.buy("0.6", tag="many", price=D(59000))
+        for _ in range(600):
+            desk.sim.trade(BTC, "59000", "0.001")
+        await trio.sleep(1)
+        order = await desk.broker.venue.look(BTC, client_id(Role.ORDER, "many"), conditional=False)
+        assert order is not None
+        fills = await desk.broker.venue.fills_of(order)
+        assert sum(fill.quantity for fill in fills) == order.filled
