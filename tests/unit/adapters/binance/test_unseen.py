@@ -386,9 +386,9 @@ async def test_stops_of_a_position_that_is_closed_before_they_change_are_not_tol
     async with opened(kind, tmp_path) as desk:
         placed = await desk.buy("0.02", sl=D(58000))
         keeper = type(desk.broker.keeper)
-        real = keeper.keep
+        real = keeper.keep_locked
 
-        async def keep(self: Any, slot: Any) -> Any:
+        async def keep_locked(self: Any, slot: Any) -> Any:
             desk.sim.quote(BTC, "57900", "57901")
             await desk.until(flat)
             return await real(self, slot)
@@ -396,7 +396,7 @@ async def test_stops_of_a_position_that_is_closed_before_they_change_are_not_tol
         async def flat() -> bool:
             return await desk.position() is None
 
-        with patch.object(keeper, "keep", keep):
+        with patch.object(keeper, "keep_locked", keep_locked):
             said = await desk.place(Modify(ORIGIN, "c", placed.ticket, new_sl=D(57000)))
         assert isinstance(said, Refused)
         assert said.retcode == Retcode.POSITION_CLOSED
