@@ -119,7 +119,7 @@ def _take(exchange: Exchange, record: Record) -> None:
                 Decimal(record["stopPrice"]),
             )
         case "trade":
-            exchange.trades[number("deal", record["symbol"], record["id"])] = record
+            exchange.trades[number("deal", record["symbol"], record["id"], record["orderId"])] = record
         case "balance":
             exchange.balances[record["asset"]] = Decimal(record["free"]) + Decimal(record["locked"])
 

@@ -102,7 +102,7 @@ def _view(ticket: int, waiting: int) -> Record:
         "t": AT,
         "positions": [{"ticket": ticket, "volume": 0.01, "sl": 35000.5, "tp": None}],
         "orders": [{"ticket": waiting, "price": 40000.0, "volume": 0.02}],
-        "deals": [{"ticket": number("deal", "BTCUSDT", 1), "volume": 0.01}],
+        "deals": [{"ticket": number("deal", "BTCUSDT", 1, 1), "volume": 0.01}],
         "account": {"free_margin": 400.0},
         "status": status,
         "exchange": {"stops": {"missing": {}}},
@@ -132,7 +132,7 @@ def _record() -> list[Record]:
     lines: list[Record] = []
     for tag, end in ends.items():
         lines += _carried_out(tag, end)
-    lines.append({"kind": "deal", "order_id": BOUGHT, "body": {"ticket": number("deal", "BTCUSDT", 1)}})
+    lines.append({"kind": "deal", "order_id": BOUGHT, "body": {"ticket": number("deal", "BTCUSDT", 1, 1)}})
     return [_numbered(line, seq) for seq, line in enumerate(lines, 1)]
 
 
