@@ -113,12 +113,13 @@ def build(
     name = config.name if name is None else name
     hosts, lines = hosts_of(config), line_settings or {}
     is_futures = config.type == "binance_futures"
+    # How old a request is decides what became of it: by the exchange's clock, since ours may be set at any moment.
+    clock = ServerClock(wall, monotonic)
     try:
-        sent = SentFile.open(sent_file, wall, keep_s=KEEP_SENT_S)
+        sent = SentFile.open(sent_file, clock.now, keep_s=KEEP_SENT_S)
         carried = CarriedFile.open(carried_file)
     except (SentFileError, CarriedFileError) as error:
         raise ValueError(str(error)) from None
-    clock = ServerClock(wall, monotonic)
     budget = Budget(FUTURES if is_futures else SPOT, clock.now)
     signer = _signer(config)
     try:
@@ -178,7 +179,7 @@ def build(
     async def reread() -> None:
         await broker.reread()
 
-    keeper = StopKeeper(book, venue, rules, reread, wall)
+    keeper = StopKeeper(book, venue, rules, reread, clock.now)
     types = FUTURES_TYPES if is_futures else SPOT_TYPES
     checks = Checks(
         book,
@@ -186,13 +187,13 @@ def build(
         venue.ends_orders,
         is_futures,
         market,
-        wall,
+        clock.now,
         types.__getitem__,
         lambda: isinstance(book, FuturesBook) and book.hedges,
     )
     # A request may have been signed as late as its caller would still wait for it.
     window_s = ORDER_S + config.recv_window_ms / 1000 + SPARE_S
-    desk = Desk(name, book, venue, keeper, checks, sent, wall, window_s)
+    desk = Desk(name, book, venue, keeper, checks, sent, clock.now, window_s)
     finder = Finder(name, book, venue, desk, sent, lambda: broker.followed, window_s)
     user = UserStream(dialect, strange, attempts, line_settings=lines)
     broker = BinanceBroker(

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import binance_desk
 import pytest
 import trio
 from binance_desk import BTC, KINDS, D, Desk, opened
 from certificates import Authority, needs_openssl
 from conformance.binance_subject import account_at
-from conformance.desk import ORIGIN
+from conformance.desk import ORIGIN, new_tag
 
 from quantmind.adapters.binance import examine as examine_module
 from quantmind.adapters.binance.asking import Asking
@@ -26,7 +28,7 @@ from quantmind.adapters.binance.futures_venue import FuturesVenue
 from quantmind.adapters.binance.http import Api
 from quantmind.config.brokers import BinanceBrokerConfig
 from quantmind.config.secret import Secret
-from quantmind.domain.orders import Close, Modify, Placed
+from quantmind.domain.orders import Close, Modify, Placed, Unknown
 from quantmind.errors import BrokerUnavailable
 from quantmind.net.errors import HandshakeRefused
 from quantmind.net.ws import connect
@@ -224,3 +226,46 @@ def test_an_address_of_the_exchange_itself_leaves_streams_where_they_are(kind: s
     hosts = HOSTS[kind, testnet]
     assert hosts_of(BinanceBrokerConfig(name="c", type=kind, base_url=f"{hosts.rest}/")) == hosts
     assert hosts_of(BinanceBrokerConfig(name="c", type=kind, base_url="http://127.0.0.1:9")).rest != hosts.rest
+
+
+@pytest.fixture
+def step(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """By how much this machine's clock was set; each broker that is begun goes by it."""
+    by = [0.0]
+    monkeypatch.setattr(binance_desk, "build", partial(build, wall=lambda: time.time() + by[0]))
+    return by
+
+
+@KINDS
+async def test_a_clock_that_is_set_ahead_makes_no_request_absent(kind: str, tmp_path: Path, step: list[float]) -> None:
+    """One that is on its way yet is absent when the exchange would refuse it, and not when a clock was corrected."""
+    async with opened(kind, tmp_path, recv_window_ms=5000) as desk:
+        desk.broker.finder.window_s = desk.broker.desk.window_s = 6.0
+        desk.sim.faults.late_s = 1.0
+        desk.sim.faults.lose = "late"
+        tag = new_tag()
+        assert isinstance(await desk.buy(tag=tag), Unknown)
+        step[0] = 3600.0
+        assert await desk.broker.find(tag) is None
+        await trio.sleep(1.5)
+        assert isinstance(await desk.broker.find(tag), Placed)
+
+
+@KINDS
+async def test_a_clock_that_is_set_back_leaves_no_change_undecided(
+    kind: str, tmp_path: Path, step: list[float]
+) -> None:
+    """Stops whose request nobody heard of are seen to when it can't arrive any more, and not an hour later."""
+    async with opened(kind, tmp_path) as desk:
+        held = await desk.buy(sl=D(57000))
+        assert isinstance(held, Placed)
+        tag = new_tag()
+        desk.sim.faults.lose = "request"
+        assert isinstance(await desk.place(Modify(ORIGIN, "c", held.ticket, new_sl=D(58000)), tag), Unknown)
+        desk.sim.faults.lose = None
+        step[0] = -3600.0
+
+        async def decided() -> bool:
+            return await desk.broker.find(tag) is not None
+
+        await desk.until(decided)
