@@ -102,6 +102,8 @@ class BinanceBroker:
     _running: bool = attrs.field(default=False, init=False)
     _scope: trio.CancelScope | None = attrs.field(default=None, init=False)
     _connected: bool = attrs.field(default=False, init=False)
+    _was_connected: bool = attrs.field(default=False, init=False)
+    """Whether the account was read since this process began."""
     _reading: trio.Lock = attrs.field(factory=trio.Lock, init=False)
     _reads: int = attrs.field(default=0, init=False)
     _feed_held_at: float = attrs.field(default=-math.inf, init=False)
@@ -173,11 +175,11 @@ class BinanceBroker:
             await self._opened()
             await self._settled()
         except BrokerUnavailable as error:
-            self._connected, self._lost = False, str(error)
+            self._connected, self._lost = False, str(error).removeprefix(f"broker {self.name}: ")
             raise
         if not self._connected:
             logger.info("connect.exchange broker=%s server=%s login=%d", self.name, self.server, self.book.login)
-        self._connected = True
+        self._connected = self._was_connected = True
         return specs
 
     async def aclose(self) -> None:
@@ -227,15 +229,17 @@ class BinanceBroker:
         return self.book.deals(since_msc)
 
     async def place(self, order: Approved, tag: str) -> Outcome:
-        """Carry out an approved order once. What reduces risk is sent though the user stream is silent.
+        """Carry out an approved order once. What reduces risk is sent though streams are away, or are being connected
+        anew: requests have connections of their own.
 
         Raises:
             BrokerUnavailable: nothing was sent.
         """
         await trio.lowlevel.checkpoint()
-        self._open()
-        if not order.reduces and self.user.lost is not None:
-            raise BrokerUnavailable(f"broker {self.name}: {self.user.lost}; nothing was sent")
+        if not (order.reduces and self._was_connected):
+            self._open()
+            if self.user.lost is not None:
+                raise BrokerUnavailable(f"broker {self.name}: {self.user.lost}; nothing was sent")
         return await self.desk.place(order, tag)
 
     async def find(self, tag: str) -> Placed | Absent | None:

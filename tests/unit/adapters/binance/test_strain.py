@@ -28,7 +28,8 @@ from quantmind.adapters.binance.futures_venue import FuturesVenue
 from quantmind.adapters.binance.http import Api
 from quantmind.config.brokers import BinanceBrokerConfig
 from quantmind.config.secret import Secret
-from quantmind.domain.orders import Close, Modify, Placed, Unknown
+from quantmind.domain.orders import Close, Modify, Outcome, Placed, Unknown
+from quantmind.domain.risk.approval import Terms, approve
 from quantmind.errors import BrokerUnavailable
 from quantmind.net.errors import HandshakeRefused
 from quantmind.net.ws import connect
@@ -269,3 +270,34 @@ async def test_a_clock_that_is_set_back_leaves_no_change_undecided(
             return await desk.broker.find(tag) is not None
 
         await desk.until(decided)
+
+
+async def reduced(desk: Desk, ticket: int) -> Outcome:
+    """Half a position is closed, and the governor has said that it takes risk away."""
+    close, tag = Close(ORIGIN, "c", BTC, ticket, volume=D("0.01")), new_tag()
+    terms = Terms(D(1), None)
+    verdict = approve(close, terms, approval_id=tag, incarnation=1, deadline=1e9, reduces=True)
+    return await desk.broker.place(verdict, tag)
+
+
+@KINDS
+async def test_a_close_is_sent_while_streams_can_t_be_opened(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """REST answers, and no stream does: whoever is connected anew meanwhile is not kept from closing."""
+    monkeypatch.setattr(broker_module, "OPENS_WITHIN_S", 0.3)
+    async with opened(kind, tmp_path) as desk:
+        held = await desk.buy("0.02")
+        assert isinstance(held, Placed)
+        monkeypatch.setattr(simulator, "_refusal", lambda *_: 503)
+        desk.sim.end_connections()
+        await trio.sleep(0.2)
+        with pytest.raises(BrokerUnavailable):
+            await desk.broker.connect()
+        with pytest.raises(BrokerUnavailable):
+            await desk.buy()
+        closed = await reduced(desk, held.ticket)
+        assert isinstance(closed, Placed), closed
+        await desk.broker.aclose()
+        closed = await reduced(desk, held.ticket)
+        assert isinstance(closed, Placed), closed
