@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any, Final
@@ -56,6 +56,8 @@ CLOCK_LOOK_S: Final = 5.0
 CHECK_S: Final = 60.0
 """So often the exchange is asked what the account has: a stream may be open, answer pings and tell nothing."""
 TELLS_WITHIN_S: Final = 3.0
+RULES_EVERY_S: Final = 900.0
+"""Between two looks whether the exchange has changed the rules of a symbol."""
 
 Seed = tuple[Decimal, Decimal, int]
 """Bid and ask as they were asked for, and when: Unix milliseconds of the exchange, not later than it was."""
@@ -106,6 +108,7 @@ class BinanceBroker:
     """Whether the account was read since this process began."""
     _reading: trio.Lock = attrs.field(factory=trio.Lock, init=False)
     _reads: int = attrs.field(default=0, init=False)
+    _silent_deaths: int = attrs.field(default=0, init=False)
     _feed_held_at: float = attrs.field(default=-math.inf, init=False)
     _lost: str = attrs.field(default="it was not connected yet", init=False)
 
@@ -144,6 +147,7 @@ class BinanceBroker:
                     nursery.start_soon(self.keeper.run)
                     nursery.start_soon(self._keep_time)
                     nursery.start_soon(self._check_stream)
+                    nursery.start_soon(self._watch_rules)
                     if self.dead_man_s:
                         nursery.start_soon(self._keep_alive)
                 self._scope = None
@@ -271,6 +275,7 @@ class BinanceBroker:
             "requests": self.api.snapshot(),
             "stops": self.keeper.snapshot(),
             "reads": self._reads,
+            "silent_deaths": self._silent_deaths,
             "settings_unset": list(self.venue.unset),
             "symbols_missing": list(self.missing),
             "not_counted": list(self.book.not_counted),
@@ -374,8 +379,7 @@ class BinanceBroker:
         """
         rules = await self.venue.rules(self.symbols)
         missing = [symbol for symbol in self.symbols if symbol not in rules]
-        kept = {item.symbol for item in self.book.carried.items.values()}
-        if missing and (not rules or kept.intersection(missing)):
+        if missing and (not rules or self._in_use(missing)):
             raise BrokerUnavailable(f"broker {self.name}: {self._not_traded(missing)}")
         if missing and missing != self.missing:
             logger.error("miss.symbols broker=%s reason=%s", self.name, ascii(self._not_traded(missing)))
@@ -392,6 +396,11 @@ class BinanceBroker:
         self.rules.clear()
         self.rules.update(rules)
         return specs
+
+    # Those of which this gateway has a position or an order.
+    def _in_use(self, symbols: Iterable[str]) -> list[str]:
+        kept = {item.symbol for item in self.book.carried.items.values()}
+        return sorted(kept.intersection(symbols))
 
     def _not_traded(self, symbols: Sequence[str]) -> str:
         return f"{self.server} does not trade {', '.join(symbols)}: correct `symbols`"
@@ -412,6 +421,25 @@ class BinanceBroker:
                     logger.warning("fail.clock broker=%s reason=%s", self.name, ascii(str(error)))
             await trio.sleep(CLOCK_LOOK_S)
 
+    # Price steps change, and symbols are closed, while we run. Whoever connects next is told of it. A symbol that is gone
+    # though something is open there would keep all others from being connected: that waits for whoever sees to it.
+    async def _watch_rules(self) -> None:
+        while True:
+            await trio.sleep(RULES_EVERY_S)
+            try:
+                rules = await self.venue.rules(self.symbols)
+            except BinanceError as error:
+                logger.info("fail.rules broker=%s reason=%s", self.name, ascii(str(error)))
+                continue
+            if lost := self._in_use(symbol for symbol in self.symbols if symbol not in rules):
+                logger.error("lose.symbols broker=%s symbols=%s", self.name, ",".join(lost))
+                continue
+            changed = [symbol for symbol in self.symbols if rules.get(symbol) != self.rules.get(symbol)]
+            if changed and self._connected:
+                logger.warning("change.rules broker=%s symbols=%s", self.name, ",".join(changed))
+                self._connected = False
+                self._lost = f"the exchange has changed the rules of {', '.join(changed)}; it is connected anew"
+
     async def _check_stream(self) -> None:
         while True:
             await trio.sleep(CHECK_S)
@@ -421,6 +449,7 @@ class BinanceBroker:
                 logger.warning("fail.check broker=%s reason=%s", self.name, ascii(str(error)))
                 continue
             if silent:
+                self._silent_deaths += 1
                 logger.error("fail.silent broker=%s", self.name)
                 self.user.restart("it does not tell what happens to the account")
 

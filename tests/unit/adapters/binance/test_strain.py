@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import attrs
 import binance_desk
 import pytest
 import trio
@@ -17,6 +18,7 @@ from certificates import Authority, needs_openssl
 from conformance.binance_subject import account_at
 from conformance.desk import ORIGIN, new_tag
 
+from quantmind.adapters.binance import broker as broker_module
 from quantmind.adapters.binance import examine as examine_module
 from quantmind.adapters.binance.asking import Asking
 from quantmind.adapters.binance.budget import SPOT, Budget, Limit
@@ -301,3 +303,32 @@ async def test_a_close_is_sent_while_streams_can_t_be_opened(
         await desk.broker.aclose()
         closed = await reduced(desk, held.ticket)
         assert isinstance(closed, Placed), closed
+
+
+@KINDS
+async def test_rules_that_the_exchange_changes_are_told(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A price step or a symbol's closing that comes while we run: whoever connects anew is told of it, once."""
+    monkeypatch.setattr(broker_module, "RULES_EVERY_S", 0.1)
+    async with opened(kind, tmp_path) as desk:
+        await trio.sleep(0.4)
+        await desk.broker.poll()
+        known = desk.sim.engine.symbols
+        known[BTC] = attrs.evolve(known[BTC], tick=D("0.5"))
+
+        async def told() -> bool:
+            try:
+                await desk.broker.poll()
+            except BrokerUnavailable as error:
+                return "changed the rules of BTCUSDT" in str(error)
+            return False
+
+        await desk.until(told)
+        (spec,) = await desk.broker.connect()
+        assert spec.tick_size == D("0.5")
+        await trio.sleep(0.4)
+        await desk.broker.poll()
+        del known[BTC]
+        await trio.sleep(0.4)
+        await desk.broker.poll()
