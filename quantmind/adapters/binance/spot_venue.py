@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Final
@@ -69,8 +68,11 @@ class SpotVenue:
         # One of them is not known there, and the exchange does not say which.
         found: dict[str, Rules] = {}
         for symbol in symbols:
-            with contextlib.suppress(Refusal):
+            try:
                 found |= await self._rules([symbol])
+            except Refusal as refusal:
+                if refusal.code != _INVALID_SYMBOL:
+                    raise
         return found
 
     async def differences(self, symbols: Sequence[str]) -> Sequence[Difference]:

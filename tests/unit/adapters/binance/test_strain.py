@@ -332,3 +332,18 @@ async def test_rules_that_the_exchange_changes_are_told(
         del known[BTC]
         await trio.sleep(0.4)
         await desk.broker.poll()
+
+
+async def test_a_symbol_is_not_missing_for_another_refusal(tmp_path: Path) -> None:
+    """One that spot does not know makes it be asked for each; what it refuses then for another reason is told so."""
+    async with opened("spot", tmp_path) as desk:
+        real, asked = Asking.get, []
+
+        async def get(asking: Asking, path: str, params: Mapping[str, Any], **how: Any) -> bytes:
+            asked.append(path)
+            if len(asked) > 1:
+                raise Refusal(-1003, "Too many requests.", 429)
+            return await real(asking, path, params, **how)
+
+        with patch.object(Asking, "get", get), pytest.raises(Refusal, match="Too many"):
+            await desk.broker.venue.rules([BTC, "GONEUSDT"])
