@@ -29,8 +29,9 @@ from quantmind.adapters.binance.records import BalancesSaid, LeverageSaid, Order
 from quantmind.adapters.binance.refusals import words_of
 from quantmind.adapters.binance.rules import Rules, spec_of
 from quantmind.adapters.binance.strange import Strange
+from quantmind.adapters.binance.upkeep import Upkeep
 from quantmind.adapters.binance.user_stream import UserStream
-from quantmind.adapters.binance.venue import Venue, in_time
+from quantmind.adapters.binance.venue import Venue
 from quantmind.domain.accounts import Deal, Sample
 from quantmind.domain.orders import Absent, Outcome, Placed
 from quantmind.domain.risk.approval import Approved
@@ -52,10 +53,6 @@ OPENS_WITHIN_S: Final = 15.0
 GAP_S: Final = 2.0
 """So long the market's streams may be away, while they are connected anew, before it is told."""
 BEGINS_WITHIN_S: Final = 2.0
-CLOCK_LOOK_S: Final = 5.0
-CHECK_S: Final = 60.0
-"""So often the exchange is asked what the account has: a stream may be open, answer pings and tell nothing."""
-TELLS_WITHIN_S: Final = 3.0
 RULES_EVERY_S: Final = 900.0
 """Between two looks whether the exchange has changed the rules of a symbol."""
 
@@ -73,7 +70,6 @@ class BinanceBroker:
         seeds: what was asked for by symbol, see `price_of`; the book reads them, too.
         strange: words of the exchange that are new to us.
         measure: measures the exchange's clock. Raises BinanceError.
-        dead_man_s: so long without word of us until the exchange takes back all orders; 0: never.
         monotonic: seconds.
     """
 
@@ -89,11 +85,11 @@ class BinanceBroker:
     clock: ServerClock
     feed: MarketFeed
     user: UserStream
+    upkeep: Upkeep
     rules: dict[str, Rules]
     seeds: dict[str, Seed]
     strange: Strange
     measure: Callable[[], Awaitable[None]]
-    dead_man_s: float = 0.0
     monotonic: Callable[[], float] = trio.current_time
     on_event: Callable[[], None] = lambda: None
     """Told that something has happened to the account."""
@@ -108,7 +104,6 @@ class BinanceBroker:
     """Whether the account was read since this process began."""
     _reading: trio.Lock = attrs.field(factory=trio.Lock, init=False)
     _reads: int = attrs.field(default=0, init=False)
-    _silent_deaths: int = attrs.field(default=0, init=False)
     _feed_held_at: float = attrs.field(default=-math.inf, init=False)
     _lost: str = attrs.field(default="it was not connected yet", init=False)
 
@@ -145,11 +140,8 @@ class BinanceBroker:
                     nursery.start_soon(self.feed.run)
                     nursery.start_soon(self.user.run)
                     nursery.start_soon(self.keeper.run)
-                    nursery.start_soon(self._keep_time)
-                    nursery.start_soon(self._check_stream)
+                    nursery.start_soon(self.upkeep.run)
                     nursery.start_soon(self._watch_rules)
-                    if self.dead_man_s:
-                        nursery.start_soon(self._keep_alive)
                 self._scope = None
         finally:
             self._running, self._scope = False, None
@@ -275,7 +267,7 @@ class BinanceBroker:
             "requests": self.api.snapshot(),
             "stops": self.keeper.snapshot(),
             "reads": self._reads,
-            "silent_deaths": self._silent_deaths,
+            "silent_deaths": self.upkeep.silent_deaths,
             "settings_unset": list(self.venue.unset),
             "symbols_missing": list(self.missing),
             "not_counted": list(self.book.not_counted),
@@ -412,17 +404,8 @@ class BinanceBroker:
         except BinanceError as error:
             raise BrokerUnavailable(f"broker {self.name}: {words_of(error)}") from None
 
-    async def _keep_time(self) -> None:
-        while True:
-            if self.clock.due(self.monotonic()):
-                try:
-                    await self.measure()
-                except BinanceError as error:
-                    logger.warning("fail.clock broker=%s reason=%s", self.name, ascii(str(error)))
-            await trio.sleep(CLOCK_LOOK_S)
-
-    # Price steps change, and symbols are closed, while we run. Whoever connects next is told of it. A symbol that is gone
-    # though something is open there would keep all others from being connected: that waits for whoever sees to it.
+    # Price steps change, and symbols are closed, while we run. Whoever connects next is told of it. A symbol that is
+    # gone though something is open there would keep all others from being connected: it waits for whoever sees to it.
     async def _watch_rules(self) -> None:
         while True:
             await trio.sleep(RULES_EVERY_S)
@@ -431,46 +414,15 @@ class BinanceBroker:
             except BinanceError as error:
                 logger.info("fail.rules broker=%s reason=%s", self.name, ascii(str(error)))
                 continue
-            if lost := self._in_use(symbol for symbol in self.symbols if symbol not in rules):
-                logger.error("lose.symbols broker=%s symbols=%s", self.name, ",".join(lost))
+            gone = [symbol for symbol in self.symbols if symbol not in rules]
+            if not rules or self._in_use(gone):
+                logger.error("lose.symbols broker=%s symbols=%s", self.name, ",".join(gone))
                 continue
             changed = [symbol for symbol in self.symbols if rules.get(symbol) != self.rules.get(symbol)]
             if changed and self._connected:
                 logger.warning("change.rules broker=%s symbols=%s", self.name, ",".join(changed))
                 self._connected = False
                 self._lost = f"the exchange has changed the rules of {', '.join(changed)}; it is connected anew"
-
-    async def _check_stream(self) -> None:
-        while True:
-            await trio.sleep(CHECK_S)
-            try:
-                silent = await self._is_silent()
-            except BinanceError as error:
-                logger.warning("fail.check broker=%s reason=%s", self.name, ascii(str(error)))
-                continue
-            if silent:
-                self._silent_deaths += 1
-                logger.error("fail.silent broker=%s", self.name)
-                self.user.restart("it does not tell what happens to the account")
-
-    # Twice, since what is told may be on its way.
-    async def _is_silent(self) -> bool:
-        told = self.user.events
-        for _ in range(2):
-            if self.user.lost is not None or self.book.unsettled() is not None:
-                return False
-            if self.book.fits(await self.venue.account()):
-                return False
-            await trio.sleep(TELLS_WITHIN_S)
-        return self.user.events == told and self.book.unsettled() is None
-
-    async def _keep_alive(self) -> None:
-        while True:
-            try:
-                await in_time(self.venue.arm(self.dead_man_s), self.dead_man_s / 3)
-            except BinanceError as error:
-                logger.warning("fail.dead_man broker=%s reason=%s", self.name, ascii(str(error)))
-            await trio.sleep(self.dead_man_s / 3)
 
 
 def price_of(feed: MarketFeed, seeds: Mapping[str, Seed]) -> Callable[[str], Any]:

@@ -35,6 +35,7 @@ from quantmind.adapters.binance.spot_venue import TYPES as SPOT_TYPES
 from quantmind.adapters.binance.spot_venue import SpotVenue
 from quantmind.adapters.binance.strange import Strange
 from quantmind.adapters.binance.stream import Attempts
+from quantmind.adapters.binance.upkeep import Upkeep
 from quantmind.adapters.binance.user_stream import FuturesDialect, SpotDialect, UserStream
 from quantmind.adapters.binance.venue import Venue, in_time
 from quantmind.adapters.guarded import Deadlines
@@ -209,11 +210,11 @@ def build(
         clock=clock,
         feed=feed,
         user=user,
+        upkeep=Upkeep(name, venue, book, user, clock, measure, monotonic, config.dead_man_s or 0.0),
         rules=rules,
         seeds=seeds,
         strange=strange,
         measure=measure,
-        dead_man_s=config.dead_man_s or 0.0,
         monotonic=monotonic,
     )
     user.on_open, user.on_event = broker.opened, broker.said

@@ -283,8 +283,16 @@ EXCHANGE: Final = (
     _counter(
         "exchange_silent_deaths",
         f"{_X}.market.silent_deaths",
-        "How often prices moved and the connection said nothing.",
+        "How often prices moved, or what is held, and the connection said nothing.",
         "broker",
+        fixed=(("of", "market"),),
+    ),
+    _counter(
+        "exchange_silent_deaths",
+        f"{_X}.silent_deaths",
+        "How often prices moved, or what is held, and the connection said nothing.",
+        "broker",
+        fixed=(("of", "account"),),
     ),
     _counter(
         "exchange_trades_restarts",

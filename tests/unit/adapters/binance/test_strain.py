@@ -112,9 +112,9 @@ async def test_a_dead_man_switch_that_is_not_told_in_time_is_logged(
 
     with patch.object(FuturesVenue, "arm", slow):
         async with opened("futures", tmp_path) as desk:
-            desk.broker.dead_man_s = 0.3
+            desk.broker.upkeep.dead_man_s = 0.3
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(desk.broker._keep_alive)
+                nursery.start_soon(desk.broker.upkeep.keep_alive)
                 await trio.sleep(0.3)
                 nursery.cancel_scope.cancel()
     assert "fail.dead_man" in caplog.text

@@ -17,7 +17,7 @@ from conformance.desk import ORIGIN
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quantmind.adapters.binance import broker
+from quantmind.adapters.binance import broker, upkeep
 from quantmind.adapters.binance.book import MOST_EARLY
 from quantmind.adapters.binance.broker import BinanceBroker
 from quantmind.adapters.binance.carried import Carried, CarriedFile
@@ -338,8 +338,8 @@ async def test_an_account_s_stream_that_tells_nothing_is_noticed(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is open and answers pings, and what somebody does to the account is not told: it is connected anew."""
-    monkeypatch.setattr(broker, "CHECK_S", 0.3)
-    monkeypatch.setattr(broker, "TELLS_WITHIN_S", 0.2)
+    monkeypatch.setattr(upkeep, "CHECK_S", 0.3)
+    monkeypatch.setattr(upkeep, "TELLS_WITHIN_S", 0.2)
     path = "/api/v3/order" if kind == "spot" else "/fapi/v1/order"
     by_hand = {"symbol": BTC, "side": "BUY", "type": "MARKET", "quantity": "0.02"}
     async with opened(kind, tmp_path) as desk:
