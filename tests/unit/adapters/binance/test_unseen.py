@@ -17,7 +17,7 @@ from conformance.desk import ORIGIN
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quantmind.adapters.binance import broker, upkeep
+from quantmind.adapters.binance import upkeep
 from quantmind.adapters.binance.book import MOST_EARLY
 from quantmind.adapters.binance.broker import BinanceBroker
 from quantmind.adapters.binance.carried import Carried, CarriedFile
