@@ -20,7 +20,7 @@ from quantmind.adapters.binance.errors import BinanceError, NotSent, OutcomeUnkn
 from quantmind.adapters.binance.faults import WireFault
 from quantmind.adapters.binance.http import Api
 from quantmind.adapters.binance.records import BalancesSaid, Ended, OrderSaid, OtherSaid, UserEvent
-from quantmind.adapters.binance.refusals import is_ban, is_of_key
+from quantmind.adapters.binance.refusals import is_ban, is_of_key, printable
 from quantmind.adapters.binance.signing import Signer, signed_params
 from quantmind.adapters.binance.strange import Strange
 from quantmind.adapters.binance.stream import Attempts, Live, Shutdown, StreamLine
@@ -31,10 +31,12 @@ from quantmind.net.errors import NetError
 logger: Final = logging.getLogger("quantmind.binance")
 
 SUBSCRIBES_WITHIN_S: Final = 8.0
+CONNECT_WEIGHT: Final = 2
 SUBSCRIBE_WEIGHT: Final = 2
 KEEP_ALIVE_S: Final = 30 * 60.0
 """A listen key ends an hour after it was used last (futures docs)."""
 KEEP_ALIVE_RETRY_S: Final = 60.0
+LONGEST_SAID: Final = 200
 _LISTEN_KEY: Final = "/fapi/v1/listenKey"
 _NO_SUCH_KEY: Final = -1125
 _BAD_TIME: Final = -1021
@@ -80,8 +82,9 @@ class SpotDialect:
     _waiting: dict[str, list[WsReply]] = attrs.field(factory=dict, init=False)
 
     async def address(self) -> str:
-        """Always the same."""
+        """Always the same. Raises NotSent: whoever is banned and goes on is banned for longer."""
         await trio.lowlevel.checkpoint()
+        self.api.budget.admit(CONNECT_WEIGHT, reserve=True)
         return self.url
 
     async def begin(self, live: Live) -> None:
@@ -122,6 +125,9 @@ class SpotDialect:
         if waiting is not None:
             waiting.append(reply)
             live.stir()
+        elif reply.id is None and reply.status != 200:
+            # It answers nothing: the key has become invalid, and the stream tells nothing any more.
+            live.end(f"the exchange says: {printable(reply.said)} ({reply.code})"[:LONGEST_SAID])
         return None
 
     async def keep(self) -> None:

@@ -217,6 +217,31 @@ async def test_a_ban_stops_subscriptions_and_rest(autojump_clock, spot, nursery)
     assert "nothing is sent" in user.lost
 
 
+async def test_whoever_is_banned_connects_no_more(autojump_clock, spot, nursery):
+    """A connection has a weight, too, and what is tried too early makes a ban longer."""
+    server, exchange, _, make = spot
+    exchange.answer = {"status": 418, "error": {"code": -1003, "msg": "Way too much request weight used"}}
+    user = make()
+    nursery.start_soon(user.run)
+    await trio.sleep(60)
+    assert len(server.callers) == 1
+    assert "nothing is sent" in user.lost
+
+
+async def test_a_key_that_becomes_invalid_ends_the_stream(autojump_clock, spot, nursery):
+    """The exchange says so in an answer to nothing (web-socket-api.md), and tells nothing of the account any more."""
+    server, exchange, _, make = spot
+    user = make()
+    nursery.start_soon(user.run)
+    await user.opened()
+    exchange.answer = {"status": 401, "error": {"code": -2015, "msg": "Invalid API-key, IP, or permissions."}}
+    await server.callers[0].say(json.dumps({"id": None, **exchange.answer}))
+    await trio.sleep(1)
+    assert "Invalid API-key" in user.lost
+    with pytest.raises(Refusal):
+        await user.opened()
+
+
 async def test_a_subscription_that_is_not_answered(autojump_clock, spot, nursery):
     """It is given up after a while, and made anew on another connection."""
     server, exchange, owner, make = spot
