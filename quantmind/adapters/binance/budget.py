@@ -32,6 +32,9 @@ BANNED_S: Final = 120.0
 """After a 418 that does not say how long: the shortest ban."""
 LONGEST_S: Final = 4 * 86_400.0
 """Bans go up to 3 days; what says more is wrong."""
+LONGEST_THROTTLED_S: Final = 300.0
+"""A 429 is over with its window, the longest of which is five minutes; closes must not wait for days for what says
+more. Too many orders may be those of a day."""
 TOO_MANY_ORDERS: Final = -1015
 
 _SECONDS: Final = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600, "DAY": 86_400}
@@ -219,7 +222,7 @@ class Budget:
             self.bans += 1
         else:
             self.throttled += 1
-        until = self.monotonic() + self._wait_of(status, retry_after, said)
+        until = self.monotonic() + self._wait_of(status, code, retry_after, said)
         if status == 429 and code == TOO_MANY_ORDERS:
             self._no_orders_until = max(self._no_orders_until, until)
         else:
@@ -252,14 +255,15 @@ class Budget:
         if int(sent // seconds) == window.index:
             window.used = max(window.used, count)
 
-    def _wait_of(self, status: int, retry_after: str | None, said: str) -> float:
+    def _wait_of(self, status: int, code: int, retry_after: str | None, said: str) -> float:
         if retry_after is not None and retry_after.isascii() and retry_after.isdigit():
             wait = float(retry_after[:9])
         elif (found := _UNTIL.search(said)) is not None:
             wait = int(found[1]) / 1000 - self.clock()
         else:
             wait = BANNED_S if status == 418 else THROTTLED_S
-        return min(max(wait, 1.0), LONGEST_S)
+        longest = LONGEST_THROTTLED_S if status == 429 and code != TOO_MANY_ORDERS else LONGEST_S
+        return min(max(wait, 1.0), longest)
 
 
 def _utc(unix_s: float) -> str:
