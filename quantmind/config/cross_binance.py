@@ -97,7 +97,7 @@ def _check_url(where: tuple[str, ...], url: str, checker: Checker) -> None:
         _ = parts.port
     except ValueError:
         host = None
-    if not host:
+    if not host or not all(0 < len(label) < 64 for label in host.removesuffix(".").split(".")):
         checker.fault(line, path, f"{checker.marks[path].shown} has no host that can be read")
     elif parts.scheme == "http" and not is_loopback(host):
         checker.fault(line, path, f"{checker.marks[path].shown} is not encrypted and not on this machine; use https://")

@@ -45,7 +45,9 @@ _NO_SUCH_PATH: Final = 404
 _IS_ERROR: Final = re.compile(rb'\s*\{\s*"code"\s*:\s*-')
 """An error that came with a 200."""
 _KEY: Final = re.compile(r"[!-~]+")
-_HOST: Final = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
+_LABEL: Final = "[A-Za-z0-9_-]{1,63}"
+_HOST: Final = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
+"""A name whose labels nobody could look up makes the look-up raise what no connection raises."""
 _json: Final = msgspec.json.Decoder(msgspec.Raw)
 
 

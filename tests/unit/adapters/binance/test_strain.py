@@ -347,3 +347,11 @@ async def test_a_symbol_is_not_missing_for_another_refusal(tmp_path: Path) -> No
 
         with patch.object(Asking, "get", get), pytest.raises(Refusal, match="Too many"):
             await desk.broker.venue.rules([BTC, "GONEUSDT"])
+
+
+@pytest.mark.parametrize("host", ["api..binance.com", ".localhost", "...", f"{'x' * 64}.com"])
+async def test_a_host_that_can_t_be_looked_up_is_no_base_url(host: str) -> None:
+    """It is told at the start: to look it up would raise what is no trouble of the network, again and again."""
+    keys = {"api_key": Secret("key"), "api_secret": Secret("secret")}
+    with pytest.raises(ValueError, match="is no base URL"):
+        build(BinanceBrokerConfig(name="c", symbols=(BTC,), base_url=f"https://{host}", **keys))
