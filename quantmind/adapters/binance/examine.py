@@ -21,6 +21,8 @@ from quantmind.errors import BrokerUnavailable, StartError
 TICKS_WITHIN_S: Final = 10.0
 STEP_WITHIN_S: Final = 15.0
 """The requests about one thing, or the opening of the streams."""
+TRADES_WITHIN_S: Final = 3.0
+"""After those of prices, for a line of trades to open."""
 STREAMS: Final = "streams"
 CLOSES_WITHIN_S: Final = 1.0
 LOOK_EVERY_S: Final = 0.1
@@ -66,6 +68,8 @@ class _Examination:
             nursery.start_soon(self.broker.user.run)
             if await self._answered(STREAMS, self._open_streams):
                 self.found.append(Finding(STREAMS, "ok", "that of the account and those of the market are open"))
+                if (lost := self.broker.feed.trades_lost) is not None:
+                    self.found[-1] = Finding(STREAMS, "warn", f"prices come, and trades do not: {lost}")
                 await self._see_ticks()
             nursery.cancel_scope.cancel()
         return self.found
@@ -103,6 +107,9 @@ class _Examination:
     async def _open_streams(self) -> None:
         await self.broker.user.opened()
         await self.broker.feed.opened()
+        with trio.move_on_after(TRADES_WITHIN_S):
+            while self.broker.feed.trades_lost is not None:
+                await trio.sleep(LOOK_EVERY_S)
 
     async def _see_ticks(self) -> None:
         missing = set(self.broker.followed)

@@ -112,8 +112,8 @@ class MarketFeed:
             nursery.start_soon(self._watch)
 
     async def opened(self) -> None:
-        """Wait until all lines are open."""
-        for line in self._lines.values():
+        """Wait until all lines of prices are open: without trades a market can be traded on."""
+        for line in self._price_lines():
             await line.opened()
 
     @property
@@ -121,6 +121,11 @@ class MarketFeed:
         """Why there are no prices now; None: there are."""
         lost = next((line.lost for line in self._price_lines() if line.lost is not None), None)
         return None if lost is None else f"{lost} ({self.base})"
+
+    @property
+    def trades_lost(self) -> str | None:
+        """Why nobody tells trades now, where they have lines of their own; None: they are open."""
+        return next((line.lost for name, line in self._lines.items() if name.startswith("trades")), None)
 
     def confirmed(self) -> list[str]:
         """Symbols whose last price the exchange has confirmed since the last time."""

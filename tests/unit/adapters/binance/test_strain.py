@@ -355,3 +355,20 @@ async def test_a_host_that_can_t_be_looked_up_is_no_base_url(host: str) -> None:
     keys = {"api_key": Secret("key"), "api_secret": Secret("secret")}
     with pytest.raises(ValueError, match="is no base URL"):
         build(BinanceBrokerConfig(name="c", symbols=(BTC,), base_url=f"https://{host}", **keys))
+
+
+async def test_an_account_is_traded_though_trades_of_its_market_can_t_be_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Futures tell them on a path of their own, on which sources disagree; prices and the account do not need it."""
+    real = simulator._refusal
+
+    def refusal(exchange: Any, target: str) -> int | None:
+        return 404 if target.startswith("/market") else real(exchange, target)
+
+    monkeypatch.setattr(simulator, "_refusal", refusal)
+    async with opened("futures", tmp_path) as desk:
+        assert isinstance(await desk.buy(), Placed)
+        found = await examine(account_at(desk.sim, "futures", name="c", symbols=(BTC,)), ticks_within_s=0.2)
+        (streams,) = [each for each in found if each.what == "streams"]
+        assert (streams.state, "404" in streams.detail) == ("warn", True)
