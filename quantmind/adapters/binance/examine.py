@@ -108,7 +108,9 @@ class _Examination:
         await self.broker.user.opened()
         await self.broker.feed.opened()
         with trio.move_on_after(TRADES_WITHIN_S):
-            while self.broker.feed.trades_lost is not None:
+            while True:
+                if self.broker.feed.trades_lost is None:
+                    break
                 await trio.sleep(LOOK_EVERY_S)
 
     async def _see_ticks(self) -> None:
