@@ -418,8 +418,12 @@ class BinanceBroker:
             if not rules or self._in_use(gone):
                 logger.error("lose.symbols broker=%s symbols=%s", self.name, ",".join(gone))
                 continue
-            changed = [symbol for symbol in self.symbols if rules.get(symbol) != self.rules.get(symbol)]
-            if changed and self._connected:
+            known = self.book.specs
+            changed = [symbol for symbol in rules if spec_of(rules[symbol]) != known.get(symbol)]
+            changed += [symbol for symbol in gone if symbol in known]
+            if not changed:
+                self.rules.update(rules)  # what of it only our own checks look at
+            elif self._connected:
                 logger.warning("change.rules broker=%s symbols=%s", self.name, ",".join(changed))
                 self._connected = False
                 self._lost = f"the exchange has changed the rules of {', '.join(changed)}; it is connected anew"

@@ -315,6 +315,10 @@ async def test_rules_that_the_exchange_changes_are_told(
         await trio.sleep(0.4)
         await desk.broker.poll()
         known = desk.sim.engine.symbols
+        known[BTC] = attrs.evolve(known[BTC], max_orders=7)
+        await trio.sleep(0.4)
+        await desk.broker.poll()
+        assert desk.broker.rules[BTC].max_orders == 7
         known[BTC] = attrs.evolve(known[BTC], tick=D("0.5"))
 
         async def told() -> bool:
