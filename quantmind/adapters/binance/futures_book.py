@@ -44,6 +44,8 @@ class FuturesBook(Book):
             for name, spec in specs.items()
             for key in KEYS
         }
+        for (name, _), walk in self.walks.items():
+            walk.step = specs[name].volume_step  # the exchange may have changed it
 
     def install(
         self,

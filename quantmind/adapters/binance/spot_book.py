@@ -46,6 +46,8 @@ class SpotBook(Book):
             or Walk(name, KEY, spec.volume_step, self._charge, base=spec.currency_base)
             for name, spec in specs.items()
         }
+        for (name, _), walk in self.walks.items():
+            walk.step = specs[name].volume_step  # the exchange may have changed it
 
     def install(
         self, account: SpotAccount, orders: Sequence[Order], fills: Mapping[str, Sequence[Fill]], symbols: Sequence[str]

@@ -376,3 +376,17 @@ async def test_an_account_is_traded_though_trades_of_its_market_can_t_be_heard(
         found = await examine(account_at(desk.sim, "futures", name="c", symbols=(BTC,)), ticks_within_s=0.2)
         (streams,) = [each for each in found if each.what == "streams"]
         assert (streams.state, "404" in streams.detail) == ("warn", True)
+
+
+@KINDS
+async def test_a_position_is_closed_by_the_steps_of_now(kind: str, tmp_path: Path) -> None:
+    """What the exchange trades in larger steps than it did when the position was opened."""
+    async with opened(kind, tmp_path) as desk:
+        held = await desk.buy("0.025")
+        assert isinstance(held, Placed)
+        known = desk.sim.engine.symbols
+        known[BTC] = attrs.evolve(known[BTC], step=D("0.01"), min_qty=D("0.01"))
+        await desk.broker.connect()
+        closed = await desk.place(Close(ORIGIN, "c", BTC, held.ticket))
+        assert isinstance(closed, Placed), closed
+        assert closed.volume == D("0.02")
