@@ -119,7 +119,8 @@ def _wrong_change(exchange: Exchange, asked: Asked, reply: Reply, tag: str) -> s
         orders = exchange.of_number(asked.body["ticket"])
         return "" if any(order.price == wanted for order in orders) else f"no order of it ever had the price {wanted}"
     rest = exchange.of_number(asked.body["ticket"])[-1:]
-    if rest and rest[0].quantity > rest[0].filled and (reply.get("sl"), reply.get("tp")) == (None, None):
+    no_stops = (reply.get("sl"), reply.get("tp")) == (None, None)
+    if rest and rest[0].quantity > rest[0].filled and (no_stops or reply.get("pending")):
         return ""  # the position is closed, and the rest of its order waits: stops are placed when that fills
     stops = [order.stop for order in exchange.orders.values() if order.name and order.name.tag == tag]
     missing = [wanted for wanted in _levels(asked) if wanted not in stops]
