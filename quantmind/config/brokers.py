@@ -433,8 +433,8 @@ class BinanceBrokerConfig(BrokerConfig):
     )
     dead_man_s: float | None = setting(
         Maybe(Number(least=10, most=3600)),
-        "Futures: the exchange takes back all waiting orders of its symbols once it has heard nothing of the gateway for "
-        "so long; null: never.",
+        "Futures: the exchange takes back all waiting orders of its symbols once it has heard nothing of the gateway "
+        "for so long; null: never.",
         default=None,
     )
     poll_interval_ms: int | None = setting(
