@@ -169,6 +169,8 @@ class ExchangeCampaign(campaign.Campaign):
     def _is_whole(view: dict[str, Any], sim: BinanceSimulator) -> bool:
         if len(view.get("deals", ())) < exchange.trades(sim) or view["exchange"]["stops"]["missing"]:
             return False
+        if view["status"]["books"]["state"] != "agreed":  # what is in doubt for a moment is not compared yet
+            return False
         shown = sum((Decimal(str(each["volume"])) for each in view["positions"]), Decimal(0))
         return abs(exchange.held(sim) - shown) < Decimal("0.00001")
 
