@@ -356,6 +356,12 @@ class Book(abc.ABC):
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
+    # Steps change while we run.
+    def _follow(self, specs: Mapping[str, SymbolSpec], walks: dict[Slot, Walk]) -> None:
+        self.specs, self.walks = dict(specs), walks
+        for walk in walks.values():
+            walk.step = specs[walk.symbol].volume_step
+
     def _begin(self, orders: Iterable[Order], fills: Mapping[str, Sequence[Fill]], symbols: Iterable[str]) -> None:
         """What snapshots share: open orders, and each symbol's trades from what was open before them."""
         self.carried.belongs_to(self.login)

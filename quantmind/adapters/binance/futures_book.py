@@ -38,14 +38,12 @@ class FuturesBook(Book):
 
     def trades(self, specs: Mapping[str, SymbolSpec]) -> None:
         """These are the symbols. Whatever the position mode is now, it may be changed by hand."""
-        self.specs = dict(specs)
-        self.walks = {
+        walks = {
             (name, key): self.walks.get((name, key)) or Walk(name, key, spec.volume_step, self._charge)
             for name, spec in specs.items()
             for key in KEYS
         }
-        for (name, _), walk in self.walks.items():
-            walk.step = specs[name].volume_step  # the exchange may have changed it
+        self._follow(specs, walks)
 
     def install(
         self,

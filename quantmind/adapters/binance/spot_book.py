@@ -40,14 +40,12 @@ class SpotBook(Book):
 
     def trades(self, specs: Mapping[str, SymbolSpec]) -> None:
         """These are the symbols."""
-        self.specs = dict(specs)
-        self.walks = {
+        walks = {
             (name, KEY): self.walks.get((name, KEY))
             or Walk(name, KEY, spec.volume_step, self._charge, base=spec.currency_base)
             for name, spec in specs.items()
         }
-        for (name, _), walk in self.walks.items():
-            walk.step = specs[name].volume_step  # the exchange may have changed it
+        self._follow(specs, walks)
 
     def install(
         self, account: SpotAccount, orders: Sequence[Order], fills: Mapping[str, Sequence[Fill]], symbols: Sequence[str]

@@ -1,0 +1,45 @@
+"""Symbols whose rules change, that come and go, or that are traded without being followed here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import attrs
+import pytest
+import trio
+from binance_accounts import futures, has, order, spec, spot, traded
+from binance_desk import BTC, KINDS, D, opened
+
+from quantmind.adapters.binance.carried import Carried, CarriedFile
+from quantmind.adapters.binance.records import Balance, BalancesSaid, FuturesAccount, Holding, SpotAccount
+
+ETH = "ETHUSDT"
+
+
+def read_spot(book: Any, cash: str, btc: str = "0") -> None:
+    """The account is read, and nothing was traded."""
+    book.begin_stream()
+    balances = [Balance("USDT", D(cash)), Balance("BTC", D(btc))]
+    book.install(SpotAccount(7, True, balances, 1), [], {BTC: []}, [BTC])
+
+
+def read_futures(book: Any) -> None:
+    """The same: 1000 USDT."""
+    book.begin_stream()
+    book.install(FuturesAccount([Balance("USDT", D(1000))], [], D(0), D(1000)), [], {BTC: []}, [BTC])
+
+
+@pytest.mark.parametrize("make", [spot, futures])
+def test_a_volume_step_that_changes_holds_for_what_is_open(make: Any) -> None:
+    """What can be closed of a position goes by the step that the exchange has now."""
+    book = make()
+    if make is spot:
+        read_spot(book, "900", "1.0004")
+    else:
+        read_futures(book)
+        book.take(traded(order("a", "1.0004"), 1))
+    assert book.volume_of((BTC, "BOTH")) == D("1.000")
+    book.trades({BTC: attrs.evolve(spec(), volume_step=D("0.0001"))})
+    assert book.volume_of((BTC, "BOTH")) == D("1.0004")
