@@ -356,8 +356,10 @@ class Book(abc.ABC):
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
-    # Steps change while we run.
+    # Steps change while we run, and what is new was not read with what there was.
     def _follow(self, specs: Mapping[str, SymbolSpec], walks: dict[Slot, Walk]) -> None:
+        if walks.keys() != self.walks.keys():
+            self.begin_stream()
         self.specs, self.walks = dict(specs), walks
         for walk in walks.values():
             walk.step = specs[walk.symbol].volume_step

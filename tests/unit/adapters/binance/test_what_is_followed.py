@@ -43,3 +43,14 @@ def test_a_volume_step_that_changes_holds_for_what_is_open(make: Any) -> None:
     assert book.volume_of((BTC, "BOTH")) == D("1.000")
     book.trades({BTC: attrs.evolve(spec(), volume_step=D("0.0001"))})
     assert book.volume_of((BTC, "BOTH")) == D("1.0004")
+
+
+@pytest.mark.parametrize("make", [spot, futures])
+def test_an_account_is_read_anew_for_a_symbol_that_comes(make: Any) -> None:
+    """Its open orders and trades were not read while the exchange did not trade it."""
+    book = make()
+    read_spot(book, "900") if make is spot else read_futures(book)
+    book.trades({BTC: spec()})
+    assert book.unsettled() is None
+    book.trades({BTC: spec(), ETH: spec(ETH, "ETH")})
+    assert not book.synced
