@@ -307,9 +307,11 @@ class Book(abc.ABC):
     # --- what is wanted ----------------------------------------------------------------------------------------------
 
     def wish(self, slot: Slot) -> Carried | None:
-        """The open position of a symbol with the stops that are wanted for it; None: it is not open."""
-        walk = self.walks[slot]
-        return None if walk.is_flat else self.carried.items.get(walk.lot.ticket)
+        """The open position of a symbol with the stops that are wanted for it; None: it is not open, or not followed
+        any more.
+        """
+        walk = self.walks.get(slot)
+        return None if walk is None or walk.is_flat else self.carried.items.get(walk.lot.ticket)
 
     @abc.abstractmethod
     def trades(self, specs: Mapping[str, SymbolSpec]) -> None:

@@ -146,7 +146,8 @@ class StopKeeper:
         while True:
             told = self.book.told  # what is told while another position is seen to counts, too
             for slot in list(self.book.walks):
-                await self._see_to(slot)
+                if slot in self.book.walks:  # a symbol may go while another one is seen to
+                    await self._see_to(slot)
             with trio.move_on_after(self._pause()):
                 await self.book.news(told)
 

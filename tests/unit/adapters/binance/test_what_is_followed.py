@@ -54,3 +54,22 @@ def test_an_account_is_read_anew_for_a_symbol_that_comes(make: Any) -> None:
     assert book.unsettled() is None
     book.trades({BTC: spec(), ETH: spec(ETH, "ETH")})
     assert not book.synced
+
+
+async def test_a_symbol_that_goes_while_stops_are_seen_to_ends_nothing(tmp_path: Path) -> None:
+    """Whoever keeps the stops of all symbols goes on with those that are left."""
+    async with opened("futures", tmp_path, symbols=(BTC, ETH)) as desk:
+        book, keeper = desk.broker.book, desk.broker.keeper
+        see_to, seen = type(keeper)._see_to, []
+
+        async def slowly(self: Any, slot: Any) -> None:
+            await see_to(self, slot)
+            seen.append(slot)
+            if slot[0] == BTC and (ETH, "BOTH") in book.walks:
+                book.trades({BTC: book.specs[BTC]})
+
+        with patch.object(type(keeper), "_see_to", slowly):
+            book.poke()
+            await trio.sleep(0.3)
+        assert seen
+        assert (await desk.broker.sample()).positions == []
