@@ -137,7 +137,8 @@ def build(
     rules: dict[str, Rules] = {}
 
     async def ask_prices(symbols: Sequence[str]) -> list[tuple[str, Decimal, Decimal]]:
-        return await venue.prices([symbol for symbol in symbols if symbol in rules])
+        traded = [symbol for symbol in symbols if symbol in rules]
+        return await venue.prices(traded) if traded else []
 
     feed = MarketFeed(
         hosts.streams,

@@ -73,3 +73,19 @@ async def test_a_symbol_that_goes_while_stops_are_seen_to_ends_nothing(tmp_path:
             await trio.sleep(0.3)
         assert seen
         assert (await desk.broker.sample()).positions == []
+
+
+@KINDS
+async def test_a_symbol_that_is_not_traded_is_not_asked_for(kind: str, tmp_path: Path) -> None:
+    """It is quiet for ever, and asking for the prices of nothing costs as much as for those of others."""
+    async with opened(kind, tmp_path, symbols=(BTC, "NONEUSDT")) as desk:
+        asked: list[Any] = []
+        prices = type(desk.broker.venue).prices
+
+        async def counted(self: Any, symbols: Any) -> Any:
+            asked.append(list(symbols))
+            return await prices(self, symbols)
+
+        with patch.object(type(desk.broker.venue), "prices", counted):
+            await desk.broker.feed.ask(["NONEUSDT"])
+        assert asked == []
