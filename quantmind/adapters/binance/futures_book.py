@@ -130,7 +130,7 @@ class FuturesBook(Book):
             login=self.login,
             server=self.server,
             currency=self.currency,
-            leverage=max(self.leverages.values(), default=1),
+            leverage=max((self.leverages.get(symbol, 1) for symbol in self.specs), default=1),
             margin_mode="hedging" if self.hedges else "netting",
             balance=self.cash,
             equity=equity,

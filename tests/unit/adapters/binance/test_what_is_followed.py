@@ -89,3 +89,12 @@ async def test_a_symbol_that_is_not_traded_is_not_asked_for(kind: str, tmp_path:
         with patch.object(type(desk.broker.venue), "prices", counted):
             await desk.broker.feed.ask(["NONEUSDT"])
         assert asked == []
+
+
+def test_leverage_of_a_symbol_that_is_not_followed_is_not_the_account_s() -> None:
+    """What is told of the account is of the symbols that are traded here."""
+    book = futures()
+    read_futures(book)
+    book.leverages[BTC] = 20
+    book.levered("DOGEUSDT", 75)
+    assert book.sample(0.0).account.leverage == 20
