@@ -6,7 +6,7 @@ now would bring (Binance's own equity goes by the mark price); its margin is rec
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 
 import attrs
@@ -95,8 +95,12 @@ class FuturesBook(Book):
         if wallet is None or said.event_msc < self.cash_msc:
             return
         before, self.cash, self.cash_msc = self.cash, wallet.free, said.event_msc
-        if said.reason not in _TRADED:
+        if said.reason not in _TRADED or self._is_elsewhere(said.holdings):
             self.expected_cash += self.cash - before
+
+    # Trades of symbols that are not followed are not gone through; what they bring is as if it was paid in.
+    def _is_elsewhere(self, holdings: Collection[Holding]) -> bool:
+        return bool(holdings) and all(each.symbol not in self.specs for each in holdings)
 
     # The mode can't be changed while anything is open.
     def _see_mode(self, holdings: Iterable[Holding]) -> None:

@@ -98,3 +98,15 @@ def test_leverage_of_a_symbol_that_is_not_followed_is_not_the_account_s() -> Non
     book.leverages[BTC] = 20
     book.levered("DOGEUSDT", 75)
     assert book.sample(0.0).account.leverage == 20
+
+
+def test_trades_of_a_symbol_that_is_not_followed_leave_the_account_readable() -> None:
+    """Whoever trades another symbol all the time keeps this account from adding up, if its money counts for nothing."""
+    book = futures()
+    read_futures(book)
+    for number in range(1, 4):
+        book.take(traded(order("z", "1", symbol=ETH), number, at=20 + number, commission=D(1)))
+        cash = [Balance("USDT", D(1000 - number))]
+        book.take(BalancesSaid(cash, 20 + number, [Holding(ETH, "BOTH", D(number), D(100))], "ORDER"))
+        assert book.unsettled() is None
+    assert book.sample(0.0).account.balance == D(997)
