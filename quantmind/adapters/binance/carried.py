@@ -134,8 +134,12 @@ class CarriedFile:
         return next(found, None)
 
     def belongs_to(self, account: int) -> None:
-        """This account is traded now. What is kept of another one says nothing of it, and is forgotten."""
-        if account == self.account:
+        """This account is traded now. What is kept of another one says nothing of it, and is forgotten.
+
+        Args:
+            account: 0: the exchange does not say.
+        """
+        if account in (0, self.account):
             return
         before, self.account = self.account, account
         if before and self._items:

@@ -110,3 +110,12 @@ def test_trades_of_a_symbol_that_is_not_followed_leave_the_account_readable() ->
         book.take(BalancesSaid(cash, 20 + number, [Holding(ETH, "BOTH", D(number), D(100))], "ORDER"))
         assert book.unsettled() is None
     assert book.sample(0.0).account.balance == D(997)
+
+
+def test_an_account_without_a_number_is_no_other_one(tmp_path: Path) -> None:
+    """What is wanted is forgotten for another account, and not where the exchange leaves out whose it is."""
+    file = CarriedFile.open(tmp_path / "positions")
+    file.belongs_to(7)
+    file.keep(Carried(1, BTC, "BOTH", sl=D(90)))
+    file.belongs_to(0)
+    assert 1 in CarriedFile.open(tmp_path / "positions").items
