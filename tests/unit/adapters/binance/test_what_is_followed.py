@@ -9,7 +9,7 @@ from unittest.mock import patch
 import attrs
 import pytest
 import trio
-from binance_accounts import futures, has, order, spec, spot, traded
+from binance_accounts import futures, order, spec, spot, traded
 from binance_desk import BTC, KINDS, D, opened
 
 from quantmind.adapters.binance.carried import Carried, CarriedFile
