@@ -306,16 +306,17 @@ class FuturesVenue:
         names = {each.order_id: book.client_id_of(symbol, each.order_id) for each in trades}
         if None in names.values():
             params = {"symbol": symbol, "limit": MOST_TRADES}
-            for order in futures_wire.orders(await self._signed("/fapi/v1/allOrders", params, 5)):
-                names[order.order_id] = order.client_id
-                if order.life is not Life.OPEN:
-                    book.orders.take(order)
+            orders = futures_wire.orders(await self._signed("/fapi/v1/allOrders", params, 5))
+            names |= {order.order_id: order.client_id for order in orders}
             for order in futures_algo.algo_orders(await self._signed("/fapi/v1/allAlgoOrders", params, 5)):
                 if order.life is not Life.OPEN:
                     book.orders.take(order)
                 if order.becomes:
                     names[order.becomes] = order.client_id
                     book.became(order)
+            for order in orders:
+                if order.life is not Life.OPEN:
+                    book.orders.take(attrs.evolve(order, client_id=names[order.order_id] or order.client_id))
             await look_for_names(names, book, lambda number: self._look({"symbol": symbol, "orderId": number}))
             for said in book.wishes.waiting(symbol).difference(open_ones, names.values()):
                 old = await self._look_conditional({"clientAlgoId": said})

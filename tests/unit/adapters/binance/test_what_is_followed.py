@@ -10,10 +10,12 @@ import attrs
 import pytest
 import trio
 from binance_accounts import futures, order, spec, spot, traded
-from binance_desk import BTC, KINDS, D, opened
+from binance_desk import BTC, KINDS, D, opened, stopped
 
+from quantmind.adapters.binance import futures_wire
 from quantmind.adapters.binance.carried import Carried, CarriedFile
-from quantmind.adapters.binance.records import Balance, BalancesSaid, FuturesAccount, Holding, SpotAccount
+from quantmind.adapters.binance.records import Balance, BalancesSaid, FuturesAccount, Holding, Order, SpotAccount
+from quantmind.domain.accounts import Cause
 
 ETH = "ETHUSDT"
 
@@ -119,3 +121,27 @@ def test_an_account_without_a_number_is_no_other_one(tmp_path: Path) -> None:
     file.keep(Carried(1, BTC, "BOTH", sl=D(90)))
     file.belongs_to(0)
     assert 1 in CarriedFile.open(tmp_path / "positions").items
+
+
+async def test_stops_that_were_set_off_make_no_account_be_read_twice(tmp_path: Path) -> None:
+    """The exchange may call what came of them as it likes; with many of them the account would never be believed."""
+    said = futures_wire.orders
+
+    def renamed(body: bytes) -> list[Order]:
+        return [attrs.evolve(each, client_id="x-its-own") if each.filled else each for each in said(body)]
+
+    async with opened("futures", tmp_path) as desk:
+        await desk.buy("0.1", sl=D(58000))
+        assert await stopped(desk, D(58000))
+        desk.sim.quote(BTC, "57000", "57001")
+
+        async def flat() -> bool:
+            return await desk.position() is None
+
+        await desk.until(flat)
+        desk.down()
+        await trio.sleep(0.1)
+        with patch.object(futures_wire, "orders", renamed):
+            await desk.up()
+        assert [deal.cause for deal in await desk.broker.deals(0)] == [Cause.CLIENT, Cause.SL]
+        assert desk.broker.snapshot()["reads"] == 1
