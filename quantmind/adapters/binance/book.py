@@ -351,6 +351,10 @@ class Book(abc.ABC):
     def _is_exit(self, order: Order, slot: Slot) -> bool:
         """Whether an open order of this symbol is a stop of this position."""
 
+    def _pass_by(self, fill: Fill) -> None:
+        """A trade of a symbol that is not followed."""
+        del fill
+
     def _price_held(self, slot: Slot) -> Decimal:
         """The mean price of what is held, as the exchange says it; 0: it does not."""
         del slot
@@ -452,6 +456,8 @@ class Book(abc.ABC):
 
     def _take_fills(self, fills: Iterable[Fill]) -> None:
         for fill in in_order(fills):
+            if fill.symbol not in self.specs:
+                self._pass_by(fill)
             for slot, walk in self.walks.items():
                 late = mark_of(fill) < walk.last
                 deal = walk.take(fill)

@@ -29,6 +29,8 @@ from quantmind.domain.orders import Side
 from quantmind.domain.symbols import SymbolSpec
 
 KEY = "BOTH"
+MOST_PASSED_BY = 1000
+"""Two connections overlap for seconds."""
 
 
 @attrs.define(eq=False)
@@ -37,6 +39,8 @@ class SpotBook(Book):
 
     balances: dict[str, Balance] = attrs.field(factory=dict, init=False)
     balances_msc: int = attrs.field(default=0, init=False)
+    _passed_by: dict[tuple[str, int, int], None] = attrs.field(factory=dict, init=False)
+    """Trades of symbols that are not followed, the newest."""
 
     def trades(self, specs: Mapping[str, SymbolSpec]) -> None:
         """These are the symbols."""
@@ -92,6 +96,19 @@ class SpotBook(Book):
     def _cash_of(self, fill: Fill) -> Decimal:
         change = -fill.side.sign * fill.price * fill.quantity
         return change - fill.commission if fill.commission_asset == self.currency else change
+
+    # The money of symbols that are paid in the account's currency, which their names end with; each trade once.
+    def _pass_by(self, fill: Fill) -> None:
+        key = (fill.symbol, fill.trade_id, fill.order_id)
+        if key in self._passed_by:
+            return
+        self._passed_by[key] = None
+        while len(self._passed_by) > MOST_PASSED_BY:
+            del self._passed_by[next(iter(self._passed_by))]
+        if fill.symbol.endswith(self.currency):
+            self.expected_cash += self._cash_of(fill)
+        elif fill.commission_asset == self.currency:
+            self.expected_cash -= fill.commission
 
     # In the account's currency. Of a third asset, such as BNB, its own position pays, if its symbol is followed.
     def _charge(self, fill: Fill) -> Decimal:

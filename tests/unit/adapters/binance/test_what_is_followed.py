@@ -9,7 +9,7 @@ from unittest.mock import patch
 import attrs
 import pytest
 import trio
-from binance_accounts import futures, order, spec, spot, traded
+from binance_accounts import futures, has, order, spec, spot, traded
 from binance_desk import BTC, KINDS, D, opened, stopped
 
 from quantmind.adapters.binance import futures_wire
@@ -145,3 +145,18 @@ async def test_stops_that_were_set_off_make_no_account_be_read_twice(tmp_path: P
             await desk.up()
         assert [deal.cause for deal in await desk.broker.deals(0)] == [Cause.CLIENT, Cause.SL]
         assert desk.broker.snapshot()["reads"] == 1
+
+
+def test_what_is_traded_elsewhere_on_spot_leaves_the_account_readable() -> None:
+    """The same: what another symbol brings or takes is told by its trades, twice where two connections overlap."""
+    book = spot()
+    read_spot(book, "900")
+    for number in range(1, 4):
+        for _ in range(2):
+            book.take(traded(order("z", "1", symbol=ETH), number, at=20 + number, commission=D(1)))
+        book.take(has(book, str(900 - 101 * number), at=20 + number))
+        assert book.unsettled() is None
+    book.take(traded(order("y", "1", symbol="ETHBTC"), 9, at=30, commission=D(1)))
+    book.take(has(book, str(900 - 101 * 3 - 1), at=30))
+    assert book.unsettled() is None
+    assert book.sample(0.0).account.balance == D(596)
