@@ -574,3 +574,15 @@ def test_closes_that_pass_together_reduce_in_any_order(
     for close in data.draw(st.permutations(passed)):
         left[close.ticket] = max(Decimal(0), left[close.ticket] - (close.volume or 0))
     assert abs(net()) <= before
+
+
+@pytest.mark.parametrize("stop", ["0", "0.5"])
+def test_what_the_refusal_for_a_missing_stop_advises_passes(stop: str) -> None:
+    """What is worth too little to be closed, or to have a stop, would else keep the account from trading for ever."""
+    unprotected = Sample("demo", ACCOUNT, (), (), 99.5, {"EURUSD": "it is worth too little"})
+    at = attrs.evolve(situation(position(1)), sample=unprotected)
+    refused = decide(opening(), at)
+    assert isinstance(refused, Denied)
+    (reason,) = refused.terms.reasons
+    assert "another stop or none (sl 0)" in reason.message
+    assert isinstance(decide(Modify(ORIGIN, "demo", 1, new_sl=Decimal(stop)), at), Approved)

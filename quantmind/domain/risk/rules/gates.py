@@ -120,7 +120,8 @@ def stops_missing(situation: Situation, proposal: Proposal) -> Finding:
     return Refusal(
         Reason(
             "stops_missing",
-            f"{position} is open without its stop loss ({why}); it is tried again. Give it another stop or close it",
+            f"{position} is open without its stop loss ({why}); it is tried again. Give it another stop or none "
+            "(sl 0), or close it",
         )
     )
 
