@@ -108,10 +108,7 @@ class _Examination:
         await self.broker.user.opened()
         await self.broker.feed.opened()
         with trio.move_on_after(TRADES_WITHIN_S):
-            while True:
-                if self.broker.feed.trades_lost is None:
-                    break
-                await trio.sleep(LOOK_EVERY_S)
+            await self.broker.feed.trades_opened()
 
     async def _see_ticks(self) -> None:
         missing = set(self.broker.followed)

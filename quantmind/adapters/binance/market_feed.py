@@ -116,6 +116,12 @@ class MarketFeed:
         for line in self._price_lines():
             await line.opened()
 
+    async def trades_opened(self) -> None:
+        """Wait until those of trades are open, too, where there are any."""
+        for name, line in self._lines.items():
+            if name.startswith("trades"):
+                await line.opened()
+
     @property
     def lost(self) -> str | None:
         """Why there are no prices now; None: there are."""
