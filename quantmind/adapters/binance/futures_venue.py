@@ -254,7 +254,8 @@ class FuturesVenue:
     async def arm(self, seconds: float) -> None:
         """POST countdownCancelAll for each symbol that is followed: all its orders are taken back when time is over.
 
-        One that fails is raised when all others have been told.
+        It may use the weight that is kept for orders: untold, the exchange takes back those of a gateway that lives. How
+        much of it that can be is bounded by the configuration. One that fails is raised when all others have been told.
         """
         failed: list[BinanceError] = []
         turns = trio.CapacityLimiter(ARMS_AT_ONCE)
@@ -263,7 +264,7 @@ class FuturesVenue:
             params = {"symbol": symbol, "countdownTime": int(seconds * 1000)}
             async with turns:
                 try:
-                    await self.asking.trade("POST", _COUNTDOWN, params, counts=False, reserve=False, weight=10)
+                    await self.asking.trade("POST", _COUNTDOWN, params, counts=False, weight=10)
                 except BinanceError as error:
                     failed.append(error)
 

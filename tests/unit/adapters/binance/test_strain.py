@@ -120,13 +120,15 @@ async def test_a_dead_man_switch_that_is_not_told_in_time_is_logged(
     assert "fail.dead_man" in caplog.text
 
 
-async def test_the_dead_man_switch_leaves_weight_to_orders(tmp_path: Path) -> None:
-    """It costs ten for each symbol, and what is kept for orders is not used for it."""
+async def test_the_dead_man_switch_is_told_though_questions_have_used_their_share(tmp_path: Path) -> None:
+    """Else the exchange would take back the orders of a gateway that lives."""
     async with opened("futures", tmp_path) as desk:
-        desk.broker.api.budget.set_limits([Limit("REQUEST_WEIGHT", "DAY", 1, 100)])
+        budget = desk.broker.api.budget
+        budget.set_limits([Limit("REQUEST_WEIGHT", "DAY", 1, 100_000)])
         with pytest.raises(NotSent):
-            for _ in range(10):
-                await desk.broker.venue.arm(60)
+            for _ in range(1000):
+                budget.admit(1000)
+        await desk.broker.venue.arm(60)
         assert isinstance(await desk.buy(), Placed)
 
 
