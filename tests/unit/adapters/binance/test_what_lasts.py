@@ -1,0 +1,43 @@
+"""What outlives the requests about it: old fills, names, steps, and what is said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import attrs
+import trio
+from binance_desk import D, opened, stopped
+from conformance.desk import ORIGIN, new_tag
+
+from quantmind.adapters.binance.errors import Refusal
+from quantmind.adapters.binance.records import NOUGHT, Order
+from quantmind.adapters.binance.venue import Stops
+from quantmind.domain.orders import Absent, Modify
+
+
+async def test_stops_that_were_set_back_are_not_told_as_changed(tmp_path: Path) -> None:
+    """One of two was placed and the other refused, and who asked was gone before he was told: it has changed nothing."""
+    async with opened("futures", tmp_path) as desk:
+        bought = await desk.buy("0.01", sl=D(57000))
+        assert await desk.until(lambda: stopped(desk, D(57000)))
+        venue = type(desk.broker.venue)
+        real, tag = venue.set_stops, new_tag()
+        with trio.CancelScope() as scope:
+
+            async def set_stops(self: Any, stops: Stops) -> Sequence[Order]:
+                if stops.tag != tag:
+                    scope.cancel()
+                placed = await real(self, attrs.evolve(stops, tp=NOUGHT))
+                if stops.tp:
+                    raise Refusal(-4024, "too far", 400)
+                return placed
+
+            with patch.object(venue, "set_stops", set_stops):
+                await desk.place(Modify(ORIGIN, "c", bought.ticket, new_sl=D(58000), new_tp=D(65000)), tag)
+        assert scope.cancelled_caught
+        assert await desk.until(lambda: stopped(desk, D(57000)))
+        await trio.sleep(0.5)
+        assert isinstance(await desk.broker.find(tag), Absent)
