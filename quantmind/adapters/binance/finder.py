@@ -172,6 +172,8 @@ class Finder:
                 return await self._changed(order, slot, what)
             if order is None or level_of(order) != Decimal(what["price"]) or order.expires_msc != what["expires_msc"]:
                 return None
+            self._keeps_its_name(what)
+        wish = self.book.wishes.of_order(int(what["ticket"]))
         if wish is not None:
             self.book.wishes.order(self.book.from_now(wish, Decimal(what["sl"]), Decimal(what["tp"])), whatever=True)
         return await self._changed(order, slot, what)

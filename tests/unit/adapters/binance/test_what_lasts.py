@@ -15,7 +15,21 @@ from conformance.desk import ORIGIN, new_tag
 from quantmind.adapters.binance.errors import Refusal
 from quantmind.adapters.binance.records import NOUGHT, Order
 from quantmind.adapters.binance.venue import Stops
-from quantmind.domain.orders import Absent, Modify
+from quantmind.domain.orders import Absent, Cancel, Modify, Placed, Unknown
+
+
+async def test_a_move_that_is_found_under_the_old_name_leaves_that_name(tmp_path: Path) -> None:
+    """Futures keep the name of an order whose price changes; what is wanted of it ends when it ends."""
+    async with opened("futures", tmp_path) as desk:
+        placed = await desk.buy("0.01", price=D(59000), sl=D(57000))
+        desk.sim.faults.lose = "answer"
+        tag = new_tag()
+        assert isinstance(await desk.place(Modify(ORIGIN, "c", placed.ticket, new_price=D(58500)), tag), Unknown)
+        desk.sim.faults.lose = None
+        assert isinstance(await desk.until(lambda: desk.broker.find(tag)), Placed)
+        assert isinstance(await desk.place(Cancel(ORIGIN, "c", placed.ticket)), Placed)
+        await desk.broker.sample()
+        assert desk.broker.book.carried.items == {}
 
 
 async def test_stops_that_were_set_back_are_not_told_as_changed(tmp_path: Path) -> None:
