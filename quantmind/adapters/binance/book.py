@@ -124,6 +124,8 @@ class Book(abc.ABC):
     """What an order is called that came of a conditional one, by symbol and id."""
     _owed: dict[tuple[str, int], Order] = attrs.field(factory=dict, init=False)
     """Orders of ours that have filled by their answers, until their trades are told."""
+    _before: dict[tuple[str, int], Decimal] = attrs.field(factory=dict, init=False)
+    """Of waiting orders: what of them had filled by trades that the exchange tells no more."""
     _early: list[OrderSaid | BalancesSaid] = attrs.field(factory=list, init=False)
     _news: Bell = attrs.field(factory=Bell, init=False)
 
@@ -285,8 +287,9 @@ class Book(abc.ABC):
         return deals_of(self.walks.values(), order_number)
 
     def told_of(self, order: Order) -> Decimal:
-        """How much of one of the exchange's orders its trades tell of."""
-        return told_of(self.walks.values(), order)
+        """How much of one of the exchange's orders its trades tell of, or are too old to be told."""
+        before = NOUGHT if order.conditional else self._before.get((order.symbol, order.order_id), NOUGHT)
+        return before + told_of(self.walks.values(), order)
 
     def from_now(self, wish: Carried, sl: Decimal, tp: Decimal) -> Carried:
         """Other stops of a waiting order: they are for trades that come later."""
@@ -391,6 +394,11 @@ class Book(abc.ABC):
         early, self._early = self._early, []
         for event in early:
             self._apply(event)
+        self._before = {}
+        for order in self.orders:
+            part = order.filled - told_of(self.walks.values(), order)
+            if part > 0 and not order.conditional:
+                self._before[order.symbol, order.order_id] = part
         self._carry()
         for slot in unknown:
             self._adopt(slot)
@@ -533,7 +541,7 @@ class Book(abc.ABC):
         return attrs.evolve(deal, magic=magic, comment=comment)
 
     def _carry(self) -> None:
-        self.wishes.settle(self.walks, self.orders)
+        self.wishes.settle(self.walks, self.orders, self.told_of)
 
 
 def level_of(order: Order) -> Decimal:

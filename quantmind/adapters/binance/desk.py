@@ -268,7 +268,7 @@ class Desk:
         self.book.wishes.position(asked.ticket, sl, tp, tag, self.clock() + self.window_s)
         said = await self.keeper.keep_locked(slot)
         if isinstance(said, Refused):
-            # Decided: whoever asks may be gone before he is told, and one of two stops may have been there for a moment.
+            # Whoever asks may be gone before he is told, and one of two stops may have been there for a moment.
             self.sent.answered(tag, kept(said))
             self.book.wishes.undone(asked.ticket)
             await self.keeper.keep_locked(slot)

@@ -41,6 +41,8 @@ def _placed(book: Book, order: Order, slot: Slot, deals: Sequence[Deal]) -> Plac
     ticket = number_of(order)
     if not deals and order.life in _WAITS:
         return _waiting(book, order)
+    if not deals and order.filled and book.told_of(order) >= order.filled:
+        return of_history(book, order)
     if not deals and order.filled:
         raise OutcomeUnknown(f"the order {ticket} has filled {order.filled}, and its trades are not told yet")
     if not deals:

@@ -6,15 +6,15 @@ At the exchange a stop is an order of its own. What is wanted is written down fi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 
 import attrs
 
 from quantmind.adapters.binance.carried import Before, Carried, CarriedFile
 from quantmind.adapters.binance.orders_kept import OrdersKept
-from quantmind.adapters.binance.records import NOUGHT, Life
-from quantmind.adapters.binance.walk import Walk, told_of
+from quantmind.adapters.binance.records import NOUGHT, Life, Order
+from quantmind.adapters.binance.walk import Walk
 from quantmind.domain.accounts import Deal, Entry
 
 Slot = tuple[str, str]
@@ -117,8 +117,11 @@ class Wishes:
         known = self.file.position(*slot)
         return known is None or deal.time_msc > known.time_msc
 
-    def settle(self, walks: Mapping[Slot, Walk], orders: OrdersKept) -> None:
-        """Write down what there is now: positions with their wishes, and orders that still wait with theirs."""
+    def settle(self, walks: Mapping[Slot, Walk], orders: OrdersKept, told_of: Callable[[Order], Decimal]) -> None:
+        """Write down what there is now: positions with their wishes, and orders that still wait with theirs.
+
+        `told_of`: how much of an order its trades tell of.
+        """
         kept: list[Carried] = []
         dropped: list[int] = []
         open_tickets = set()
@@ -157,7 +160,7 @@ class Wishes:
             order = orders.named(item.symbol, item.order_id) if item.tag else None
             life = None if order is None else order.life
             # What an answer says of a fill may come before the fill itself.
-            if order is not None and item.waits and order.filled and order.filled > told_of(walks.values(), order):
+            if order is not None and item.waits and order.filled and order.filled > told_of(order):
                 continue
             if life in (Life.ENDED, Life.FILLED) or (not item.waits and life is not Life.OPEN):
                 dropped.append(ticket)

@@ -9,13 +9,40 @@ from unittest.mock import patch
 
 import attrs
 import trio
-from binance_desk import D, opened, stopped
+from binance_desk import BTC, KINDS, D, opened, stopped
 from conformance.desk import ORIGIN, new_tag
 
+from quantmind.adapters.binance import futures_wire, spot_wire
 from quantmind.adapters.binance.errors import Refusal
 from quantmind.adapters.binance.records import NOUGHT, Order
 from quantmind.adapters.binance.venue import Stops
 from quantmind.domain.orders import Absent, Cancel, Modify, Placed, Unknown
+
+WIRES: Any = {"spot": spot_wire, "futures": futures_wire}
+
+
+@KINDS
+async def test_an_order_that_waits_is_moved_though_its_trades_are_told_no_more(kind: str, tmp_path: Path) -> None:
+    """A part of it has filled too long ago, and what waits of it is found and moved like any other."""
+    async with opened(kind, tmp_path) as desk:
+        tag, move = new_tag(), new_tag()
+        await desk.buy("0.01")
+        placed = await desk.buy("0.02", tag, price=D(59000))
+        desk.sim.quote(BTC, "58999", "59000", ask_qty="0.005")
+        await trio.sleep(0.2)
+        desk.sim.quote(BTC, "60000", "60001")
+        desk.down()
+        with patch.object(WIRES[kind], "trades", lambda body: []):
+            await desk.up()
+            found = await desk.broker.find(tag)
+            assert isinstance(found, Placed)
+            assert (found.pending, found.volume) == (True, D("0.015"))
+            moved = await desk.place(Modify(ORIGIN, "c", placed.ticket, new_price=D(58000)), move)
+            assert isinstance(moved, Placed), moved
+            assert (moved.pending, moved.volume) == (True, D("0.015"))
+            with trio.fail_after(0.9):
+                sample = await desk.broker.sample()
+            assert [order.volume for order in sample.orders] == [D("0.015")]
 
 
 async def test_a_move_that_is_found_under_the_old_name_leaves_that_name(tmp_path: Path) -> None:
@@ -33,7 +60,7 @@ async def test_a_move_that_is_found_under_the_old_name_leaves_that_name(tmp_path
 
 
 async def test_stops_that_were_set_back_are_not_told_as_changed(tmp_path: Path) -> None:
-    """One of two was placed and the other refused, and who asked was gone before he was told: it has changed nothing."""
+    """One of two was placed and the other refused, and who asked is gone before he is told: nothing has changed."""
     async with opened("futures", tmp_path) as desk:
         bought = await desk.buy("0.01", sl=D(57000))
         assert await desk.until(lambda: stopped(desk, D(57000)))

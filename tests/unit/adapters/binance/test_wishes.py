@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -12,7 +13,7 @@ from quantmind.adapters.binance.carried import MOST, Carried, CarriedFile, Carri
 from quantmind.adapters.binance.names import Role, client_id, tag_number
 from quantmind.adapters.binance.orders_kept import OrdersKept
 from quantmind.adapters.binance.records import Fill, Order
-from quantmind.adapters.binance.walk import Walk, mark_of
+from quantmind.adapters.binance.walk import Walk, mark_of, told_of
 from quantmind.adapters.binance.wishes import Wishes
 from quantmind.domain.orders import Side
 
@@ -44,7 +45,7 @@ class Account:
         number = sum(tag.encode())
         named = client_id(Role.ORDER, tag)
         self.orders.take(Order("BTCUSDT", number, named, side, "LIMIT", status, abs(D(amount)), D(filled)))
-        self.wishes.settle({SLOT: self.walk}, self.orders)
+        self.wishes.settle({SLOT: self.walk}, self.orders, partial(told_of, [self.walk]))
 
     def fill(self, tag: str, amount: str, *, whole: bool = True, role: Role = Role.ORDER) -> None:
         """An order fills."""
@@ -59,7 +60,7 @@ class Account:
         if whole:
             done = Order("BTCUSDT", number, named, side, "LIMIT", "FILLED", abs(D(amount)), abs(D(amount)))
             self.orders.take(done)
-        self.wishes.settle({SLOT: self.walk}, self.orders)
+        self.wishes.settle({SLOT: self.walk}, self.orders, partial(told_of, [self.walk]))
 
     @property
     def position(self) -> Carried | None:
