@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import attrs
+import pytest
 import trio
+from binance_accounts import futures, spot
 from binance_desk import BTC, KINDS, D, opened, stopped
 from conformance.desk import ORIGIN, new_tag
 
 from quantmind.adapters.binance import futures_wire, spot_wire
+from quantmind.adapters.binance.book import Book
 from quantmind.adapters.binance.errors import Refusal
 from quantmind.adapters.binance.records import NOUGHT, Order
 from quantmind.adapters.binance.venue import Stops
+from quantmind.adapters.binance.walk import Lot
 from quantmind.domain.orders import Absent, Cancel, Modify, Placed, Unknown
 
 WIRES: Any = {"spot": spot_wire, "futures": futures_wire}
@@ -82,3 +86,14 @@ async def test_stops_that_were_set_back_are_not_told_as_changed(tmp_path: Path) 
         assert await desk.until(lambda: stopped(desk, D(57000)))
         await trio.sleep(0.5)
         assert isinstance(await desk.broker.find(tag), Absent)
+
+
+@pytest.mark.parametrize("made", [spot, futures])
+def test_a_position_goes_by_the_step_that_the_exchange_has_now(made: Callable[[], Book]) -> None:
+    """Of one that it has made coarser since, what is closed and protected is what can be traded still."""
+    book = made()
+    walk = book.walks[BTC, "BOTH"]
+    walk.begin(Lot(1, "", 1, D("0.015"), D(15)))
+    assert book.volume_of((BTC, "BOTH")) == D("0.015")
+    book.trades({name: attrs.evolve(spec, volume_step=D("0.01")) for name, spec in book.specs.items()})
+    assert book.volume_of((BTC, "BOTH")) == D("0.01")
