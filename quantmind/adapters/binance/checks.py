@@ -23,6 +23,8 @@ from quantmind.domain.symbols import SymbolSpec, TradeMode
 
 LEAST_GTD_S = 600
 """An order's end is at least so far away (futures: goodTillDate, New Order)."""
+MOVES_S = 10
+"""To take an order back and place it anew takes no longer."""
 _KINDS = {OrderType.MARKET: Kind.MARKET, OrderType.LIMIT: Kind.LIMIT, OrderType.STOP: Kind.STOP}
 
 _P = ParamSpec("_P")
@@ -170,6 +172,10 @@ class Checks:
             if wrong is not None:
                 return wrong
             expires_msc = int(asked.new_expiration) * 1000
+        elif order.conditional and order.expires_msc and price != level_of(order):
+            wrong = self._ends_too_soon(order)
+            if wrong is not None:
+                return wrong
         sl = wish.sl if asked.new_sl is None else asked.new_sl
         tp = wish.tp if asked.new_tp is None else asked.new_tp
         if (price, expires_msc, sl, tp) == (level_of(order), order.expires_msc, wish.sl, wish.tp):
@@ -263,6 +269,14 @@ class Checks:
                 f"an order ends {LEAST_GTD_S} s from now at the earliest, not in {left:.0f} s",
             )
         return None
+
+    # One that is moved by taking it back must be taken anew, as it is to be or as it was.
+    def _ends_too_soon(self, order: Order) -> Refused | None:
+        left = order.expires_msc / 1000 - self.clock()
+        if left >= LEAST_GTD_S + MOVES_S:
+            return None
+        why = f"an order that ends in {left:.0f} s would not be taken anew: give it a later end, too, or cancel it"
+        return Refused(int(Retcode.INVALID_EXPIRATION), why)
 
     # `at`: the price at which a waiting order will be filled; None: the position is, or will be, there at once.
     def _wrong_stops(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,13 @@ from conformance.desk import ORIGIN, new_tag
 
 from quantmind.adapters.binance import futures_wire, spot_wire
 from quantmind.adapters.binance.book import Book
+from quantmind.adapters.binance.checks import LEAST_GTD_S
 from quantmind.adapters.binance.errors import Refusal
 from quantmind.adapters.binance.records import NOUGHT, Order
 from quantmind.adapters.binance.venue import Stops
 from quantmind.adapters.binance.walk import Lot
-from quantmind.domain.orders import Absent, Cancel, Modify, Placed, Unknown
+from quantmind.domain.orders import Absent, Cancel, Modify, Open, OrderType, Placed, Refused, Side, Unknown
+from quantmind.domain.retcodes import Retcode
 
 WIRES: Any = {"spot": spot_wire, "futures": futures_wire}
 
@@ -97,3 +100,17 @@ def test_a_position_goes_by_the_step_that_the_exchange_has_now(made: Callable[[]
     assert book.volume_of((BTC, "BOTH")) == D("0.015")
     book.trades({name: attrs.evolve(spec, volume_step=D("0.01")) for name, spec in book.specs.items()})
     assert book.volume_of((BTC, "BOTH")) == D("0.01")
+
+
+async def test_an_order_that_ends_soon_is_not_taken_back_to_be_moved(tmp_path: Path) -> None:
+    """The exchange takes no order that ends within ten minutes: it could be placed neither anew nor as it was."""
+    async with opened("futures", tmp_path) as desk:
+        ends = time.time() + LEAST_GTD_S + 1.5
+        stop = Open(ORIGIN, "c", BTC, D("0.01"), Side.BUY, OrderType.STOP, price=D(61000), expiration=ends)
+        placed = await desk.place(stop)
+        assert isinstance(placed, Placed), placed
+        await trio.sleep(1.6)
+        said = await desk.place(Modify(ORIGIN, "c", placed.ticket, new_price=D(61500)))
+        assert isinstance(said, Refused), said
+        assert said.retcode == Retcode.INVALID_EXPIRATION
+        assert [order.ticket for order in (await desk.broker.sample()).orders] == [placed.ticket]
