@@ -177,10 +177,14 @@ class Desk:
         return outcome
 
     # What a position consists of is sold: its stops are taken back before, and placed for the rest whatever came of it.
+    # Where nothing has to be taken back, whoever changes its stops just now is not waited for.
     async def _send_freed(
         self, new: New, slot: Slot, tag: str, what: Mapping[str, Any], *, whatever: bool
     ) -> tuple[Placed | Refused, Refused | Doubt | None]:
         try:
+            if not self.venue.locks_holdings and self.keeper.lock(slot[0]).locked():
+                self._going(tag, what, whatever=whatever)
+                return await self._send(new, slot), None
             async with self.keeper.lock(slot[0]):
                 await self.keeper.free(slot)
                 # Only now: how old a request is counts from when it goes out.

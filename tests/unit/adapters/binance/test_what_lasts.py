@@ -16,13 +16,13 @@ from binance_desk import BTC, KINDS, D, opened, stopped
 from conformance.desk import ORIGIN, new_tag
 
 from quantmind.adapters.binance import futures_wire, spot_wire
-from quantmind.adapters.binance.book import Book
+from quantmind.adapters.binance.book import Book, Exits
 from quantmind.adapters.binance.checks import LEAST_GTD_S
 from quantmind.adapters.binance.errors import Refusal
 from quantmind.adapters.binance.records import NOUGHT, Order
 from quantmind.adapters.binance.venue import Stops
 from quantmind.adapters.binance.walk import Lot
-from quantmind.domain.orders import Absent, Cancel, Modify, Open, OrderType, Placed, Refused, Side, Unknown
+from quantmind.domain.orders import Absent, Cancel, Close, Modify, Open, OrderType, Placed, Refused, Side, Unknown
 from quantmind.domain.retcodes import Retcode
 
 WIRES: Any = {"spot": spot_wire, "futures": futures_wire}
@@ -114,3 +114,31 @@ async def test_an_order_that_ends_soon_is_not_taken_back_to_be_moved(tmp_path: P
         assert isinstance(said, Refused), said
         assert said.retcode == Retcode.INVALID_EXPIRATION
         assert [order.ticket for order in (await desk.broker.sample()).orders] == [placed.ticket]
+
+
+async def test_a_close_does_not_wait_for_stops_that_are_being_changed(tmp_path: Path) -> None:
+    """Futures close a position whatever stops it has; a request about them that hangs must not hold the close back."""
+    async with opened("futures", tmp_path) as desk:
+        bought = await desk.buy("0.01", sl=D(57000))
+        assert await desk.until(lambda: stopped(desk, D(57000)))
+        venue, begun = type(desk.broker.venue), trio.Event()
+
+        async def drop_stops(self: Any, exits: Exits) -> Sequence[Order]:
+            begun.set()
+            await trio.sleep_forever()
+            raise AssertionError
+
+        async with trio.open_nursery() as nursery:
+            with patch.object(venue, "drop_stops", drop_stops):
+                nursery.start_soon(desk.place, Modify(ORIGIN, "c", bought.ticket, new_sl=D(58000)))
+                await begun.wait()
+                with trio.fail_after(2):
+                    closed = await desk.place(Close(ORIGIN, "c", BTC, bought.ticket))
+            nursery.cancel_scope.cancel()
+        assert isinstance(closed, Placed)
+        assert await desk.position() is None
+
+        async def no_stops() -> bool:
+            return not desk.sim.engine.conditionals.open_algos()
+
+        assert await desk.until(no_stops)
