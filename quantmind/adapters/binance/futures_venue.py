@@ -126,7 +126,7 @@ class FuturesVenue:
             await self._config(symbol)
         if not book.login:
             alias, _ = futures_wire.balances(await self._signed("/fapi/v3/balance", {}, 5))
-            book.login = number("account", alias)  # the exchange has a name for it, and no number
+            book.login = number("account", alias) if alias else 0  # the exchange has a name for it, and no number
         account = await self.account()
         if book.begun == begun:
             book.install(account, orders, fills, symbols)

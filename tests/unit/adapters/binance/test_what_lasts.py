@@ -142,3 +142,17 @@ async def test_a_close_does_not_wait_for_stops_that_are_being_changed(tmp_path: 
             return not desk.sim.engine.conditionals.open_algos()
 
         assert await desk.until(no_stops)
+
+
+async def test_an_account_that_does_not_say_its_name_once_is_the_same_account(tmp_path: Path) -> None:
+    """Without any wallet nobody says what it is called; what is wanted of its orders stays when it is said later."""
+    async with opened("futures", tmp_path) as desk:
+        desk.down()
+        (tmp_path / "positions").unlink(missing_ok=True)
+        with patch.object(futures_wire, "balances", lambda body: ("", ())):
+            await desk.up()
+        await desk.buy("0.01", price=D(59000), sl=D(57000))
+        desk.down()
+        await desk.up()
+        desk.sim.quote(BTC, "58999", "59000")
+        assert await desk.until(lambda: stopped(desk, D(57000)))
