@@ -28,6 +28,7 @@ from quantmind.adapters.binance.futures_venue import FuturesVenue
 from quantmind.adapters.binance.http import Api
 from quantmind.adapters.binance.keeper import StopKeeper
 from quantmind.adapters.binance.market_feed import MarketFeed
+from quantmind.adapters.binance.outcomes import kept
 from quantmind.adapters.binance.rules import Rules
 from quantmind.adapters.binance.signing import HmacSigner, Signer, signer_of_broker
 from quantmind.adapters.binance.spot_book import SpotBook
@@ -41,6 +42,7 @@ from quantmind.adapters.binance.venue import Venue, in_time
 from quantmind.adapters.guarded import Deadlines
 from quantmind.adapters.sent_file import SentFile, SentFileError
 from quantmind.config.brokers import BinanceBrokerConfig
+from quantmind.domain.orders import Refused
 from quantmind.net.errors import NetError
 
 CURRENCY: Final = "USDT"
@@ -181,7 +183,14 @@ def build(
     async def reread() -> None:
         await broker.reread()
 
-    keeper = StopKeeper(book, venue, rules, reread, clock.now)
+    def decide(tag: str, said: Refused) -> bool:
+        known = sent.get(tag)
+        if known is None or known.done is not None or known.what.get("kind") != "stops":
+            return False
+        sent.answered(tag, kept(said))
+        return True
+
+    keeper = StopKeeper(book, venue, rules, reread, clock.now, decide)
     types = FUTURES_TYPES if is_futures else SPOT_TYPES
     checks = Checks(
         book,

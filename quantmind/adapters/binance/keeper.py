@@ -76,6 +76,7 @@ class StopKeeper:
     Args:
         reread: reads the account anew, after a request whose outcome nobody heard.
         clock: Unix seconds.
+        decide: told that a change of stops, by its tag, was refused; whether nobody had heard of its outcome before.
     """
 
     book: Book
@@ -83,6 +84,7 @@ class StopKeeper:
     rules: Mapping[str, Rules]
     reread: Callable[[], Awaitable[None]]
     clock: Callable[[], float]
+    decide: Callable[[str, Refused], bool]
     _locks: dict[str, trio.Lock] = attrs.field(factory=dict, init=False)
     _failed: dict[Slot, Failed] = attrs.field(factory=dict, init=False)
     _why: dict[Slot, str] = attrs.field(factory=dict, init=False)
@@ -204,6 +206,8 @@ class StopKeeper:
             await self.reread()
         elif kept.retcode == Retcode.INVALID_STOPS:
             await self._close_beyond(slot)
+        elif kept.retcode != Retcode.CLOSE_ORDER_EXIST:
+            self._undo(slot, kept)
         pause = RETRY_S[min(times, len(RETRY_S)) - 1]
         self._failed[slot] = Failed(times, self._case(slot), trio.current_time() + pause)
 
@@ -228,6 +232,13 @@ class StopKeeper:
             return True
         self.book.wishes.undone(wish.ticket)
         return False
+
+    # One that was carried on with, and goes no further: what was wanted before is wanted again.
+    def _undo(self, slot: Slot, said: Refused) -> None:
+        wish = self.book.wish(slot)
+        if wish is not None and wish.doubt is not None and self.decide(wish.by, said):
+            self.book.wishes.undone(wish.ticket)
+            self.book.poke()
 
     # Its price came, and the trade that closes the position is about to be told. One of which no trade comes protects
     # nothing.

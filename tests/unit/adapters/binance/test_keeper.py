@@ -80,7 +80,7 @@ def kept(book: SpotBook, venue: Venue) -> StopKeeper:
     async def reread() -> None:
         await trio.lowlevel.checkpoint()
 
-    return StopKeeper(book, venue, {}, reread, lambda: 0.0)  # type: ignore[arg-type]
+    return StopKeeper(book, venue, {}, reread, lambda: 0.0, lambda *_: False)  # type: ignore[arg-type]
 
 
 async def test_what_was_refused_is_tried_again_after_longer_and_longer_pauses(

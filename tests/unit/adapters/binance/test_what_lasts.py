@@ -18,7 +18,7 @@ from conformance.desk import ORIGIN, new_tag
 from quantmind.adapters.binance import futures_wire, spot_wire
 from quantmind.adapters.binance.book import Book, Exits
 from quantmind.adapters.binance.checks import LEAST_GTD_S
-from quantmind.adapters.binance.errors import Refusal
+from quantmind.adapters.binance.errors import OutcomeUnknown, Refusal
 from quantmind.adapters.binance.records import NOUGHT, Order
 from quantmind.adapters.binance.venue import Stops
 from quantmind.adapters.binance.walk import Lot
@@ -156,3 +156,25 @@ async def test_an_account_that_does_not_say_its_name_once_is_the_same_account(tm
         await desk.up()
         desk.sim.quote(BTC, "58999", "59000")
         assert await desk.until(lambda: stopped(desk, D(57000)))
+
+
+async def test_a_change_of_stops_that_goes_no_further_is_taken_back(tmp_path: Path) -> None:
+    """Nobody heard of its request, and then it is refused: the stop is as it was before, and the change is decided."""
+    async with opened("futures", tmp_path) as desk:
+        bought = await desk.buy("0.01", sl=D(57000))
+        assert await desk.until(lambda: stopped(desk, D(57000)))
+        venue = type(desk.broker.venue)
+        real, tag, asked = venue.set_stops, new_tag(), 0
+
+        async def set_stops(self: Any, stops: Stops) -> Sequence[Order]:
+            nonlocal asked
+            if stops.tag != tag:
+                return await real(self, stops)
+            asked += 1
+            raise OutcomeUnknown("no answer") if asked == 1 else Refusal(-4024, "too far", 400)
+
+        with patch.object(venue, "set_stops", set_stops):
+            said = await desk.place(Modify(ORIGIN, "c", bought.ticket, new_sl=D(58000)), tag)
+            assert isinstance(said, Unknown)
+            assert await desk.until(lambda: stopped(desk, D(57000)))
+            assert isinstance(await desk.until(lambda: desk.broker.find(tag)), Absent)
