@@ -35,8 +35,8 @@ def check_binance(name: str, broker: BinanceBrokerConfig, checker: Checker) -> N
     least = DEAD_MAN_SYMBOL_S * len(broker.symbols)
     if broker.dead_man_s is not None and broker.dead_man_s < least and broker.type == "binance_futures":
         path = (*where, "dead_man_s")
-        why = f"{broker.dead_man_s:g} is too short for {len(broker.symbols)} symbols, each of which the exchange is told of"
-        checker.fault(checker.lines.get(path, line), path, f"{why} three times in it; use {least:g} or more")
+        why = f"{broker.dead_man_s:g} is too short for {len(broker.symbols)} symbols: the exchange is told of each of "
+        checker.fault(checker.lines.get(path, line), path, f"{why}them three times in it; use {least:g} or more")
     if broker.base_url is not None:
         _check_url(where, broker.base_url, checker)
         if broker.testnet:

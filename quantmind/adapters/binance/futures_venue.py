@@ -254,8 +254,8 @@ class FuturesVenue:
     async def arm(self, seconds: float) -> None:
         """POST countdownCancelAll for each symbol that is followed: all its orders are taken back when time is over.
 
-        It may use the weight that is kept for orders: untold, the exchange takes back those of a gateway that lives. How
-        much of it that can be is bounded by the configuration. One that fails is raised when all others have been told.
+        It may use the weight that is kept for orders: untold, the exchange takes back those of a gateway that lives.
+        How much of it that can be is bounded by the configuration. One that fails is raised when all others were told.
         """
         failed: list[BinanceError] = []
         turns = trio.CapacityLimiter(ARMS_AT_ONCE)
