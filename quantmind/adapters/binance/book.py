@@ -8,6 +8,7 @@ wallets and positions say (`unsettled`); while it is not, nobody is told how the
 from __future__ import annotations
 
 import abc
+import functools
 import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,8 +18,9 @@ from typing import Final
 import attrs
 
 from quantmind.adapters.binance.carried import Carried, CarriedFile
-from quantmind.adapters.binance.names import Role, name_of, number, number_of
+from quantmind.adapters.binance.names import Role, name_of, number_of
 from quantmind.adapters.binance.orders_kept import OrdersKept
+from quantmind.adapters.binance.reading import Reading
 from quantmind.adapters.binance.records import (
     NOUGHT,
     Balance,
@@ -31,12 +33,9 @@ from quantmind.adapters.binance.records import (
 )
 from quantmind.adapters.binance.walk import (
     MOST_DEALS,
-    Left,
-    Lot,
     Walk,
     deals_of,
     in_order,
-    left_by_no_trade,
     mark_of,
     openers_of,
     side_of,
@@ -387,7 +386,10 @@ class Book(abc.ABC):
         for slot, walk in self.walks.items():
             by_others = (fill for fill in paid[walk.base] if walk.pays(fill) and not walk.trades(fill))
             trades = in_order([*traded[slot], *by_others])
-            self._go_through(slot, walk, held[slot], trades)
+            prices = self.prices(slot[0])
+            price = NOUGHT if prices is None else prices[0]
+            reading = Reading(held[slot], trades, self.carried.position(*slot), price, self._price_held(slot))
+            reading.go_through(walk, functools.partial(self._note, slot))
         self.expected_cash = self.cash
         self._owed.clear()
         self.synced = True
@@ -412,39 +414,6 @@ class Book(abc.ABC):
         names = [name_of(order.client_id) for order in exits.orders]
         by = next((name.tag for name in names if name is not None), "")
         self.wishes.adopt(wish.ticket, exits.sl, exits.tp, by)
-
-    def _go_through(self, slot: Slot, walk: Walk, held: Decimal, trades: Sequence[Fill]) -> None:
-        known = self.carried.position(*slot)
-        changes = [walk.amount_of(fill) for fill in trades]
-        then = Left(held - sum(changes, NOUGHT), [NOUGHT] * len(changes))
-        if walk.base:
-            old = 0 if known is None else sum(mark_of(fill) <= known.last for fill in trades)
-            then = left_by_no_trade(held, changes, old, NOUGHT if known is None else known.amount)
-        before = self._lot_before(slot, then.begin)
-        walk.begin(before)
-        for fill, lost in zip(trades, then.gone, strict=True):
-            deal = walk.take(fill)
-            walk.lose(lost)
-            self._note(slot, deal, fill)
-        price = self._price_held(slot)
-        if before.amount and price and walk.lot.amount == held:
-            walk.lot = attrs.evolve(walk.lot, cost=abs(held) * price)
-        if known is not None and known.ticket == walk.lot.ticket:
-            self._keep_cost(walk, known, trades, then)
-
-    # What was paid for a position of which the exchange does not tell all trades any more is what was carried, and the
-    # trades since. Reckoned from the mean price and the oldest trade that is told it would be another each time.
-    def _keep_cost(self, walk: Walk, known: Carried, trades: Sequence[Fill], then: Left) -> None:
-        since = Walk(walk.symbol, walk.key, walk.step, walk.charge, base=walk.base)
-        since.begin(Lot(known.ticket, known.tag, known.time_msc, known.amount, known.cost))
-        since.lose(then.first)
-        for fill, lost in zip(trades, then.gone, strict=True):
-            if mark_of(fill) > known.last:
-                since.take(fill)
-                since.lose(lost)
-        if (since.lot.ticket, since.lot.amount) == (walk.lot.ticket, walk.lot.amount):
-            walk.lot = since.lot
-            walk.last = max(walk.last, known.last)
 
     def _apply(self, event: OrderSaid | BalancesSaid) -> None:
         if isinstance(event, BalancesSaid):
@@ -483,20 +452,6 @@ class Book(abc.ABC):
         self.wishes.traded(slot, deal, mark_of(fill))
         if self.walks[slot].is_flat:
             self.wishes.closed(slot, mark_of(fill))
-
-    # What was open before the first trade that the exchange tells: its number and its mean price are carried.
-    def _lot_before(self, slot: Slot, amount: Decimal) -> Lot:
-        symbol, key = slot
-        if amount == 0:
-            return Lot()
-        known = self.carried.position(symbol, key)
-        prices = self.prices(symbol)
-        price = NOUGHT if prices is None else prices[0]
-        if known is not None and known.amount and (known.amount > 0) == (amount > 0):
-            price = known.cost / abs(known.amount)
-        ticket = number("held", symbol, key) if known is None else known.ticket
-        tag, time_msc = ("", 0) if known is None else (known.tag, known.time_msc)
-        return Lot(ticket, tag, time_msc, amount, abs(amount) * price)
 
     def _waiting(self) -> list[PendingOrder]:
         waiting = []
