@@ -194,7 +194,7 @@ class Checks:
             return refused
         price = self.book.price_out(asked.symbol, asked.side.opposite)
         least = None if price is None else filters.least_at(self.rules[asked.symbol], price)
-        if least is None:
+        if least is None or asked.volume >= least:
             return refused
         return attrs.evolve(refused, comment=f"{refused.comment}; at {price:f} use {least.normalize():f} or more"[:400])
 
