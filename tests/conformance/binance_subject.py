@@ -144,6 +144,7 @@ class BinanceSubject:
             return
         # Until the adapter has heard it, and what it set off.
         with trio.fail_after(WITHIN_S):
+            await feed.trades_opened()  # nobody waits for these
             for line in feed._lines.values():
                 await line.prove()
             if self.adapter.user.lost is None:
