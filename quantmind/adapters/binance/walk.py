@@ -227,10 +227,12 @@ class Left:
 def left_by_no_trade(held: Decimal, changes: Sequence[Decimal], old: int = 0, known: Decimal = NOUGHT) -> Left:
     """Coins are never owed: where less is held than trades come to, the rest was withdrawn, or sold and paid elsewhere.
 
-    It was so as early as it can have been, after the `old` first changes that had come to `known`.
+    It was so as early as it can have been, after the `old` first changes that had come to `known`. That counts only
+    where something has left: it may have been written down between two trades that were told in another order.
     """
-    if not known:
-        return Left(*_never_short(held, changes))
+    plain = Left(*_never_short(held, changes))
+    if not known or not any(plain.gone):
+        return plain
     begin, gone = _never_short(known, changes[:old])
     more, later = _never_short(held, [known, *changes[old:]])
     first = later[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -227,6 +228,18 @@ def test_coins_are_never_owed(changes: list[Decimal], old: int, known: Decimal, 
         assert 0 <= lost <= level
         level -= lost
     assert level == held
+
+
+@given(changes=st.lists(st.decimals(-5, 5, places=6), max_size=8), old=st.integers(0, 8), known=st.decimals(0, 20))
+def test_what_trades_explain_has_not_left(changes: list[Decimal], old: int, known: Decimal) -> None:
+    """Whatever was written down: it may have been between two trades that were told in another order.
+
+    Coins that come and go by no trade would move where each deal is rounded to the volume step: a drift of one.
+    """
+    levels = list(itertools.accumulate(changes, initial=D(0)))
+    before = -min(levels)
+    then = left_by_no_trade(before + levels[-1], changes, min(old, len(changes)), known)
+    assert (then.begin, set(then.gone) | {then.first}) == (before, {D(0)})
 
 
 def test_a_stop_s_deal_is_its_trader_s_also_when_the_position_is_closed_by_it() -> None:
