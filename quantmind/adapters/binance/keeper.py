@@ -192,6 +192,9 @@ class StopKeeper:
             return
         if self._is_undecided(slot) or self._is_set_off(slot):
             return
+        if self._is_dust(slot):
+            self._why.pop(slot, None)
+            return
         failed = self._failed.get(slot)
         times = 1
         if failed is not None and failed.case == self._case(slot):
@@ -210,6 +213,14 @@ class StopKeeper:
             self._undo(slot, kept)
         pause = RETRY_S[min(times, len(RETRY_S)) - 1]
         self._failed[slot] = Failed(times, self._case(slot), trio.current_time() + pause)
+
+    # The rest of a position that no order may be of, since it is worth too little: the exchange takes no stop of it.
+    def _is_dust(self, slot: Slot) -> bool:
+        rules, position = self.rules.get(slot[0]), self.book.position(slot)
+        if rules is None or position is None or not self.venue.locks_holdings or self.book.exits(slot).orders:
+            return False
+        least = max((each.least for each in rules.notionals), default=NOUGHT)
+        return position.volume * position.price_current < least
 
     # A stop that its trader has set in the exchange's own application is his will, unless he asks for another one here.
     def _adopted(self, wish: Carried | None, exits: Exits) -> Carried | None:

@@ -391,3 +391,29 @@ async def test_a_market_order_that_is_worth_too_little_says_how_much_is_enough(k
         enough = D(outcome.comment.rpartition("use ")[2].split()[0])
         assert isinstance(await desk.buy(f"{enough:f}"), Placed)
         assert isinstance(await desk.buy(f"{enough - step:f}"), Refused)
+
+
+async def test_a_rest_that_is_worth_too_little_keeps_nothing_back(tmp_path: Path) -> None:
+    """No stop of it is taken, and it can't be closed: new orders wait for neither. Once it grows it has its stop."""
+    engine = SpotEngine(balances={"USDT": D(1_000_000)})
+    async with opened("spot", tmp_path, engine=engine) as desk:
+        placed = await desk.buy("0.01", sl=D(50000))
+        await desk.place(Close(ORIGIN, "c", BTC, placed.ticket, volume=D("0.00995")))
+        position = await desk.position()
+        assert position is not None
+        assert (position.volume, position.sl) == (D("0.00005"), None)
+
+        async def calm() -> bool:
+            return not desk.broker.snapshot()["stops"]["missing"]
+
+        await desk.until(calm)
+        failed = desk.broker.snapshot()["stops"]["failed"]
+        await trio.sleep(1.2)
+        assert (await desk.broker.sample()).unprotected == {}
+        assert desk.broker.snapshot()["stops"]["failed"] == failed
+        await desk.buy("0.01")
+
+        async def has_its_stop() -> bool:
+            return await stopped(desk, D(50000))
+
+        await desk.until(has_its_stop)
