@@ -14,6 +14,21 @@ START = 1_700_000_000.0
 BALANCES = {"USDT": Decimal(100000), "BTC": Decimal(2), "ETH": Decimal(20), "BNB": Decimal(10)}
 BTC = "BTCUSDT"
 
+OTOCO = {
+    "workingType": "LIMIT",
+    "workingSide": "BUY",
+    "workingPrice": "59500",
+    "workingQuantity": "0.1",
+    "workingTimeInForce": "GTC",
+    "pendingSide": "SELL",
+    "pendingQuantity": "0.1",
+    "pendingAboveType": "LIMIT_MAKER",
+    "pendingAbovePrice": "61000",
+    "pendingBelowType": "STOP_LOSS",
+    "pendingBelowStopPrice": "59000",
+}
+"""A buy of 0.1 at 59500; then a sell at 61000, or at the market at 59000."""
+
 
 class SpotDesk:
     """An engine whose clock stands still until it is moved, with BTCUSDT at 60000 / 60001."""
@@ -61,20 +76,7 @@ class SpotDesk:
 
     def otoco(self, **params: object) -> Any:
         """Buy 0.1 at 59500; then sell it at 61000, or at the market at 59000."""
-        legs = {
-            "workingType": "LIMIT",
-            "workingSide": "BUY",
-            "workingPrice": "59500",
-            "workingQuantity": "0.1",
-            "workingTimeInForce": "GTC",
-            "pendingSide": "SELL",
-            "pendingQuantity": "0.1",
-            "pendingAboveType": "LIMIT_MAKER",
-            "pendingAbovePrice": "61000",
-            "pendingBelowType": "STOP_LOSS",
-            "pendingBelowStopPrice": "59000",
-        }
-        return self.ask("POST", "orderList/otoco", **legs | params)
+        return self.ask("POST", "orderList/otoco", **OTOCO | params)
 
     def status(self, order_id: int) -> str:
         """What became of an order."""

@@ -24,24 +24,20 @@ def check_binance(name: str, broker: BinanceBrokerConfig, checker: Checker) -> N
     if not broker.symbols and not listed:
         checker.fault(line, (*where, "symbols"), "missing; name the symbols to follow, such as [BTCUSDT]")
     for twice in sorted({symbol for symbol in broker.symbols if broker.symbols.count(symbol) > 1}):
-        path = (*where, "symbols")
-        checker.fault(checker.lines.get(path, line), path, f"names {twice} more than once; name each symbol once")
+        _fault(where, "symbols", f"names {twice} more than once; name each symbol once", checker)
     _check_keys(where, broker, checker)
     if broker.type == "binance_spot":
         for key in _FUTURES_ONLY:
             if getattr(broker, key) is not None:
-                path = (*where, key)
-                checker.fault(checker.lines.get(path, line), path, "is for binance_futures; leave it out on spot")
+                _fault(where, key, "is for binance_futures; leave it out on spot", checker)
     least = DEAD_MAN_SYMBOL_S * len(broker.symbols)
     if broker.dead_man_s is not None and broker.dead_man_s < least and broker.type == "binance_futures":
-        path = (*where, "dead_man_s")
         why = f"{broker.dead_man_s:g} is too short for {len(broker.symbols)} symbols: the exchange is told of each of "
-        checker.fault(checker.lines.get(path, line), path, f"{why}them three times in it; use {least:g} or more")
+        _fault(where, "dead_man_s", f"{why}them three times in it; use {least:g} or more", checker)
     if broker.base_url is not None:
         _check_url(where, broker.base_url, checker)
         if broker.testnet:
-            path = (*where, "testnet")
-            checker.fault(checker.lines.get(path, line), path, "has no meaning beside base_url; leave one of them out")
+            _fault(where, "testnet", "has no meaning beside base_url; leave one of them out", checker)
 
 
 def check_exchange_accounts(brokers: Mapping[str, BrokerConfig], checker: Checker) -> None:
@@ -53,36 +49,20 @@ def check_exchange_accounts(brokers: Mapping[str, BrokerConfig], checker: Checke
             continue
         account = (each.type, each.testnet, each.base_url, each.api_key)
         if account in seen and where in checker.lines:
-            path = (*where, "api_key")
-            checker.fault(
-                checker.lines.get(path, checker.lines[where]),
-                path,
-                f"is that of broker {seen[account]}, too; one broker trades an account, with all its symbols",
-            )
+            why = f"is that of broker {seen[account]}, too; one broker trades an account, with all its symbols"
+            _fault(where, "api_key", why, checker)
         seen.setdefault(account, name)
 
 
 def _check_keys(where: tuple[str, ...], broker: BinanceBrokerConfig, checker: Checker) -> None:
     if broker.api_key is None and not _is_faulty((*where, "api_key"), checker):
-        checker.fault(
-            _line(where, "api_key", checker),
-            (*where, "api_key"),
-            "missing; make a key at the exchange, and give it as ${NAME}",
-        )
+        _fault(where, "api_key", "missing; make a key at the exchange, and give it as ${NAME}", checker)
     faulty = any(_is_faulty((*where, key), checker) for key in ("api_secret", "private_key_path"))
     if broker.api_secret is None and broker.private_key_path is None and not faulty:
-        checker.fault(
-            _line(where, "api_secret", checker),
-            (*where, "api_secret"),
-            "missing; give the secret of an HMAC key as ${NAME}, or an Ed25519 key's file as private_key_path",
-        )
+        why = "missing; give the secret of an HMAC key as ${NAME}, or an Ed25519 key's file as private_key_path"
+        _fault(where, "api_secret", why, checker)
     if broker.api_secret is not None and broker.private_key_path is not None:
-        path = (*where, "private_key_path")
-        checker.fault(
-            _line(where, "private_key_path", checker),
-            path,
-            "a key is either HMAC or Ed25519: leave this out, or api_secret",
-        )
+        _fault(where, "private_key_path", "a key is either HMAC or Ed25519: leave this out, or api_secret", checker)
 
 
 # It was written, and is wrong by itself: that has been reported.
@@ -90,8 +70,10 @@ def _is_faulty(path: tuple[str, ...], checker: Checker) -> bool:
     return path in checker.lines and path not in checker.marks
 
 
-def _line(where: tuple[str, ...], key: str, checker: Checker) -> int:
-    return checker.lines.get((*where, key), checker.lines[where])
+# At the key, or at the broker where it was not written.
+def _fault(where: tuple[str, ...], key: str, message: str, checker: Checker) -> None:
+    path = (*where, key)
+    checker.fault(checker.lines.get(path, checker.lines[where]), path, message)
 
 
 def _check_url(where: tuple[str, ...], url: str, checker: Checker) -> None:

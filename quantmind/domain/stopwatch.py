@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import attrs
 
 
@@ -21,17 +23,14 @@ class Stopwatch:
 
     def spent_ms(self, stage: str) -> float:
         """Milliseconds spent in one stage; 0 if it was not passed."""
-        spent, last = 0.0, self.start
-        for name, at in self.marks:
-            spent += (at - last) * 1000 if name == stage else 0.0
-            last = at
-        return spent
+        return sum(ms for name, ms in self._spans() if name == stage)
 
     def stages_ms(self) -> dict[str, float]:
         """Milliseconds spent in each stage."""
-        out: dict[str, float] = {}
+        return {stage: round(ms, 3) for stage, ms in self._spans()}
+
+    def _spans(self) -> Iterator[tuple[str, float]]:
         last = self.start
         for stage, at in self.marks:
-            out[stage] = round((at - last) * 1000, 3)
+            yield stage, (at - last) * 1000
             last = at
-        return out

@@ -87,6 +87,8 @@ class Latencies:
         if histogram is None:
             histogram = self._by_kind[kind] = Histogram()
         histogram.add(ms)
+        if ms <= min(self.warning_ms, BROKER_MS):
+            return
         broker_ms = watch.spent_ms("broker")
         if ms - broker_ms <= self.warning_ms and broker_ms <= BROKER_MS:
             return

@@ -386,8 +386,7 @@ class Book(abc.ABC):
         for slot, walk in self.walks.items():
             by_others = (fill for fill in paid[walk.base] if walk.pays(fill) and not walk.trades(fill))
             trades = in_order([*traded[slot], *by_others])
-            prices = self.prices(slot[0])
-            price = NOUGHT if prices is None else prices[0]
+            price = self.price_out(slot[0], Side.BUY) or NOUGHT
             reading = Reading(held[slot], trades, self.carried.position(*slot), price, self._price_held(slot))
             reading.go_through(walk, functools.partial(self._note, slot))
         self.expected_cash = self.cash

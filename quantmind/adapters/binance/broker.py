@@ -372,9 +372,9 @@ class BinanceBroker:
         rules = await self.venue.rules(self.symbols)
         missing = [symbol for symbol in self.symbols if symbol not in rules]
         if missing and (not rules or self._in_use(missing)):
-            raise BrokerUnavailable(f"broker {self.name}: {self._not_traded(missing)}")
+            raise BrokerUnavailable(f"broker {self.name}: {self.not_traded(missing)}")
         if missing and missing != self.missing:
-            logger.error("miss.symbols broker=%s reason=%s", self.name, ascii(self._not_traded(missing)))
+            logger.error("miss.symbols broker=%s reason=%s", self.name, ascii(self.not_traded(missing)))
         self.missing = missing
         for rule in rules.values():
             self.strange.look(rule)
@@ -394,7 +394,8 @@ class BinanceBroker:
         kept = {item.symbol for item in self.book.carried.items.values()}
         return sorted(kept.intersection(symbols))
 
-    def _not_traded(self, symbols: Sequence[str]) -> str:
+    def not_traded(self, symbols: Sequence[str]) -> str:
+        """What is told of symbols that the exchange does not trade."""
         return f"{self.server} does not trade {', '.join(symbols)}: correct `symbols`"
 
     @contextmanager

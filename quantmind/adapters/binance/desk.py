@@ -76,7 +76,8 @@ class Desk:
             outcome = self.checks.with_way_out(refused(refusal), order.proposal)
         except OutcomeUnknown as error:
             return Unknown(str(error))
-        if not isinstance(outcome, Unknown) and self.sent.get(tag) is not None:
+        known = self.sent.get(tag)
+        if not isinstance(outcome, Unknown) and known is not None and known.done is None:
             self.sent.answered(tag, kept(outcome))
         return outcome
 

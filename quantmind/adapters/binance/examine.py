@@ -92,8 +92,7 @@ class _Examination:
     async def _read_symbols(self) -> None:
         self.specs = await self.broker.read_rules()
         if self.broker.missing:
-            words = f"{self.broker.server} does not trade {', '.join(self.broker.missing)}: correct `symbols`"
-            self.found.append(Finding("symbols", "fail", words))
+            self.found.append(Finding("symbols", "fail", self.broker.not_traded(self.broker.missing)))
         await self.broker.read_prices()
         self.found += [_symbol(spec, self.broker.rules[spec.name]) for spec in self.specs]
 

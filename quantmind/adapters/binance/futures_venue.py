@@ -281,7 +281,7 @@ class FuturesVenue:
 
     async def _config(self, symbol: str) -> futures_wire.SymbolConfig:
         config = futures_wire.symbol_config(await self._signed("/fapi/v1/symbolConfig", {"symbol": symbol}, 5))
-        self.book.leverages[symbol] = config.leverage
+        self.book.levered(symbol, config.leverage)
         return config
 
     async def _set(self, path: str, params: Mapping[str, Any]) -> None:

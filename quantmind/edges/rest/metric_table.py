@@ -254,6 +254,7 @@ def _line(path: str, line: str = "") -> tuple[Metric, ...]:
 
 
 _UNREAD: Final = "Messages of an exchange that could not be read, of prices or of the account."
+_SILENT: Final = "How often prices moved, or what is held, and the connection said nothing."
 
 EXCHANGE: Final = (
     _gauge("exchange_connected", f"{_X}.connected", "1 while it is connected, else 0.", "broker"),
@@ -283,14 +284,14 @@ EXCHANGE: Final = (
     _counter(
         "exchange_silent_deaths",
         f"{_X}.market.silent_deaths",
-        "How often prices moved, or what is held, and the connection said nothing.",
+        _SILENT,
         "broker",
         fixed=(("of", "market"),),
     ),
     _counter(
         "exchange_silent_deaths",
         f"{_X}.silent_deaths",
-        "How often prices moved, or what is held, and the connection said nothing.",
+        _SILENT,
         "broker",
         fixed=(("of", "account"),),
     ),

@@ -8,6 +8,7 @@ from unittest.mock import patch
 
 import attrs
 import pytest
+import spot_desk
 import trio
 from binance_accounts import futures, order, spot, traded
 from binance_desk import BTC, KINDS, D, Desk, opened, stopped
@@ -26,19 +27,7 @@ from quantmind.testing.binance.futures_engine import FuturesEngine
 from quantmind.testing.binance.spot_engine import SpotEngine
 from quantmind.testing.binance.spot_placing import Placing
 
-OTOCO = {
-    "workingType": "LIMIT",
-    "workingSide": "BUY",
-    "workingPrice": "59000",
-    "workingQuantity": "0.1",
-    "workingTimeInForce": "GTC",
-    "pendingSide": "SELL",
-    "pendingQuantity": "0.1",
-    "pendingAboveType": "LIMIT_MAKER",
-    "pendingAbovePrice": "61000",
-    "pendingBelowType": "STOP_LOSS",
-    "pendingBelowStopPrice": "58000",
-}
+OTOCO = spot_desk.OTOCO | {"workingPrice": "59000", "pendingBelowStopPrice": "58000"}
 STOP = Open(ORIGIN, "c", BTC, D("0.01"), Side.BUY, OrderType.STOP, price=D(61000))
 ALGO = {"algoType": "CONDITIONAL", "side": "BUY", "quantity": "0.1"}
 

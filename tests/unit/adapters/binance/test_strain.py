@@ -16,7 +16,7 @@ import trio
 from binance_desk import BTC, KINDS, D, Desk, opened
 from certificates import Authority, needs_openssl
 from conformance.binance_subject import account_at
-from conformance.desk import ORIGIN, new_tag
+from conformance.desk import ORIGIN, approved, new_tag
 
 from quantmind.adapters.binance import broker as broker_module
 from quantmind.adapters.binance import examine as examine_module
@@ -31,7 +31,6 @@ from quantmind.adapters.binance.http import Api
 from quantmind.config.brokers import BinanceBrokerConfig
 from quantmind.config.secret import Secret
 from quantmind.domain.orders import Close, Modify, Outcome, Placed, Unknown
-from quantmind.domain.risk.approval import Terms, approve
 from quantmind.errors import BrokerUnavailable
 from quantmind.net.errors import HandshakeRefused
 from quantmind.net.ws import connect
@@ -279,9 +278,7 @@ async def test_a_clock_that_is_set_back_leaves_no_change_undecided(
 async def reduced(desk: Desk, ticket: int) -> Outcome:
     """Half a position is closed, and the governor has said that it takes risk away."""
     close, tag = Close(ORIGIN, "c", BTC, ticket, volume=D("0.01")), new_tag()
-    terms = Terms(D(1), None)
-    verdict = approve(close, terms, approval_id=tag, incarnation=1, deadline=1e9, reduces=True)
-    return await desk.broker.place(verdict, tag)
+    return await desk.broker.place(approved(close, tag, reduces=True), tag)
 
 
 @KINDS
